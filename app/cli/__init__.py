@@ -1,0 +1,1 @@
+"""The command line `mdlstm`: one file a command, no widgets."""

@@ -1,0 +1,47 @@
+"""Entry point of `mdlstm`: finds the command and reports what the user can mend."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from app.cli import doctor, evaluate, predict, train
+from mdlstm_core import __version__
+from mdlstm_core.errors import InputError
+
+_COMMANDS = (predict, train, evaluate, doctor)
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of all commands (argparse: in the standard library, enough here)."""
+    parser = argparse.ArgumentParser(
+        prog="mdlstm", description="Label images pixel by pixel with a 2D-LSTM."
+    )
+    parser.add_argument("--version", action="version", version=f"mdlstm {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for command in _COMMANDS:
+        command.add_parser(commands)
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Returns:
+        0 when done, 2 when the user gave something that cannot be used, 130 after Ctrl-C.
+    """
+    options = build_parser().parse_args(arguments)
+    try:
+        options.run(options)
+    except InputError as error:
+        sys.stderr.write(f"mdlstm: {error}\n")
+        return 2
+    except KeyboardInterrupt:
+        sys.stderr.write("mdlstm: stopped.\n")
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

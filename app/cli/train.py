@@ -1,0 +1,95 @@
+"""`mdlstm train`: a network from scratch on a labeled dataset."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tqdm import tqdm
+
+from app.cli.common import add_device_option, make_folder
+from mdlstm_core.presets import PRESET_NAMES, preset
+
+if TYPE_CHECKING:
+    from mdlstm_core.training.trainer import Trainer
+
+_EXAMPLES = """examples:
+  mdlstm train datasets/stanford --preset scene --out scene.safetensors
+  mdlstm train datasets/stanford --preset byeon2015-5x5 --epochs 100 --out paper.safetensors
+  mdlstm train datasets/stanford --preset scene --out scene.safetensors --resume
+"""
+
+
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add this command's options."""
+    parser = commands.add_parser(
+        "train",
+        help="train a network from scratch",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("dataset", type=Path, help="folder with images/, labels/ and classes.json")
+    parser.add_argument("--preset", choices=PRESET_NAMES, required=True)
+    parser.add_argument("--out", type=Path, required=True, help="the checkpoint to write")
+    parser.add_argument("--train-list", type=Path, help="stems to train on (train.txt)")
+    parser.add_argument("--val-list", type=Path, help="stems to measure on (val.txt)")
+    parser.add_argument("--epochs", type=_positive, default=40)
+    parser.add_argument("--batch", type=_positive, default=8, help="images a step")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--resume", action="store_true", help="go on from OUT.state")
+    add_device_option(parser)
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> None:
+    """Train; Ctrl-C keeps the best checkpoint so far."""
+    from mdlstm_core.data.dataset import LabeledFolder
+    from mdlstm_core.devices import select_device
+    from mdlstm_core.training.trainer import Trainer, TrainingOptions
+
+    train = LabeledFolder(options.dataset, options.train_list or options.dataset / "train.txt")
+    validation = LabeledFolder(options.dataset, options.val_list or options.dataset / "val.txt")
+    make_folder(options.out.absolute().parent)
+    trainer = Trainer(
+        preset(options.preset, len(train.classes)),
+        train,
+        validation,
+        options.out,
+        TrainingOptions(epochs=options.epochs, batch=options.batch, seed=options.seed),
+        select_device(options.device).device,
+    )
+    if options.resume:
+        trainer.resume()
+    try:
+        best = _run_with_progress(trainer)
+    except KeyboardInterrupt:
+        kept = f"the best checkpoint so far is {options.out}" if options.out.exists() else "nothing"
+        sys.stderr.write(f"\nmdlstm: stopped; kept: {kept}. Go on with --resume.\n")
+        raise
+    sys.stdout.write(f"{options.out}: {best:.4f} pixel accuracy on the validation images\n")
+
+
+def _run_with_progress(trainer: Trainer) -> float:
+    # disable=None: a bar on a terminal, none in a pipe.
+    with tqdm(unit="step", disable=None) as bar:
+
+        def show(line: dict[str, Any]) -> None:
+            if "step" not in line:
+                tqdm.write("  ".join(f"{k} {v:.4g}" for k, v in line.items()))
+                return
+            bar.total = line["steps"]
+            bar.set_description(f"epoch {line['epoch']}", refresh=False)
+            bar.set_postfix(loss=f"{line['loss']:.3f}", refresh=False)
+            bar.n = line["step"]
+            bar.refresh()
+
+        return trainer.run(show)
+
+
+def _positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{value} is not a positive number")
+    return value

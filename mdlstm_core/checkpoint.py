@@ -1,0 +1,140 @@
+"""Checkpoints: one safetensors file, its description as JSON in the header.
+
+safetensors, because a model file comes from strangers and a pickle runs code.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from mdlstm_core.config import LabelClass, NetworkConfig
+from mdlstm_core.errors import InputError
+from mdlstm_core.network import LabelingNetwork, build_network
+from resources import model_path
+
+FORMAT = "mdlstm-labeler checkpoint 1"
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A trained network and what it is.
+
+    Attributes:
+        config: what the network is made of.
+        classes: name and colour of each class, in the order of the logits.
+        weights: the network's state, on the CPU.
+        data: which images it was trained on, and their terms.
+        metrics: figures, and how they were measured.
+    """
+
+    config: NetworkConfig
+    classes: tuple[LabelClass, ...]
+    weights: dict[str, Tensor]
+    data: str = ""
+    metrics: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Check that classes and network belong together."""
+        if len(self.classes) != self.config.classes:
+            raise InputError(
+                f"The model has {self.config.classes} outputs but names "
+                f"{len(self.classes)} classes."
+            )
+
+    def network(self) -> LabelingNetwork:
+        """Build the network with these weights, ready to predict.
+
+        Raises:
+            InputError: the weights do not fit the configuration.
+        """
+        network = build_network(self.config)
+        try:
+            network.load_state_dict(self.weights)
+        except RuntimeError as error:
+            raise InputError(
+                f"The model's weights do not fit its configuration ({self.config.preset})."
+            ) from error
+        return network.eval()
+
+
+def checkpoint_of(network: LabelingNetwork, like: Checkpoint) -> Checkpoint:
+    """Return a copy of a network's present weights, described as `like` is."""
+    weights = {k: v.detach().cpu().clone() for k, v in network.state_dict().items()}
+    return dataclasses.replace(like, weights=weights)
+
+
+def checkpoint_to_bytes(checkpoint: Checkpoint) -> bytes:
+    """Return the checkpoint as the bytes of its file."""
+    metadata = {
+        "format": FORMAT,
+        "config": json.dumps(checkpoint.config.to_json()),
+        "classes": json.dumps([dataclasses.asdict(c) for c in checkpoint.classes]),
+        "data": checkpoint.data,
+        "metrics": json.dumps(checkpoint.metrics),
+    }
+    return save({k: v.contiguous() for k, v in checkpoint.weights.items()}, metadata)
+
+
+def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
+    """Write a checkpoint; a file that stood there stays whole until the new one is.
+
+    Raises:
+        InputError: the file cannot be written.
+    """
+    write_whole(path, checkpoint_to_bytes(checkpoint))
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file so that it is there whole or not at all.
+
+    Raises:
+        InputError: it cannot be written.
+    """
+    partial = path.with_name(f"{path.name}.{os.getpid()}.part")
+    try:
+        with partial.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        raise InputError(f"{path} cannot be written: {error.strerror}.") from error
+
+
+def load_checkpoint(name_or_path: str | Path) -> Checkpoint:
+    """Load a checkpoint by the name of a shipped model or from a file.
+
+    Raises:
+        InputError: there is none, or it is truncated or of another kind.
+    """
+    path = model_path(str(name_or_path)) or Path(name_or_path)
+    if not path.is_file():
+        raise InputError(f"There is no model {name_or_path}: give a shipped model's name or a file.")
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            weights = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        raise InputError(f"{path} is truncated or is not a model file.") from error
+    if metadata.get("format") != FORMAT:
+        raise InputError(f"{path} is a safetensors file, but not one of a labeling model.")
+    try:
+        classes = tuple(
+            LabelClass(str(c["name"]), (int(c["color"][0]), int(c["color"][1]), int(c["color"][2])))
+            for c in json.loads(metadata["classes"])
+        )
+        config = NetworkConfig.from_json(json.loads(metadata["config"]))
+        metrics = json.loads(metadata["metrics"])
+    except (KeyError, TypeError, IndexError, ValueError) as error:
+        raise InputError(f"{path} has a damaged description: {error}.") from error
+    return Checkpoint(config, classes, weights, metadata.get("data", ""), metrics)

@@ -1,0 +1,107 @@
+"""Configuration of networks, free of torch, so that the window can read it at once."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from mdlstm_core.errors import InputError
+
+IGNORE_INDEX = 255
+"""Label of a pixel without a label; it carries no loss and no score."""
+
+MAX_CLASSES = 255
+"""Label maps are 8-bit and 255 is the ignore index."""
+
+DIRECTIONS = ("top-left", "top-right", "bottom-left", "bottom-right")
+"""The corners that the four sweeps start from, in the order of every direction axis."""
+
+GATES = ("output", "input", "forget_row", "forget_column", "candidate")
+"""The five gate blocks in the order of every gate axis.
+
+The four sigmoids lie together, and so do the four blocks whose gradient comes through
+the cell state: each group is one elementwise operation on a contiguous slice.
+"""
+
+STATES = (*GATES, "cell", "hidden")
+"""Everything of a layer that can be shown as a map."""
+
+Architecture = Literal["byeon2015", "scene"]
+
+
+@dataclass(frozen=True)
+class LabelClass:
+    """A class a pixel can have: its name and its colour (red, green, blue, 0 to 255)."""
+
+    name: str
+    color: tuple[int, int, int]
+
+
+@dataclass(frozen=True)
+class NetworkConfig:
+    """What a network is made of; stored in every checkpoint.
+
+    Attributes:
+        preset: name of the preset it came from.
+        architecture: "byeon2015" (windows, alternating 2D-LSTM and feedforward layers)
+            or "scene" (convolutional stem, residual 2D-LSTM layers, fine path).
+        classes: number of classes, 1 to 255.
+        window: pixels a side of one cell of the 2D-LSTM's grid.
+        lstm_units: hidden units a direction, one number a 2D-LSTM layer.
+        feedforward_units: sizes of the tanh layers between the 2D-LSTM layers
+            (byeon2015 only, one fewer than `lstm_units`).
+        channels: features of the stem at strides 2 and 4, then of the grid (scene only).
+        forget_scale: factor on both forget gates. 1 is the paper's cell; 0.5 makes the
+            cell state a convex mixture of its predecessors, which cannot grow.
+        dropout: share of features dropped after each 2D-LSTM layer in training.
+        working_pixels: images with more pixels are scaled down to this area, keeping
+            their aspect ratio, before the network sees them.
+    """
+
+    preset: str
+    architecture: Architecture
+    classes: int
+    window: int
+    lstm_units: tuple[int, ...]
+    feedforward_units: tuple[int, ...] = ()
+    channels: tuple[int, ...] = ()
+    forget_scale: float = 1.0
+    dropout: float = 0.0
+    working_pixels: int = 120_000
+
+    def __post_init__(self) -> None:
+        """Check what could not be built.
+
+        Raises:
+            InputError: a size is out of its range, or the layers do not alternate.
+        """
+        if not 1 <= self.classes <= MAX_CLASSES:
+            raise InputError(f"A network has 1 to {MAX_CLASSES} classes, not {self.classes}.")
+        if self.window < 1 or not self.lstm_units or min(self.lstm_units) < 1:
+            raise InputError("A network needs a window and 2D-LSTM layers of at least one unit.")
+        if self.architecture == "byeon2015":
+            if len(self.feedforward_units) != len(self.lstm_units) - 1:
+                raise InputError("byeon2015 has one feedforward layer between two 2D-LSTM layers.")
+        elif self.architecture == "scene":
+            if len(self.channels) != 3 or self.window != 8:
+                raise InputError("scene has three channel counts and a window of 8 pixels.")
+        else:
+            raise InputError(f"Unknown architecture {self.architecture!r}.")
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the fields as JSON values."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> NetworkConfig:
+        """Build a configuration from what `to_json` returned.
+
+        Raises:
+            InputError: a field is missing, unknown or out of range.
+        """
+        tuples = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
+        try:
+            return cls(**tuples)
+        except TypeError as error:
+            raise InputError(f"The network configuration does not fit: {error}.") from error

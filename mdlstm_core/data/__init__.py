@@ -1,0 +1,1 @@
+"""Images and labeled datasets, read from disk; free of torch."""

@@ -1,0 +1,9 @@
+"""The one exception that users read."""
+
+
+class InputError(ValueError):
+    """Something the user gave cannot be used.
+
+    The message is one sentence that names the file or value and the mend. The command
+    line prints it and exits with code 2, the window shows it in its message bar.
+    """

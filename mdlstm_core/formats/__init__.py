@@ -1,0 +1,1 @@
+"""Exchange formats of label maps, one file a format."""

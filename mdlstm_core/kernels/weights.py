@@ -1,0 +1,70 @@
+"""The weights of one 2D-LSTM layer, as every backend takes them.
+
+Axes: D direction, I input feature, H hidden unit, G gate (5·H, blocks in `GATES` order).
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from torch import Tensor
+
+
+class MDLSTMWeights(NamedTuple):
+    """Weights of the four directions of a 2D-LSTM layer.
+
+    Attributes:
+        input_DIG: from the input to the gates (W in the paper).
+        recurrent_row_DHG: from the hidden state of the cell one row before (H^y).
+        recurrent_column_DHG: from the hidden state of the cell one column before (H^x).
+        bias_DG: one bias a gate.
+    """
+
+    input_DIG: Tensor
+    recurrent_row_DHG: Tensor
+    recurrent_column_DHG: Tensor
+    bias_DG: Tensor
+
+    @property
+    def units(self) -> int:
+        """Hidden units a direction."""
+        return self.recurrent_row_DHG.shape[-2]
+
+
+class MDLSTMStates(NamedTuple):
+    """Everything a layer computed, each D×B×R×C×H in image coordinates (see `STATES`)."""
+
+    output: Tensor
+    input: Tensor
+    forget_row: Tensor
+    forget_column: Tensor
+    candidate: Tensor
+    cell: Tensor
+    hidden: Tensor
+
+
+def check_shapes(input_BRCI: Tensor, weights: MDLSTMWeights) -> None:
+    """Check that a backend can run.
+
+    Raises:
+        ValueError: an argument has another shape or type than the others ask for; the
+            message names it, what was expected and what was given.
+    """
+    if input_BRCI.dim() != 4 or 0 in input_BRCI.shape:
+        raise ValueError(
+            "input_BRCI: expected batch × rows × columns × features, none of them zero, "
+            f"given {tuple(input_BRCI.shape)}"
+        )
+    features, units = input_BRCI.shape[3], weights.units
+    expected = {
+        "input_DIG": (4, features, 5 * units),
+        "recurrent_row_DHG": (4, units, 5 * units),
+        "recurrent_column_DHG": (4, units, 5 * units),
+        "bias_DG": (4, 5 * units),
+    }
+    for name, shape in expected.items():
+        given = getattr(weights, name)
+        if tuple(given.shape) != shape:
+            raise ValueError(f"{name}: expected shape {shape}, given {tuple(given.shape)}")
+        if given.dtype != input_BRCI.dtype:
+            raise ValueError(f"{name}: expected {input_BRCI.dtype}, given {given.dtype}")

@@ -1,0 +1,73 @@
+"""The 2D-LSTM as a torch module. Axes as in `kernels.weights`."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from mdlstm_core.config import GATES
+from mdlstm_core.kernels import MDLSTMStates, MDLSTMWeights, select_kernel
+
+
+class MDLSTM(nn.Module):
+    """Four LSTMs that sweep a grid from its four corners, each with its own weights.
+
+    Args:
+        inputs: features of a cell of the input grid.
+        units: hidden units of each direction.
+        forget_scale: factor on both forget gates (see `NetworkConfig`).
+        kernel: the backend's name (see `kernels.KERNELS`).
+    """
+
+    def __init__(
+        self, inputs: int, units: int, forget_scale: float = 1.0, kernel: str = "torch"
+    ) -> None:
+        super().__init__()
+        self.units = units
+        self.forget_scale = forget_scale
+        self.kernel = kernel
+        self.input_weight = nn.Parameter(torch.empty(4, inputs, 5 * units))
+        self.recurrent_row = nn.Parameter(torch.empty(4, units, 5 * units))
+        self.recurrent_column = nn.Parameter(torch.empty(4, units, 5 * units))
+        self.bias = nn.Parameter(torch.empty(4, 5 * units))
+        self.reset_parameters()
+
+    @property
+    def weights(self) -> MDLSTMWeights:
+        """The weights as the kernels take them."""
+        return MDLSTMWeights(
+            self.input_weight, self.recurrent_row, self.recurrent_column, self.bias
+        )
+
+    @torch.no_grad()
+    def reset_parameters(self) -> None:
+        """Draw new weights.
+
+        A halved forget gate starts open, so that context travels from the first step; the
+        paper's cell starts half open, since its two gates add up.
+        """
+        inputs = self.input_weight.shape[1]
+        nn.init.uniform_(self.input_weight, -math.sqrt(3 / inputs), math.sqrt(3 / inputs))
+        bound = math.sqrt(1.5 / self.units)
+        nn.init.uniform_(self.recurrent_row, -bound, bound)
+        nn.init.uniform_(self.recurrent_column, -bound, bound)
+        self.bias.zero_()
+        if self.forget_scale < 1:
+            blocks = self.bias.unflatten(1, (len(GATES), self.units))
+            blocks[:, GATES.index("forget_row") : GATES.index("forget_column") + 1] = 1.0
+
+    def forward(self, input_BRCI: Tensor) -> Tensor:
+        """Return the hidden states of the four directions, D×B×R×C×H."""
+        hidden: Tensor = select_kernel(self.kernel).run(
+            input_BRCI, self.weights, self.forget_scale
+        )
+        return hidden
+
+    def states(self, input_BRCI: Tensor) -> MDLSTMStates:
+        """Return all gates, cell and hidden states."""
+        states: MDLSTMStates = select_kernel(self.kernel).states(
+            input_BRCI, self.weights, self.forget_scale
+        )
+        return states

@@ -1,0 +1,56 @@
+"""Scores of label maps against true ones."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mdlstm_core.config import IGNORE_INDEX
+
+
+def confusion_matrix(
+    truth_HW: NDArray[np.uint8], label_map_HW: NDArray[np.uint8], classes: int
+) -> NDArray[np.int64]:
+    """Count pixels by true class (row) and given class (column).
+
+    Pixels whose true label is `IGNORE_INDEX` are left out.
+
+    Raises:
+        ValueError: the sizes differ.
+    """
+    if truth_HW.shape != label_map_HW.shape:
+        raise ValueError(f"label_map_HW: expected {truth_HW.shape}, given {label_map_HW.shape}")
+    known = truth_HW != IGNORE_INDEX
+    pairs = truth_HW[known].astype(np.int64) * classes + label_map_HW[known]
+    counts = np.bincount(pairs, minlength=classes * classes)
+    return counts.reshape(classes, classes).astype(np.int64)
+
+
+def scores(confusion: NDArray[np.int64], names: Sequence[str]) -> dict[str, Any]:
+    """Return pixel and class accuracy, mean IoU and each class's figures, 0 to 1.
+
+    Means are over the classes that occur in the truth; a class that does not has None.
+    """
+    hits = confusion.diagonal().astype(np.float64)
+    true, given = confusion.sum(axis=1), confusion.sum(axis=0)
+    present = true > 0
+    accuracy = np.divide(hits, true, out=np.zeros_like(hits), where=present)
+    union = (true + given - hits).astype(np.float64)
+    iou = np.divide(hits, union, out=np.zeros_like(hits), where=present)
+    pixels = int(confusion.sum())
+    return {
+        "pixel_accuracy": float(hits.sum() / pixels) if pixels else 0.0,
+        "class_accuracy": float(accuracy[present].mean()) if pixels else 0.0,
+        "mean_iou": float(iou[present].mean()) if pixels else 0.0,
+        "per_class": {
+            name: {
+                "accuracy": float(accuracy[index]) if present[index] else None,
+                "iou": float(iou[index]) if present[index] else None,
+            }
+            for index, name in enumerate(names)
+        },
+        "confusion": confusion.tolist(),
+    }

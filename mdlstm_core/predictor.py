@@ -1,0 +1,91 @@
+"""The façade of a trained model: numpy in, numpy out."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mdlstm_core.checkpoint import Checkpoint
+from mdlstm_core.config import LabelClass
+from mdlstm_core.devices import DeviceChoice, select_device
+from mdlstm_core.insight.gates import GateMap, GateQuery, gate_map
+from mdlstm_core.learning.fine_tuning import (
+    CorrectedImage,
+    LearningOptions,
+    LearningProgress,
+    fine_tune,
+)
+from mdlstm_core.segmentation import Segmentation, segment
+
+__all__ = ["Predictor"]
+
+
+class Predictor:
+    """A model on a device.
+
+    Args:
+        checkpoint: the trained model.
+        device: "auto", "cpu" or "cuda".
+
+    Raises:
+        InputError: the device cannot be used, or the weights do not fit.
+    """
+
+    def __init__(self, checkpoint: Checkpoint, device: str = "auto") -> None:
+        self.checkpoint = checkpoint
+        self.device: DeviceChoice = select_device(device)
+        self._network = checkpoint.network().to(self.device.device)
+
+    @property
+    def classes(self) -> tuple[LabelClass, ...]:
+        """The model's classes, in the order of the label map's indices."""
+        return self.checkpoint.classes
+
+    @property
+    def layer_units(self) -> tuple[int, ...]:
+        """Hidden units a direction of each 2D-LSTM layer."""
+        return self.checkpoint.config.lstm_units
+
+    def predict(self, image_HW3: NDArray[np.uint8]) -> Segmentation:
+        """Label every pixel of an RGB image H×W×3, 0 to 255, of any size."""
+        return segment(self._network, image_HW3)
+
+    def gate_map(self, image_HW3: NDArray[np.uint8], query: GateQuery) -> GateMap:
+        """Return one gate of one layer and direction as a map over the image.
+
+        Raises:
+            InputError: layer or unit is out of range.
+        """
+        return gate_map(self._network, image_HW3, query)
+
+    def learn(
+        self,
+        corrected: Sequence[CorrectedImage],
+        options: LearningOptions | None = None,
+        on_progress: Callable[[LearningProgress], None] = lambda _progress: None,
+        stop: threading.Event | None = None,
+    ) -> Checkpoint:
+        """Fine-tune a copy of the model on a person's corrections and return it.
+
+        This predictor keeps serving its own model.
+
+        Args:
+            corrected: images with the labels that a person set.
+            options: how long and how strongly to learn.
+            on_progress: called after each step, on the calling thread.
+            stop: set it to end after the step under way; what was learned is kept.
+
+        Raises:
+            InputError: there is nothing to learn from, or the loss is not finite.
+        """
+        return fine_tune(
+            self.checkpoint,
+            corrected,
+            options or LearningOptions(),
+            self.device.device,
+            on_progress,
+            stop or threading.Event(),
+        )

@@ -1,0 +1,53 @@
+"""The named network configurations."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from mdlstm_core.config import NetworkConfig
+from mdlstm_core.errors import InputError
+
+_PRESETS = {
+    config.preset: config
+    for config in (
+        NetworkConfig(
+            preset="byeon2015-5x5",
+            architecture="byeon2015",
+            classes=8,
+            window=5,
+            lstm_units=(10, 20, 50),
+            feedforward_units=(12, 30),
+        ),
+        NetworkConfig(
+            preset="byeon2015-3x3",
+            architecture="byeon2015",
+            classes=8,
+            window=3,
+            lstm_units=(4, 20, 50),
+            feedforward_units=(10, 30),
+        ),
+        NetworkConfig(
+            preset="scene",
+            architecture="scene",
+            classes=8,
+            window=8,
+            lstm_units=(40, 40, 40),
+            channels=(32, 64, 128),
+            forget_scale=0.5,
+            dropout=0.2,
+        ),
+    )
+}
+
+PRESET_NAMES = tuple(_PRESETS)
+
+
+def preset(name: str, classes: int) -> NetworkConfig:
+    """Return the preset `name` for `classes` classes.
+
+    Raises:
+        InputError: there is no preset of that name, or the class count is out of range.
+    """
+    if name not in _PRESETS:
+        raise InputError(f"There is no preset {name!r}; choose one of {', '.join(_PRESETS)}.")
+    return dataclasses.replace(_PRESETS[name], classes=classes)

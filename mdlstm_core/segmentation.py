@@ -1,0 +1,72 @@
+"""From an image of any size to its label map, with a network."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from mdlstm_core.network import LabelingNetwork
+
+
+@dataclass(frozen=True)
+class Segmentation:
+    """What a network says of an image.
+
+    Attributes:
+        label_map: class index of each pixel, H×W.
+        confidence: probability of that class, H×W, 0 to 255 for 0 to 1.
+    """
+
+    label_map: NDArray[np.uint8]
+    confidence: NDArray[np.uint8]
+
+
+def network_input(image_HW3: NDArray[np.uint8], network: LabelingNetwork) -> Tensor:
+    """Return the image as the network looks at it: 1×3×H×W, 0 to 1, on its device.
+
+    Larger images are scaled down to the network's working area; the aspect ratio stays.
+    """
+    height, width = image_HW3.shape[:2]
+    scale = math.sqrt(network.config.working_pixels / (height * width))
+    image = image_HW3
+    if scale < 1:
+        size = (max(1, round(width * scale)), max(1, round(height * scale)))
+        image = cv2.resize(image_HW3, size, interpolation=cv2.INTER_AREA)
+    device = next(network.parameters()).device
+    tensor = torch.from_numpy(np.ascontiguousarray(image)).to(device)
+    return tensor.permute(2, 0, 1).unsqueeze(0).float().div_(255)
+
+
+@torch.no_grad()
+def segment(network: LabelingNetwork, image_HW3: NDArray[np.uint8]) -> Segmentation:
+    """Label every pixel of an image H×W×3 (RGB, 0 to 255) of any size."""
+    height, width = image_HW3.shape[:2]
+    working = network_input(image_HW3, network)
+    logits = network.enlarge(network(working), *working.shape[2:])
+    probabilities = logits[0].softmax(dim=0).cpu().numpy()
+    return most_probable(probabilities, height, width)
+
+
+def most_probable(
+    probabilities_Khw: NDArray[np.float32], height: int, width: int
+) -> Segmentation:
+    """Enlarge probabilities and keep each pixel's best class.
+
+    Class by class, so that memory grows with the image and not with the classes.
+    """
+    best = np.full((height, width), -1.0, dtype=np.float32)
+    label_map = np.zeros((height, width), dtype=np.uint8)
+    for index, probability in enumerate(probabilities_Khw):
+        full = probability
+        if full.shape != best.shape:
+            full = cv2.resize(full, (width, height), interpolation=cv2.INTER_LINEAR)
+        label_map[full > best] = index
+        np.maximum(best, full, out=best)
+    confidence = (best * 255).clip(0, 255).round().astype(np.uint8)
+    return Segmentation(label_map, confidence)

@@ -1,0 +1,1 @@
+"""Training a network on a labeled dataset, and measuring it."""
