@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 from torch.nn import functional
 
@@ -23,15 +24,29 @@ def class_shares(labels_BHW: Tensor, classes: int, stride: int) -> tuple[Tensor,
         shares B×K×h×w, which sum to 1 where a cell has a labeled pixel and to 0
         elsewhere; and the labeled share of each cell's area, B×h×w, 0 to 1.
     """
-    height, width = labels_BHW.shape[1:]
-    padded = functional.pad(
-        labels_BHW, (0, -width % stride, 0, -height % stride), value=IGNORE_INDEX
-    )
-    labeled = padded != IGNORE_INDEX
-    one_hot = functional.one_hot(padded.where(labeled, classes).long(), classes + 1)
-    shares = functional.avg_pool2d(one_hot[..., :classes].permute(0, 3, 1, 2).float(), stride)
-    area = shares.sum(dim=1)
-    return shares / area.clamp_min(1e-9).unsqueeze(1), area
+    batch, height, width = labels_BHW.shape
+    # Pixels without a label go to one class more, which is cut off again.
+    index = labels_BHW.where(labels_BHW != IGNORE_INDEX, classes).long().unsqueeze(1)
+    mass = torch.zeros(batch, classes + 1, height, width, device=labels_BHW.device)
+    return pool_shares(mass.scatter_(1, index, 1.0)[:, :classes], stride)
+
+
+def pool_shares(mass_BKHW: Tensor, stride: int) -> tuple[Tensor, Tensor]:
+    """Pool how much of each pixel belongs to each class into cells of stride × stride.
+
+    Args:
+        mass_BKHW: 0 to 1; over the classes it sums to at most 1, and to 0 where a pixel
+            has no label.
+        stride: pixels a side of a cell; a cell over the border is filled up with zeros.
+
+    Returns:
+        See `class_shares`.
+    """
+    height, width = mass_BKHW.shape[2:]
+    padded = functional.pad(mass_BKHW, (0, -width % stride, 0, -height % stride))
+    pooled = functional.avg_pool2d(padded, stride)
+    area = pooled.sum(dim=1)
+    return pooled / area.clamp_min(1e-9).unsqueeze(1), area
 
 
 def soft_cross_entropy(logits_BKhw: Tensor, shares_BKhw: Tensor, weight_Bhw: Tensor) -> Tensor:
