@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
+from safetensors import SafetensorError
+from safetensors.torch import load, save
 from torch import Tensor
 
 from mdlstm_core.config import LabelClass, NetworkConfig
@@ -121,13 +121,27 @@ def load_checkpoint(name_or_path: str | Path) -> Checkpoint:
     if not path.is_file():
         raise InputError(f"There is no model {name_or_path}: give a shipped model's name or a file.")
     try:
-        with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            weights = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError) as error:
-        raise InputError(f"{path} is truncated or is not a model file.") from error
+        content = path.read_bytes()
+    except OSError as error:
+        raise InputError(f"The model {path} cannot be read: {error.strerror}.") from error
+    return checkpoint_from_bytes(content, str(path))
+
+
+def checkpoint_from_bytes(content: bytes, name: str = "The stored model") -> Checkpoint:
+    """Read what `checkpoint_to_bytes` returned; `name` stands for it in errors.
+
+    Raises:
+        InputError: the bytes are truncated or of another kind.
+    """
+    try:
+        weights = load(content)
+    except SafetensorError as error:
+        raise InputError(f"{name} is truncated or is not a model file.") from error
+    # safetensors checked the header, but hands out its metadata only for files.
+    header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
+    metadata = header.get("__metadata__", {})
     if metadata.get("format") != FORMAT:
-        raise InputError(f"{path} is a safetensors file, but not one of a labeling model.")
+        raise InputError(f"{name} is a safetensors file, but not one of a labeling model.")
     try:
         classes = tuple(
             LabelClass(str(c["name"]), (int(c["color"][0]), int(c["color"][1]), int(c["color"][2])))
@@ -136,5 +150,5 @@ def load_checkpoint(name_or_path: str | Path) -> Checkpoint:
         config = NetworkConfig.from_json(json.loads(metadata["config"]))
         metrics = json.loads(metadata["metrics"])
     except (KeyError, TypeError, IndexError, ValueError) as error:
-        raise InputError(f"{path} has a damaged description: {error}.") from error
+        raise InputError(f"{name} has a damaged description: {error}.") from error
     return Checkpoint(config, classes, weights, metadata.get("data", ""), metrics)

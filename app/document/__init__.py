@@ -1,0 +1,1 @@
+"""What is edited: images, label maps, strokes, undo. No widgets, no torch, no files."""

@@ -1,0 +1,27 @@
+"""Undo commands: one for each kind of change."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from PySide6.QtGui import QUndoCommand
+
+from app.document.label_map import LabelMap, Patch
+
+
+class PaintCommand(QUndoCommand):
+    """A person's stroke on the corrections of an image."""
+
+    def __init__(self, image: Path, corrections: LabelMap, patch: Patch, text: str) -> None:
+        super().__init__(text)
+        self.image = image
+        self._corrections = corrections
+        self._patch = patch
+
+    def redo(self) -> None:
+        """Set the stroke's pixels."""
+        self._corrections.apply(self._patch)
+
+    def undo(self) -> None:
+        """Set back what stood there."""
+        self._corrections.revert(self._patch)

@@ -1,0 +1,112 @@
+"""One image and what is said of its pixels."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from PySide6.QtCore import QObject, Signal
+
+from app.document.label_map import LabelMap
+from app.document.stroke import Box
+from mdlstm_core.config import IGNORE_INDEX
+
+
+class PixelLabel(NamedTuple):
+    """What is known of a pixel.
+
+    Attributes:
+        label: class index, `IGNORE_INDEX` if none.
+        by_person: whether a person set it.
+        confidence: the model's probability, 0 to 1; None where a person set the label
+            or the model said nothing.
+    """
+
+    label: int
+    by_person: bool
+    confidence: float | None
+
+
+class ImageDocument(QObject):
+    """An image, the corrections (a person's) and the prediction (the model's).
+
+    For each pixel the person's label wins over the model's.
+
+    Signals:
+        labels_changed(Box): what is displayed inside the box may differ now.
+    """
+
+    labels_changed = Signal(object)
+
+    def __init__(self, path: Path, image_HW3: NDArray[np.uint8], corrections: LabelMap) -> None:
+        """Take an image and its corrections, which have the same size.
+
+        Raises:
+            ValueError: the sizes differ.
+        """
+        super().__init__()
+        if image_HW3.shape[:2] != corrections.values.shape:
+            raise ValueError(
+                f"corrections: expected {image_HW3.shape[:2]}, given {corrections.values.shape}"
+            )
+        image_HW3.setflags(write=False)
+        self.path = path
+        self.image = image_HW3
+        self.corrections = corrections
+        self._prediction: NDArray[np.uint8] | None = None
+        self._confidence: NDArray[np.uint8] | None = None
+        self._displayed = corrections.values.copy()
+        corrections.changed.connect(self._refresh)
+
+    @property
+    def height(self) -> int:
+        """Rows of the image."""
+        return int(self.image.shape[0])
+
+    @property
+    def width(self) -> int:
+        """Columns of the image."""
+        return int(self.image.shape[1])
+
+    @property
+    def displayed(self) -> NDArray[np.uint8]:
+        """The label map that is shown and exported, H×W; it changes with the document."""
+        return self._displayed
+
+    @property
+    def prediction(self) -> NDArray[np.uint8] | None:
+        """The model's label map, None before it answered."""
+        return self._prediction
+
+    def set_prediction(
+        self, label_map_HW: NDArray[np.uint8], confidence_HW: NDArray[np.uint8]
+    ) -> None:
+        """Take what the model says; it shows where no person set a label."""
+        self._prediction, self._confidence = label_map_HW, confidence_HW
+        self._refresh(Box(0, 0, self.height, self.width))
+
+    def pixel(self, x: int, y: int) -> PixelLabel | None:
+        """Return what is known of a pixel, None outside the image."""
+        if not (0 <= x < self.width and 0 <= y < self.height):
+            return None
+        corrected = int(self.corrections.values[y, x])
+        if corrected != IGNORE_INDEX:
+            return PixelLabel(corrected, by_person=True, confidence=None)
+        if self._prediction is None or self._confidence is None:
+            return PixelLabel(IGNORE_INDEX, by_person=False, confidence=None)
+        confidence = int(self._confidence[y, x]) / 255
+        return PixelLabel(int(self._prediction[y, x]), by_person=False, confidence=confidence)
+
+    def _refresh(self, box: Box) -> None:
+        """Work out again what is displayed inside a box."""
+        corrected = self.corrections.values[box.slices]
+        if self._prediction is None:
+            self._displayed[box.slices] = corrected
+        else:
+            predicted = self._prediction[box.slices]
+            self._displayed[box.slices] = np.where(
+                corrected == IGNORE_INDEX, predicted, corrected
+            )
+        self.labels_changed.emit(box)

@@ -1,0 +1,79 @@
+"""All images of a project, their corrections and the one undo history."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from PySide6.QtCore import QObject, Signal
+from PySide6.QtGui import QUndoStack
+
+from app.document.commands import PaintCommand
+from app.document.label_map import LabelMap
+from app.document.stroke import Box, Stroke, rasterize
+from mdlstm_core.config import IGNORE_INDEX
+
+
+class Project(QObject):
+    """The images, in order, and everything that was painted on them.
+
+    The corrections of an image that was opened stay in memory: the undo history reaches
+    over all images.
+
+    Signals:
+        images_changed: images were added.
+        corrections_changed(Path, Box): an image's corrections changed inside the box.
+    """
+
+    images_changed = Signal()
+    corrections_changed = Signal(object, object)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.undo_stack = QUndoStack(self)
+        self.images: list[Path] = []
+        self._corrections: dict[Path, LabelMap] = {}
+
+    def add_images(self, paths: list[Path]) -> None:
+        """Append images that are not there yet."""
+        new = [path for path in dict.fromkeys(paths) if path not in self.images]
+        if new:
+            self.images += new
+            self.images_changed.emit()
+
+    def corrections(self, image: Path) -> LabelMap | None:
+        """Return an image's corrections if they are in memory."""
+        return self._corrections.get(image)
+
+    def set_corrections(self, image: Path, corrections: LabelMap) -> None:
+        """Take an image's corrections, as they were loaded."""
+        self._corrections[image] = corrections
+        corrections.changed.connect(
+            lambda box: self.corrections_changed.emit(image, box)  # same thread
+        )
+
+    def paint(self, image: Path, stroke: Stroke) -> Box | None:
+        """Paint a stroke as one undoable step.
+
+        Returns:
+            where pixels changed, None if none did.
+        """
+        corrections = self._corrections[image]
+        region = rasterize(stroke, *corrections.values.shape)
+        patch = corrections.patch(region, stroke.label) if region else None
+        if patch is None:
+            return None
+        text = "erase" if stroke.label == IGNORE_INDEX else "paint"
+        self.undo_stack.push(PaintCommand(image, corrections, patch, text))
+        return patch.region.box
+
+    def image_of_undo(self) -> Path | None:
+        """Return the image that the next undo changes."""
+        return self._image_of(self.undo_stack.index() - 1)
+
+    def image_of_redo(self) -> Path | None:
+        """Return the image that the next redo changes."""
+        return self._image_of(self.undo_stack.index())
+
+    def _image_of(self, index: int) -> Path | None:
+        command = self.undo_stack.command(index) if index >= 0 else None
+        return command.image if isinstance(command, PaintCommand) else None

@@ -1,0 +1,1 @@
+"""The model behind the window: requests, answers and the threads between them."""

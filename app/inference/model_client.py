@@ -1,0 +1,128 @@
+"""The window's side of the model: owns the threads, keeps only the newest requests."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QObject, QThread, Signal, Slot
+
+from app.inference.messages import (
+    GateAnswer,
+    GateRequest,
+    LearnRequest,
+    LoadRequest,
+    ModelInfo,
+    Prediction,
+    PredictRequest,
+)
+from app.inference.model_worker import LearningWorker, ModelWorker
+
+Request = LoadRequest | PredictRequest | GateRequest
+
+
+class ModelClient(QObject):
+    """Sends requests to the model and hands on its answers.
+
+    At most one request is under way and one of each kind waits: a newer one takes the
+    place of one that waits, so that nothing is computed that nobody sees any more.
+
+    Signals:
+        model_loaded(ModelInfo), predicted(Prediction), gate_shown(GateAnswer): answers.
+        progressed(Progress): learning did a step.
+        learned(bytes): learning ended with a new model.
+        learning_failed(str): learning ended without one, and why.
+        failed(str): a request could not be answered, and why.
+    """
+
+    model_loaded = Signal(object)
+    predicted = Signal(object)
+    gate_shown = Signal(object)
+    progressed = Signal(object)
+    learned = Signal(object)
+    learning_failed = Signal(str)
+    failed = Signal(str)
+    _request = Signal(object)
+    _learn = Signal(object)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._waiting: dict[type[Request], Request] = {}
+        self._busy = False
+        self.is_learning = False
+        self._serving_thread, self._worker = QThread(), ModelWorker()
+        self._learning_thread, self._learner = QThread(), LearningWorker()
+        self._worker.moveToThread(self._serving_thread)
+        self._learner.moveToThread(self._learning_thread)
+        self._request.connect(self._worker.handle)
+        self._worker.answered.connect(self._on_answer)
+        self._worker.failed.connect(self._on_failure)
+        self._learn.connect(self._learner.learn)
+        self._learner.progressed.connect(self.progressed)
+        self._learner.learned.connect(self._on_learned)
+        self._learner.failed.connect(self._on_learning_failed)
+        self._serving_thread.start()
+        # Learning must not take the cores from the window and the serving model.
+        self._learning_thread.start(QThread.Priority.LowPriority)
+
+    def send(self, request: Request) -> None:
+        """Ask for something; the answer comes as a signal."""
+        self._waiting[type(request)] = request
+        self._send_next()
+
+    def learn(self, request: LearnRequest) -> None:
+        """Begin to learn; does nothing while learning is under way."""
+        if self.is_learning:
+            return
+        self.is_learning = True
+        self._learner.stop.clear()
+        self._learner.cancel.clear()
+        self._learn.emit(request)
+
+    def stop_learning(self) -> None:
+        """End learning after the step under way; what was learned is kept."""
+        self._learner.stop.set()
+
+    def close(self) -> None:
+        """End the threads; a request under way is waited for, learning is cancelled."""
+        self._waiting.clear()
+        self._learner.cancel.set()
+        self._learner.stop.set()
+        for thread in (self._serving_thread, self._learning_thread):
+            thread.quit()
+            thread.wait()
+
+    def _send_next(self) -> None:
+        """Send what waits, a model before what it is asked for."""
+        if self._busy:
+            return
+        for kind in (LoadRequest, PredictRequest, GateRequest):
+            request = self._waiting.pop(kind, None)
+            if request is not None:
+                self._busy = True
+                self._request.emit(request)
+                return
+
+    @Slot(object)
+    def _on_answer(self, answer: ModelInfo | Prediction | GateAnswer) -> None:
+        self._busy = False
+        if isinstance(answer, ModelInfo):
+            self.model_loaded.emit(answer)
+        elif isinstance(answer, Prediction):
+            self.predicted.emit(answer)
+        else:
+            self.gate_shown.emit(answer)
+        self._send_next()
+
+    @Slot(str)
+    def _on_failure(self, reason: str) -> None:
+        self._busy = False
+        self.failed.emit(reason)
+        self._send_next()
+
+    @Slot(object)
+    def _on_learned(self, checkpoint: bytes) -> None:
+        self.is_learning = False
+        self.learned.emit(checkpoint)
+
+    @Slot(str)
+    def _on_learning_failed(self, reason: str) -> None:
+        self.is_learning = False
+        self.learning_failed.emit(reason)

@@ -1,0 +1,156 @@
+"""The objects that live in the model's threads; the only place that imports the predictor."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from PySide6.QtCore import QObject, Signal, Slot
+
+from app.inference.messages import (
+    GateAnswer,
+    GateRequest,
+    LearnRequest,
+    LoadRequest,
+    ModelInfo,
+    Prediction,
+    PredictRequest,
+    Progress,
+)
+from mdlstm_core.data.images import read_image
+from mdlstm_core.errors import InputError
+
+if TYPE_CHECKING:
+    from mdlstm_core.checkpoint import Checkpoint
+    from mdlstm_core.learning.fine_tuning import LearningProgress
+    from mdlstm_core.predictor import Predictor
+
+_log = logging.getLogger(__name__)
+_T = TypeVar("_T")
+
+
+def _load(model: str | Path | bytes) -> Checkpoint:
+    from mdlstm_core.checkpoint import checkpoint_from_bytes, load_checkpoint
+
+    return checkpoint_from_bytes(model) if isinstance(model, bytes) else load_checkpoint(model)
+
+
+class ModelWorker(QObject):
+    """Answers requests with the model that serves; one answer for each request.
+
+    Signals:
+        answered(object): a `ModelInfo`, `Prediction` or `GateAnswer`.
+        failed(str): why the request could not be answered, in one sentence.
+    """
+
+    answered = Signal(object)
+    failed = Signal(str)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._predictor: Predictor | None = None
+
+    @Slot(object)
+    def handle(self, request: LoadRequest | PredictRequest | GateRequest) -> None:
+        """Answer one request."""
+        answer = _guarded(self.failed.emit, lambda: self._answer(request))
+        if answer is not None:
+            self.answered.emit(answer)
+
+    def _answer(
+        self, request: LoadRequest | PredictRequest | GateRequest
+    ) -> ModelInfo | Prediction | GateAnswer:
+        if isinstance(request, LoadRequest):
+            return self._load(request)
+        if self._predictor is None:
+            raise InputError("No model is loaded yet.")
+        if isinstance(request, PredictRequest):
+            found = self._predictor.predict(request.image)
+            found.label_map.setflags(write=False)
+            found.confidence.setflags(write=False)
+            return Prediction(request.image_path, found.label_map, found.confidence)
+        return self._gate(request, self._predictor)
+
+    def _load(self, request: LoadRequest) -> ModelInfo:
+        from mdlstm_core.predictor import Predictor
+
+        predictor = Predictor(_load(request.model), request.device)
+        self._predictor = predictor
+        return ModelInfo(
+            preset=predictor.checkpoint.config.preset,
+            classes=predictor.classes,
+            layer_units=predictor.layer_units,
+            device=str(predictor.device.device),
+            reason=predictor.device.reason,
+        )
+
+    def _gate(self, request: GateRequest, predictor: Predictor) -> GateAnswer:
+        from mdlstm_core.insight.gates import GateQuery
+
+        query = GateQuery(request.layer, request.direction, request.gate, request.unit)
+        found = predictor.gate_map(request.image, query)
+        return GateAnswer(request, found.values, found.cell_pixels)
+
+
+class LearningWorker(QObject):
+    """Learns from corrections, in a thread of its own, so that the model goes on serving.
+
+    Signals:
+        progressed(Progress): a step is done.
+        learned(bytes): the new model as a checkpoint.
+        failed(str): why nothing was learned, in one sentence.
+    """
+
+    progressed = Signal(object)
+    learned = Signal(object)
+    failed = Signal(str)
+
+    def __init__(self) -> None:
+        super().__init__()
+        # An event and not a slot: this thread's event loop is busy while it learns.
+        self.stop = threading.Event()
+        self.cancel = threading.Event()
+
+    @Slot(object)
+    def learn(self, request: LearnRequest) -> None:
+        """Learn; ends early with what was learned after `stop`, with nothing after `cancel`."""
+        checkpoint = _guarded(self.failed.emit, lambda: self._learn(request))
+        if checkpoint is not None:
+            self.learned.emit(checkpoint)
+
+    def _learn(self, request: LearnRequest) -> bytes:
+        from mdlstm_core.checkpoint import checkpoint_to_bytes
+        from mdlstm_core.learning.fine_tuning import CorrectedImage, LearningOptions
+        from mdlstm_core.predictor import Predictor
+
+        predictor = Predictor(_load(request.model), request.device)
+        corrected = [
+            CorrectedImage(read_image(file.image_path), file.corrections)
+            for file in request.corrected
+        ]
+
+        def report(progress: LearningProgress) -> None:
+            if self.cancel.is_set():
+                raise InputError("Learning was cancelled; the model before stays.")
+            self.progressed.emit(Progress(progress.step, progress.steps, progress.loss))
+
+        options = LearningOptions(seconds=request.seconds)
+        return checkpoint_to_bytes(predictor.learn(corrected, options, report, self.stop))
+
+
+def _guarded(fail: Callable[[str], None], work: Callable[[], _T]) -> _T | None:
+    """Do some work; on an error say one sentence, the whole of it in the log."""
+    try:
+        return work()
+    except InputError as error:
+        fail(str(error))
+    except MemoryError:
+        _log.exception("out of memory")
+        fail("There is not enough memory for this image; close other programs and try again.")
+    except Exception as error:
+        _log.exception("the model's thread")
+        fail(f"The model could not answer ({type(error).__name__}); the log has the details.")
+    return None
