@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from torch import Tensor
 
 from mdlstm_core.config import LabelClass, NetworkConfig
 from mdlstm_core.errors import InputError
+from mdlstm_core.files import write_whole
 from mdlstm_core.network import LabelingNetwork, build_network
 from resources import model_path
 
@@ -56,10 +56,11 @@ class Checkpoint:
         Raises:
             InputError: the weights do not fit the configuration.
         """
-        network = build_network(self.config)
         try:
+            network = build_network(self.config)
             network.load_state_dict(self.weights)
-        except RuntimeError as error:
+        # torch refuses a size that cannot be built with any of the three.
+        except (RuntimeError, TypeError, ValueError) as error:
             raise InputError(
                 f"The model's weights do not fit its configuration ({self.config.preset})."
             ) from error
@@ -93,24 +94,6 @@ def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
     write_whole(path, checkpoint_to_bytes(checkpoint))
 
 
-def write_whole(path: Path, content: bytes) -> None:
-    """Write a file so that it is there whole or not at all.
-
-    Raises:
-        InputError: it cannot be written.
-    """
-    partial = path.with_name(f"{path.name}.{os.getpid()}.part")
-    try:
-        with partial.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
-    except OSError as error:
-        partial.unlink(missing_ok=True)
-        raise InputError(f"{path} cannot be written: {error.strerror}.") from error
-
-
 def load_checkpoint(name_or_path: str | Path) -> Checkpoint:
     """Load a checkpoint by the name of a shipped model or from a file.
 
@@ -119,7 +102,9 @@ def load_checkpoint(name_or_path: str | Path) -> Checkpoint:
     """
     path = model_path(str(name_or_path)) or Path(name_or_path)
     if not path.is_file():
-        raise InputError(f"There is no model {name_or_path}: give a shipped model's name or a file.")
+        raise InputError(
+            f"There is no model {name_or_path}: give a shipped model's name or a file."
+        )
     try:
         content = path.read_bytes()
     except OSError as error:
@@ -143,12 +128,19 @@ def checkpoint_from_bytes(content: bytes, name: str = "The stored model") -> Che
     if metadata.get("format") != FORMAT:
         raise InputError(f"{name} is a safetensors file, but not one of a labeling model.")
     try:
-        classes = tuple(
-            LabelClass(str(c["name"]), (int(c["color"][0]), int(c["color"][1]), int(c["color"][2])))
-            for c in json.loads(metadata["classes"])
+        return Checkpoint(
+            config=NetworkConfig.from_json(json.loads(metadata["config"])),
+            classes=tuple(_class_from_json(c) for c in json.loads(metadata["classes"])),
+            weights=weights,
+            data=metadata.get("data", ""),
+            metrics=dict(json.loads(metadata["metrics"])),
         )
-        config = NetworkConfig.from_json(json.loads(metadata["config"]))
-        metrics = json.loads(metadata["metrics"])
-    except (KeyError, TypeError, IndexError, ValueError) as error:
-        raise InputError(f"{name} has a damaged description: {error}.") from error
-    return Checkpoint(config, classes, weights, metadata.get("data", ""), metrics)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise InputError(f"{name} has a damaged description: {error}") from error
+
+
+def _class_from_json(values: dict[str, Any]) -> LabelClass:
+    red, green, blue = (int(value) for value in values["color"])
+    if not all(0 <= value <= 255 for value in (red, green, blue)):
+        raise ValueError(f"the colour {values['color']} is not of 0 to 255.")
+    return LabelClass(str(values["name"]), (red, green, blue))

@@ -100,7 +100,9 @@ class NetworkConfig:
         Raises:
             InputError: a field is missing, unknown or out of range.
         """
-        tuples = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
+        tuples: dict[str, Any] = {
+            k: tuple(v) if isinstance(v, list) else v for k, v in values.items()
+        }
         try:
             return cls(**tuples)
         except TypeError as error:

@@ -60,9 +60,7 @@ class MDLSTM(nn.Module):
 
     def forward(self, input_BRCI: Tensor) -> Tensor:
         """Return the hidden states of the four directions, D×B×R×C×H."""
-        hidden: Tensor = select_kernel(self.kernel).run(
-            input_BRCI, self.weights, self.forget_scale
-        )
+        hidden: Tensor = select_kernel(self.kernel).run(input_BRCI, self.weights, self.forget_scale)
         return hidden
 
     def states(self, input_BRCI: Tensor) -> MDLSTMStates:

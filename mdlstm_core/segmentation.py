@@ -53,9 +53,7 @@ def segment(network: LabelingNetwork, image_HW3: NDArray[np.uint8]) -> Segmentat
     return most_probable(probabilities, height, width)
 
 
-def most_probable(
-    probabilities_Khw: NDArray[np.float32], height: int, width: int
-) -> Segmentation:
+def most_probable(probabilities_Khw: NDArray[np.float32], height: int, width: int) -> Segmentation:
     """Enlarge probabilities and keep each pixel's best class.
 
     Class by class, so that memory grows with the image and not with the classes.

@@ -50,7 +50,9 @@ class LabeledFolder:
         self.root = root
         description = _read_description(root / "classes.json")
         self.classes = _classes(root / "classes.json", description)
-        self.source = ", ".join(str(description[k]) for k in ("source", "license") if k in description)
+        self.source = ", ".join(
+            str(description[k]) for k in ("source", "license") if k in description
+        )
         self._images = _images_by_stem(root / "images")
         self.stems = _read_list(list_file) if list_file else sorted(self._images)
         if not self.stems:

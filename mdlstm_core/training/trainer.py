@@ -85,7 +85,9 @@ class Trainer:
         device: torch.device,
     ) -> None:
         if train.classes != validation.classes or len(train.classes) != config.classes:
-            raise InputError(f"The classes of {train.root} do not fit the network or the validation.")
+            raise InputError(
+                f"The classes of {train.root} do not fit the network or the validation."
+            )
         self._train, self._validation = train, validation
         self._out, self._options, self._device = out, options, device
         torch.manual_seed(options.seed)
@@ -109,7 +111,9 @@ class Trainer:
         """
         state = load_state(self._state_path)
         if state.settings != self._settings:
-            raise InputError(f"{self._state_path} was started with other settings: {state.settings}.")
+            raise InputError(
+                f"{self._state_path} was started with other settings: {state.settings}."
+            )
         self._network.load_state_dict(state.network)
         self._average.load_state_dict(state.average)
         restore_optimizer(self._optimizer, state.optimizer)
@@ -218,9 +222,7 @@ class Trainer:
         height, width = self._options.view
         views = []
         for place, index in enumerate(indices):
-            generator = np.random.default_rng(
-                (self._options.seed, self._epoch, int(index), place)
-            )
+            generator = np.random.default_rng((self._options.seed, self._epoch, int(index), place))
             views.append(random_view(self._train.load(int(index)), height, width, generator))
         images = torch.from_numpy(np.stack([view.image for view in views]))
         return images, torch.from_numpy(np.stack([view.labels for view in views]))
@@ -273,7 +275,8 @@ class Trainer:
 
 def _parameter_groups(network: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
     """Split the parameters: weight decay for matrices and kernels only."""
-    matrices, vectors = [], []
+    matrices: list[nn.Parameter] = []
+    vectors: list[nn.Parameter] = []
     for name, parameter in network.named_parameters():
         is_vector = parameter.dim() < 2 or name.endswith("bias")
         (vectors if is_vector else matrices).append(parameter)
