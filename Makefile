@@ -1,0 +1,50 @@
+# make run: set up and start with the sample. make test: all checks. make lint, make clean.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: run test lint clean qt-libraries
+
+run: $(VENV)/.installed qt-libraries
+	$(BIN)/mdlstm-labeler --sample
+
+# Also for what it depends on: without a window, no library of a display is needed.
+test: export QT_QPA_PLATFORM := offscreen
+test: lint qt-libraries
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/.installed-test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info
+	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+qt-libraries:
+	@PYTHON=$(PYTHON) bash scripts/ensure_qt_libraries.sh
+
+# The stamps save the second call from asking pip again.
+$(VENV)/.installed: pyproject.toml | $(BIN)/pip
+	@echo "Installing mdlstm-labeler into $(VENV); the first time takes some minutes."
+	$(BIN)/pip install --disable-pip-version-check --editable .
+	@touch $@
+
+$(VENV)/.installed-test: pyproject.toml | $(BIN)/pip
+	@echo "Installing mdlstm-labeler and its checks into $(VENV); the first time takes some minutes."
+	$(BIN)/pip install --disable-pip-version-check --editable '.[test]'
+	@touch $(VENV)/.installed $@
+
+# pip comes last: a virtual environment with it is whole.
+$(BIN)/pip:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	    echo "mdlstm-labeler needs Python 3.11 or newer, and $(PYTHON) is not:" \
+	        "install one and name it, as in make $(MAKECMDGOALS) PYTHON=python3.12." >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+	    echo "$(PYTHON) cannot make virtual environments:" \
+	        "install its package for that (Debian, Ubuntu: sudo apt-get install python3-venv)." >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV)
