@@ -136,11 +136,12 @@ def checkpoint_from_bytes(content: bytes, name: str = "The stored model") -> Che
             metrics=dict(json.loads(metadata["metrics"])),
         )
     except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise InputError(f"{name} has a damaged description: {error}") from error
+        reason = str(error).rstrip(".")
+        raise InputError(f"{name} has a damaged description: {reason}.") from error
 
 
 def _class_from_json(values: dict[str, Any]) -> LabelClass:
     red, green, blue = (int(value) for value in values["color"])
     if not all(0 <= value <= 255 for value in (red, green, blue)):
-        raise ValueError(f"the colour {values['color']} is not of 0 to 255.")
+        raise ValueError(f"the colour {values['color']} is not of 0 to 255")
     return LabelClass(str(values["name"]), (red, green, blue))

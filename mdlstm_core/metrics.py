@@ -19,13 +19,16 @@ def confusion_matrix(
     Pixels whose true label is `IGNORE_INDEX` are left out.
 
     Raises:
-        ValueError: the sizes differ.
+        ValueError: the sizes differ, or a pixel has a class that there is not.
     """
     if truth_HW.shape != label_map_HW.shape:
         raise ValueError(f"label_map_HW: expected {truth_HW.shape}, given {label_map_HW.shape}")
     known = truth_HW != IGNORE_INDEX
-    pairs = truth_HW[known].astype(np.int64) * classes + label_map_HW[known]
-    counts = np.bincount(pairs, minlength=classes * classes)
+    truth, given = truth_HW[known], label_map_HW[known]
+    for name, values in (("truth_HW", truth), ("label_map_HW", given)):
+        if values.size and int(values.max()) >= classes:
+            raise ValueError(f"{name}: expected classes below {classes}, given {values.max()}")
+    counts = np.bincount(truth.astype(np.int64) * classes + given, minlength=classes * classes)
     return counts.reshape(classes, classes).astype(np.int64)
 
 

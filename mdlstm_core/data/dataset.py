@@ -15,9 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mdlstm_core.config import IGNORE_INDEX, LabelClass
-from mdlstm_core.data.images import IMAGE_SUFFIXES, image_size, read_image, read_label_map
+from mdlstm_core.data.images import image_size, images_in, read_image, read_label_map
 from mdlstm_core.errors import InputError
 from mdlstm_core.palette import default_color
+
+_ENCODING = "utf-8-sig"  # some editors put a mark before UTF-8
 
 
 class LabeledImage(NamedTuple):
@@ -100,7 +102,7 @@ class LabeledFolder:
 
 def _read_description(path: Path) -> dict[str, object]:
     try:
-        description = json.loads(path.read_text(encoding="utf-8"))
+        description = json.loads(path.read_text(encoding=_ENCODING))
     except OSError as error:
         raise InputError(f"{path.parent} is not a dataset: {path.name} cannot be read.") from error
     except ValueError as error:
@@ -114,24 +116,45 @@ def _classes(path: Path, description: dict[str, object]) -> tuple[LabelClass, ..
     names = description.get("classes")
     if not isinstance(names, list) or not names:
         raise InputError(f'{path} must hold a list "classes" of at least one name.')
-    colors = description.get("colors")
+    if len({str(name) for name in names}) < len(names):
+        raise InputError(f"{path} names a class twice.")
+    if description.get("ignore_index", IGNORE_INDEX) != IGNORE_INDEX:
+        raise InputError(f"{path}: pixels without a label must have the value {IGNORE_INDEX}.")
+    colors = description.get("colors", [default_color(index) for index in range(len(names))])
     if not isinstance(colors, list) or len(colors) != len(names):
-        colors = [default_color(index) for index in range(len(names))]
+        raise InputError(f'{path} must hold one colour a class in "colors".')
     return tuple(
-        LabelClass(str(name), (int(color[0]), int(color[1]), int(color[2])))
+        LabelClass(str(name), _color(path, color))
         for name, color in zip(names, colors, strict=True)
     )
+
+
+def _color(path: Path, values: object) -> tuple[int, int, int]:
+    try:
+        red, green, blue = (int(value) for value in values)  # type: ignore[attr-defined]
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{path}: {values} is not a colour; write [red, green, blue].") from error
+    if not all(0 <= value <= 255 for value in (red, green, blue)):
+        raise InputError(f"{path}: the colour {values} is not of 0 to 255.")
+    return red, green, blue
 
 
 def _images_by_stem(folder: Path) -> dict[str, Path]:
     if not folder.is_dir():
         raise InputError(f"{folder.parent} is not a dataset: it has no folder images.")
-    return {p.stem: p for p in folder.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES}
+    images: dict[str, Path] = {}
+    for path in images_in(folder):
+        if path.stem in images:
+            raise InputError(f"{images[path.stem]} and {path} would share one label map.")
+        images[path.stem] = path
+    return images
 
 
 def _read_list(path: Path) -> list[str]:
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding=_ENCODING).splitlines()
     except OSError as error:
         raise InputError(f"The list {path} cannot be read: {error.strerror}.") from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"The list {path} is not a text of stems, one a line.") from error
     return [line.strip() for line in lines if line.strip()]

@@ -5,6 +5,10 @@ Pillow reads them: it knows EXIF, palettes and CMYK, and fails loudly on damaged
 
 from __future__ import annotations
 
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +24,10 @@ MAX_PIXELS = 400_000_000
 
 Image.MAX_IMAGE_PIXELS = None  # checked below, with a sentence that names the file
 
+# What Pillow says of odd metadata besides: the image is read, or the error below says more.
+warnings.filterwarnings("ignore", module=r"PIL\.")
+logging.getLogger("PIL").addHandler(logging.NullHandler())
+
 
 def read_image(path: Path) -> NDArray[np.uint8]:
     """Read an image as H×W×3 RGB, 0 to 255, upright (EXIF orientation applied).
@@ -30,39 +38,36 @@ def read_image(path: Path) -> NDArray[np.uint8]:
     Raises:
         InputError: the file is missing, empty, truncated, too large or not an image.
     """
-    try:
-        with Image.open(path) as image:
-            _check_size(path, image.size)
-            image.load()
-            upright = ImageOps.exif_transpose(image)
-    except (OSError, SyntaxError, ValueError) as error:
-        raise _unreadable(path, error) from error
-    if upright.mode[0] in "IF":
-        return np.repeat(_to_8_bit(np.asarray(upright))[..., np.newaxis], 3, axis=2)
-    if upright.has_transparency_data:
-        rgba = upright.convert("RGBA")
-        white = Image.new("RGBA", rgba.size, "white")
-        upright = Image.alpha_composite(white, rgba)
-    return np.array(upright.convert("RGB"))
+    with _opened(path) as image:
+        _check_size(path, image.size)
+        image.load()
+        upright = ImageOps.exif_transpose(image)
+        if upright.mode[0] in "IF":
+            return np.repeat(_to_8_bit(np.asarray(upright))[..., np.newaxis], 3, axis=2)
+        if upright.has_transparency_data:
+            rgba = upright.convert("RGBA")
+            white = Image.new("RGBA", rgba.size, "white")
+            upright = Image.alpha_composite(white, rgba)
+        return np.array(upright.convert("RGB"))
 
 
 def read_label_map(path: Path) -> NDArray[np.uint8]:
     """Read an 8-bit, one-channel or palette image as the class indices it stores, H×W.
 
+    Upright, as its image is. An image of one bit has the classes 0 and 1.
+
     Raises:
         InputError: the file cannot be read or is no 8-bit label map.
     """
-    try:
-        with Image.open(path) as image:
-            _check_size(path, image.size)
-            if image.mode not in ("L", "P", "1"):
-                raise InputError(
-                    f"{path} is not an 8-bit label map but {image.mode}; "
-                    "save class indices as one channel."
-                )
-            return np.array(image if image.mode != "1" else image.convert("L"), dtype=np.uint8)
-    except (OSError, SyntaxError) as error:
-        raise _unreadable(path, error) from error
+    with _opened(path) as image:
+        _check_size(path, image.size)
+        if image.mode not in ("L", "P", "1"):
+            raise InputError(
+                f"{path} is not an 8-bit label map but {image.mode}; "
+                "save class indices as one channel."
+            )
+        image.load()
+        return np.array(ImageOps.exif_transpose(image), dtype=np.uint8)
 
 
 def image_size(path: Path) -> tuple[int, int]:
@@ -71,13 +76,28 @@ def image_size(path: Path) -> tuple[int, int]:
     Raises:
         InputError: the file is missing, empty or not an image.
     """
-    try:
-        with Image.open(path) as image:
-            width, height = image.size
-            orientation = image.getexif().get(0x0112, 1)
-    except (OSError, SyntaxError) as error:
-        raise _unreadable(path, error) from error
+    with _opened(path) as image:
+        width, height = image.size
+        orientation = image.getexif().get(0x0112, 1)
     return (width, height) if orientation in (5, 6, 7, 8) else (height, width)
+
+
+def images_in(folder: Path) -> list[Path]:
+    """Return the image files in a folder, sorted; what starts with a dot is left out.
+
+    Raises:
+        InputError: the folder cannot be read.
+    """
+    try:
+        return sorted(
+            path
+            for path in folder.iterdir()
+            if path.suffix.lower() in IMAGE_SUFFIXES
+            and not path.name.startswith(".")
+            and path.is_file()
+        )
+    except OSError as error:
+        raise InputError(f"The folder {folder} cannot be read: {error.strerror}.") from error
 
 
 def find_images(paths: list[Path]) -> list[Path]:
@@ -89,7 +109,7 @@ def find_images(paths: list[Path]) -> list[Path]:
     found: list[Path] = []
     for path in paths:
         if path.is_dir():
-            inside = sorted(p for p in path.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES)
+            inside = images_in(path)
             if not inside:
                 raise InputError(f"The folder {path} has no images ({', '.join(IMAGE_SUFFIXES)}).")
             found += inside
@@ -98,6 +118,19 @@ def find_images(paths: list[Path]) -> list[Path]:
         else:
             raise InputError(f"There is no file or folder {path}.")
     return found
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Image.Image]:
+    """Open an image; whatever Pillow cannot do with it becomes an `InputError`."""
+    try:
+        with Image.open(path) as image:
+            yield image
+    except InputError:
+        raise
+    # Its decoders let through whatever a damaged file makes them stumble over.
+    except Exception as error:
+        raise _unreadable(path, error) from error
 
 
 def _check_size(path: Path, size: tuple[int, int]) -> None:
@@ -111,8 +144,6 @@ def _check_size(path: Path, size: tuple[int, int]) -> None:
 
 def _unreadable(path: Path, error: Exception) -> InputError:
     """Say in one sentence why a file cannot be read."""
-    if isinstance(error, InputError):
-        return error
     if isinstance(error, FileNotFoundError):
         return InputError(f"There is no file {path}.")
     if isinstance(error, PermissionError):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,19 +18,24 @@ def evaluate(
     network: LabelingNetwork,
     dataset: LabeledFolder,
     on_image: Callable[[int], None] = lambda _done: None,
+    dataset_class: Sequence[int] | None = None,
 ) -> dict[str, Any]:
     """Return the figures of `metrics.scores`, with `images` and `seconds_per_image`.
 
     Args:
-        network: a network whose classes are those of the dataset, in their order.
+        network: a network whose classes are those of the dataset.
         dataset: the images to label and their true labels.
         on_image: called with the number of images done.
+        dataset_class: for each class of the network its index in the dataset; None where
+            the order is the same.
 
     Raises:
         InputError: an image or its labels cannot be read.
     """
     network.eval()
     names = [c.name for c in dataset.classes]
+    lookup = np.arange(len(names)) if dataset_class is None else np.asarray(dataset_class)
+    class_ids = lookup.astype(np.uint8)
     confusion = np.zeros((len(names), len(names)), dtype=np.int64)
     seconds = 0.0
     for index in range(len(dataset)):
@@ -38,7 +43,7 @@ def evaluate(
         start = time.perf_counter()
         label_map = segment(network, image).label_map
         seconds += time.perf_counter() - start
-        confusion += confusion_matrix(truth, label_map, len(names))
+        confusion += confusion_matrix(truth, class_ids[label_map], len(names))
         on_image(index + 1)
     return {
         **scores(confusion, names),

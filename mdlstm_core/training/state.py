@@ -12,8 +12,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from mdlstm_core.checkpoint import write_whole
 from mdlstm_core.errors import InputError
+from mdlstm_core.files import write_whole
 
 FORMAT = "mdlstm-labeler training state 1"
 
@@ -77,12 +77,15 @@ def load_state(path: Path) -> TrainingState:
         raise InputError(f"{path} cannot be resumed from: it is missing or truncated.") from error
     if metadata.get("format") != FORMAT:
         raise InputError(f"{path} is not the state of a training run.")
-    return TrainingState(
-        **groups,
-        epoch=int(metadata["epoch"]),
-        best=float(metadata["best"]),
-        settings=json.loads(metadata["settings"]),
-    )
+    try:
+        return TrainingState(
+            **groups,
+            epoch=int(metadata["epoch"]),
+            best=float(metadata["best"]),
+            settings=dict(json.loads(metadata["settings"])),
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(f"{path} cannot be resumed from: its description is damaged.") from error
 
 
 def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:

@@ -21,6 +21,7 @@ from mdlstm_core.config import NetworkConfig
 from mdlstm_core.data.augmentation import random_view
 from mdlstm_core.data.dataset import LabeledFolder
 from mdlstm_core.errors import InputError
+from mdlstm_core.files import write_whole
 from mdlstm_core.losses import class_shares, soft_cross_entropy
 from mdlstm_core.network import build_network
 from mdlstm_core.training.evaluation import evaluate
@@ -57,6 +58,17 @@ class TrainingOptions:
     validations: int = 20
     average_decay: float = 0.998
 
+    def __post_init__(self) -> None:
+        """Check what cannot be trained with.
+
+        Raises:
+            InputError: a number is below its range.
+        """
+        if self.seed < 0:
+            raise InputError(f"The seed {self.seed} is negative; choose one from 0 on.")
+        if min(self.epochs, self.batch, self.validations, *self.view) < 1:
+            raise InputError("Epochs, batch, validations and view must be at least 1.")
+
 
 class Trainer:
     """Trains one network; `run` writes the best checkpoint, a log and a state to resume.
@@ -72,7 +84,8 @@ class Trainer:
         device: where to compute.
 
     Raises:
-        InputError: the datasets' classes differ from each other or from the network's.
+        InputError: the datasets' classes differ from each other or from the network's, or
+            `out` is a folder.
     """
 
     def __init__(
@@ -88,6 +101,8 @@ class Trainer:
             raise InputError(
                 f"The classes of {train.root} do not fit the network or the validation."
             )
+        if out.is_dir():
+            raise InputError(f"{out} is a folder; name the checkpoint's file.")
         self._train, self._validation = train, validation
         self._out, self._options, self._device = out, options, device
         torch.manual_seed(options.seed)
@@ -112,7 +127,8 @@ class Trainer:
         state = load_state(self._state_path)
         if state.settings != self._settings:
             raise InputError(
-                f"{self._state_path} was started with other settings: {state.settings}."
+                f"{self._state_path} was started with other settings: "
+                f"{_difference(state.settings, self._settings)}."
             )
         self._network.load_state_dict(state.network)
         self._average.load_state_dict(state.average)
@@ -131,7 +147,7 @@ class Trainer:
                 be written. What was written before stays.
         """
         if self._epoch == 0:
-            self._log_path.unlink(missing_ok=True)
+            write_whole(self._log_path, b"")
         while self._epoch < self._options.epochs:
             start = time.perf_counter()
             loss = self._run_epoch(on_step)
@@ -140,8 +156,7 @@ class Trainer:
             if self._is_measured(self._epoch):
                 line |= self._measure()
             save_state(self._state(), self._state_path)
-            with self._log_path.open("a", encoding="utf-8") as log:
-                log.write(json.dumps(line) + "\n")
+            self._log(line)
             on_step(line)
         return self._best
 
@@ -156,7 +171,7 @@ class Trainer:
             if not math.isfinite(loss):
                 raise InputError(
                     f"The loss is not finite in epoch {self._epoch + 1}; "
-                    "lower the learning rate and go on with --resume."
+                    "start again with another seed or a lower learning rate."
                 )
             total += loss
             on_step(
@@ -177,6 +192,8 @@ class Trainer:
         shares, area = class_shares(
             labels_BHW, self._network.config.classes, self._network.output_stride
         )
+        # The network pads an image to its window, the shares only to a cell.
+        logits = logits[..., : area.shape[1], : area.shape[2]]
         loss = soft_cross_entropy(logits, shares, area)
         self._optimizer.zero_grad()
         loss.backward()
@@ -243,6 +260,13 @@ class Trainer:
             save_checkpoint(checkpoint_of(self._average, described), self._out)
         return {key: figures[key] for key in ("pixel_accuracy", "class_accuracy", "mean_iou")}
 
+    def _log(self, line: dict[str, Any]) -> None:
+        try:
+            with self._log_path.open("a", encoding="utf-8") as log:
+                log.write(json.dumps(line) + "\n")
+        except OSError as error:
+            raise InputError(f"{self._log_path} cannot be written: {error.strerror}.") from error
+
     def _state(self) -> TrainingState:
         return TrainingState(
             network=self._network.state_dict(),
@@ -271,6 +295,18 @@ class Trainer:
     @property
     def _log_path(self) -> Path:
         return self._out.with_name(self._out.name + ".log.jsonl")
+
+
+def _difference(before: dict[str, Any], now: dict[str, Any]) -> str:
+    """Say in which settings two runs differ, groups of settings one after the other."""
+    told = []
+    for key in sorted(before.keys() | now.keys()):
+        first, second = before.get(key), now.get(key)
+        if isinstance(first, dict) and isinstance(second, dict):
+            told += [_difference(first, second)] if first != second else []
+        elif first != second:
+            told.append(f"{key} {first}, not {second}")
+    return ", ".join(told)
 
 
 def _parameter_groups(network: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
