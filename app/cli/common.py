@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import os
-from pathlib import Path
 
-from mdlstm_core.errors import InputError
+from mdlstm_core.files import make_folder
+
+__all__ = ["DEFAULT_MODEL", "add_device_option", "add_model_option", "make_folder"]
 
 DEFAULT_MODEL = "scene"
 
@@ -30,16 +30,3 @@ def add_device_option(parser: argparse.ArgumentParser) -> None:
         help="where to compute (default: the GPU if there is one)",
     )
 
-
-def make_folder(path: Path) -> None:
-    """Make a folder to write into, with its parents.
-
-    Raises:
-        InputError: it cannot be made or written into.
-    """
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"The folder {path} cannot be made: {error.strerror}.") from error
-    if not os.access(path, os.W_OK | os.X_OK):
-        raise InputError(f"The folder {path} cannot be written into; choose another one.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 from PySide6.QtCore import QObject, Signal
@@ -35,10 +36,18 @@ class Project(QObject):
 
     def add_images(self, paths: list[Path]) -> None:
         """Append images that are not there yet."""
-        new = [path for path in dict.fromkeys(paths) if path not in self.images]
+        known = set(self.images)
+        new = [path for path in dict.fromkeys(paths) if path not in known]
         if new:
             self.images += new
             self.images_changed.emit()
+
+    def clear(self) -> None:
+        """Forget all images and the history, for another project."""
+        self.undo_stack.clear()
+        self.images = []
+        self._corrections = {}
+        self.images_changed.emit()
 
     def corrections(self, image: Path) -> LabelMap | None:
         """Return an image's corrections if they are in memory."""
@@ -46,10 +55,10 @@ class Project(QObject):
 
     def set_corrections(self, image: Path, corrections: LabelMap) -> None:
         """Take an image's corrections, as they were loaded."""
+        if self._corrections.get(image) is corrections:
+            return
         self._corrections[image] = corrections
-        corrections.changed.connect(
-            lambda box: self.corrections_changed.emit(image, box)  # same thread
-        )
+        corrections.changed.connect(partial(self.corrections_changed.emit, image))
 
     def paint(self, image: Path, stroke: Stroke) -> Box | None:
         """Paint a stroke as one undoable step.

@@ -113,26 +113,18 @@ class ProjectFile:
             rows = self._database.execute("SELECT path FROM images ORDER BY id").fetchall()
         return [self.path.parent / path for (path,) in rows]
 
-    def load_corrections(self, image: Path, height: int, width: int) -> NDArray[np.uint8]:
-        """Return what a person set on an image, H×W; all `IGNORE_INDEX` if nothing.
-
-        Raises:
-            InputError: the corrections were made on an image of another size.
-        """
-        values = np.full((height, width), IGNORE_INDEX, dtype=np.uint8)
+    def load_corrections(self, image: Path) -> NDArray[np.uint8] | None:
+        """Return what a person set on an image, H×W; None if it was never labeled."""
         with self._errors("read"):
             found = self._database.execute(
                 "SELECT id, height, width FROM images WHERE path = ?", (self._key(image),)
             ).fetchone()
             if found is None:
-                return values
-            if found[1:] != (height, width):
-                raise InputError(
-                    f"{image} is {width}×{height} pixels, but was labeled at "
-                    f"{found[2]}×{found[1]}; put the image back that was labeled."
-                )
+                return None
+            number, height, width = found
+            values = np.full((height, width), IGNORE_INDEX, dtype=np.uint8)
             for row, column, labels in self._database.execute(
-                "SELECT row, column, labels FROM tiles WHERE image = ?", (found[0],)
+                "SELECT row, column, labels FROM tiles WHERE image = ?", (number,)
             ):
                 tile = values[row * TILE : (row + 1) * TILE, column * TILE : (column + 1) * TILE]
                 tile[:] = np.frombuffer(zlib.decompress(labels), np.uint8).reshape(tile.shape)
@@ -215,5 +207,7 @@ class ProjectFile:
         """Turn what SQLite raises into one sentence."""
         try:
             yield
-        except (sqlite3.Error, zlib.error) as error:
+        except (sqlite3.Error, zlib.error, ValueError) as error:
+            if isinstance(error, InputError):
+                raise
             raise InputError(f"The project {self.path} cannot be {done}: {error}.") from error

@@ -2,7 +2,8 @@
 
 Learning always starts from the checkpoint it is given: taking strokes back and learning
 again gives what never having made them gives. Pixels that nobody touched are held to what
-the model said before, so that it does not forget.
+the model said before, so that it does not forget; except those it gave a class that the
+person took back elsewhere on the same image, for there it is likely to be wrong too.
 """
 
 from __future__ import annotations
@@ -71,12 +72,21 @@ class LearningProgress:
 
 @dataclass(frozen=True)
 class _Lesson:
-    """One image as the network sees it, with what to learn and what to keep."""
+    """One image as the network sees it, with what to learn and what to keep.
+
+    Attributes:
+        image_13HW: the image at the network's working size.
+        shares_1Khw: what share of each output cell's corrections each class has.
+        learned_1hw: how much each cell's corrections count.
+        before_1Khw: the probabilities before learning.
+        kept_1hw: 1 where a cell is held to them.
+    """
 
     image_13HW: Tensor
     shares_1Khw: Tensor
-    area_1hw: Tensor
+    learned_1hw: Tensor
     before_1Khw: Tensor
+    kept_1hw: Tensor
 
 
 def fine_tune(
@@ -120,7 +130,9 @@ def _lessons(network: LabelingNetwork, corrected: Sequence[CorrectedImage]) -> l
             raise InputError(f"The corrections have a class that the model's {classes} lack.")
         image = network_input(sample.image, network)
         shares, area = _targets(sample.corrections, image, network)
-        lessons.append(_Lesson(image, shares, area, network(image).softmax(dim=1)))
+        before = network(image).softmax(dim=1)
+        kept = (area == 0) & ~_overruled(shares, area, before)
+        lessons.append(_Lesson(image, shares, _balanced(shares, area), before, kept.float()))
     if not lessons:
         raise InputError("There is nothing to learn from: paint a correction first.")
     return lessons
@@ -157,8 +169,8 @@ def _step(
 ) -> float:
     """Learn from one image and return the loss on its corrections."""
     logits = network(lesson.image_13HW)
-    loss = soft_cross_entropy(logits, lesson.shares_1Khw, _balanced(lesson))
-    kept = soft_cross_entropy(logits, lesson.before_1Khw, (lesson.area_1hw == 0).float())
+    loss = soft_cross_entropy(logits, lesson.shares_1Khw, lesson.learned_1hw)
+    kept = soft_cross_entropy(logits, lesson.before_1Khw, lesson.kept_1hw)
     optimizer.zero_grad()
     (loss + keep * kept).backward()
     nn.utils.clip_grad_norm_(network.parameters(), 1.0)
@@ -166,8 +178,15 @@ def _step(
     return loss.item()
 
 
-def _balanced(lesson: _Lesson) -> Tensor:
+def _balanced(shares_1Khw: Tensor, area_1hw: Tensor) -> Tensor:
     """Weigh cells so that each class that was painted counts alike, however large."""
-    mass = lesson.shares_1Khw * lesson.area_1hw.unsqueeze(1)
+    mass = shares_1Khw * area_1hw.unsqueeze(1)
     total = mass.sum(dim=(2, 3), keepdim=True)
     return (mass / total.clamp_min(1e-9)).sum(dim=1)
+
+
+def _overruled(shares_1Khw: Tensor, area_1hw: Tensor, before_1Khw: Tensor) -> Tensor:
+    """Return the mask (1×h×w) of cells whose class before was taken back somewhere."""
+    said, corrected = before_1Khw.argmax(dim=1), shares_1Khw.argmax(dim=1)
+    taken_back = said[(area_1hw > 0) & (said != corrected)].unique()
+    return torch.isin(said, taken_back)

@@ -1,0 +1,139 @@
+"""Starts the window; torch is not imported on the way to its first frame."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import sys
+from collections.abc import Sequence
+from logging.handlers import RotatingFileHandler
+from pathlib import Path
+from types import TracebackType
+
+import platformdirs
+from PySide6.QtWidgets import QApplication
+
+from app.session import BASE_MODEL, LabelingSession
+from app.settings import PROGRAM, load_settings, log_path
+from mdlstm_core import __version__
+from mdlstm_core.errors import InputError
+
+_log = logging.getLogger(__name__)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Open the window, or go through the loop without one where there is no display.
+
+    Returns:
+        0 when done, 2 when something the user gave cannot be used.
+    """
+    options = _parse(arguments)
+    headless = options.headless or not _has_display()
+    if headless:
+        if not options.headless:
+            sys.stdout.write(
+                "There is no display: going through the loop without a window, "
+                f"results in {options.out}.\n"
+            )
+        os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+    _start_log()
+    application = QApplication(sys.argv[:1])
+    application.setApplicationName(PROGRAM)
+    application.setStyle("Fusion")
+    try:
+        return _run_headless(options) if headless else _run_window(application, options)
+    except InputError as error:
+        sys.stderr.write(f"{PROGRAM}: {error}\n")
+        return 2
+
+
+def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog=PROGRAM, description="Label images pixel by pixel, with a model that learns along."
+    )
+    parser.add_argument("paths", type=Path, nargs="*", help="images, folders or a project file")
+    parser.add_argument("--sample", action="store_true", help="open a sample photograph")
+    parser.add_argument("--model", default=BASE_MODEL, metavar="NAME|FILE")
+    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default=None)
+    parser.add_argument(
+        "--headless", action="store_true", help="go through the loop without a window"
+    )
+    parser.add_argument(
+        "--out", type=Path, default=Path("out"), help="where that leaves its results"
+    )
+    parser.add_argument("--version", action="version", version=f"{PROGRAM} {__version__}")
+    return parser.parse_args(arguments)
+
+
+def _run_window(application: QApplication, options: argparse.Namespace) -> int:
+    from app.views.main_window import MainWindow
+
+    session = _session(options)
+    window = MainWindow(session)
+    sys.excepthook = _report_to(session)
+    window.show()
+    paths = list(options.paths)
+    if options.sample:
+        from app.samples import write_sample
+
+        paths.append(write_sample(platformdirs.user_pictures_path() / PROGRAM))
+    session.open_paths(paths)
+    return application.exec()
+
+
+def _run_headless(options: argparse.Namespace) -> int:
+    from app.headless import run_loop
+    from app.samples import write_sample
+    from mdlstm_core.files import make_folder
+
+    make_folder(options.out)
+    image = options.paths[0] if options.paths else write_sample(options.out)
+    run_loop(_session(options), image, options.out)
+    return 0
+
+
+def _session(options: argparse.Namespace) -> LabelingSession:
+    return LabelingSession(options.model, options.device or load_settings().device)
+
+
+def _has_display() -> bool:
+    """Say whether a window could be shown; only on X11 and Wayland it may not."""
+    if sys.platform in ("win32", "darwin"):
+        return True
+    asked = os.environ.get("QT_QPA_PLATFORM", "")
+    shown = bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
+    return shown and asked not in ("offscreen", "minimal")
+
+
+def _start_log() -> None:
+    """Write warnings and errors to the log in the platform's own place."""
+    path = log_path()
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handler: logging.Handler = RotatingFileHandler(path, maxBytes=1_000_000, backupCount=2)
+    except OSError:
+        handler = logging.StreamHandler()
+    logging.basicConfig(
+        level=logging.INFO,
+        handlers=[handler],
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+    )
+
+
+def _report_to(session: LabelingSession):  # type: ignore[no-untyped-def]
+    """Return an exception hook: the whole of it in the log, one sentence in the window."""
+
+    def report(
+        kind: type[BaseException], error: BaseException, trace: TracebackType | None
+    ) -> None:
+        _log.critical("unexpected error", exc_info=(kind, error, trace))
+        session.warned.emit(
+            f"Something unexpected happened ({kind.__name__}); the details are in {log_path()}."
+        )
+
+    return report
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,124 @@
+"""The whole loop without a display: the real window, drawn offscreen, with real events."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from PySide6.QtCore import QEventLoop, QPoint, QPointF, Qt, QTimer
+from PySide6.QtTest import QTest
+
+from app.samples import SAMPLE_STROKES
+from app.session import LabelingSession
+from app.views.main_window import MainWindow
+from mdlstm_core.errors import InputError
+from mdlstm_core.formats.overlay_png import save_overlay_png
+
+_PATIENCE_MS = 120_000
+
+
+def run_loop(session: LabelingSession, image: Path, out: Path) -> None:
+    """Open, correct, learn, look at a gate and export; leave what came of it in `out`.
+
+    Writes mask.png, overlay.png, window.png (labels after learning) and gates.png.
+
+    Raises:
+        InputError: the image cannot be opened, a file cannot be written, or the model
+            does not answer.
+    """
+    warnings: list[str] = []
+    session.warned.connect(warnings.append)
+    window = MainWindow(session)
+    window.show()
+
+    def wait_for(what: str, is_done: Callable[[], bool]) -> None:
+        if not _wait(lambda: is_done() or bool(warnings)):
+            raise InputError(f"{image} was not {what} within {_PATIENCE_MS // 1000} s.")
+        if warnings:
+            raise InputError(warnings[0])
+
+    predictions: list[None] = []
+    session.prediction_changed.connect(lambda: predictions.append(None))
+    try:
+        session.open_paths([image])
+        wait_for("labeled", lambda: bool(predictions))
+        _draw_corrections(window)
+        predictions.clear()
+        window.actions_by_name["learn"].trigger()
+        wait_for("learned", lambda: not session.is_learning and bool(predictions))
+        session.export_mask(out / "mask.png")
+        wait_for("exported", (out / "mask.png").exists)
+        _save_pictures(window, out, wait_for)
+    finally:
+        window.close()
+    for name in ("mask.png", "overlay.png", "window.png", "gates.png"):
+        sys.stdout.write(f"{out / name}\n")
+
+
+def _draw_corrections(window: MainWindow) -> None:
+    """Paint the sample's corrections with the mouse."""
+    document, model = window.session.document, window.session.model
+    if document is None or model is None:
+        return
+    names = [c.name for c in model.classes]
+    for name, points in SAMPLE_STROKES:
+        window.classes.choose(names.index(name) if name in names else 0)
+        places = [_view_point(window, x * document.width, y * document.height) for x, y in points]
+        QTest.mousePress(window.canvas, Qt.MouseButton.LeftButton, pos=places[0])
+        for place in places[1:]:
+            _move_pressed(window, place)
+        QTest.mouseRelease(window.canvas, Qt.MouseButton.LeftButton, pos=places[-1])
+
+
+def _move_pressed(window: MainWindow, place: QPoint) -> None:
+    """Move the mouse with its button held, which QTest.mouseMove does not do."""
+    from PySide6.QtCore import QEvent
+    from PySide6.QtGui import QMouseEvent
+    from PySide6.QtWidgets import QApplication
+
+    at = QPointF(place)
+    event = QMouseEvent(
+        QEvent.Type.MouseMove,
+        at,
+        window.canvas.mapToGlobal(at),
+        Qt.MouseButton.NoButton,
+        Qt.MouseButton.LeftButton,
+        Qt.KeyboardModifier.NoModifier,
+    )
+    QApplication.sendEvent(window.canvas, event)
+
+
+def _view_point(window: MainWindow, x: float, y: float) -> QPoint:
+    return QPointF(*window.canvas.transform.to_view(x, y)).toPoint()
+
+
+def _save_pictures(
+    window: MainWindow, out: Path, wait_for: Callable[[str, Callable[[], bool]], None]
+) -> None:
+    document, model = window.session.document, window.session.model
+    assert document is not None
+    assert model is not None
+    save_overlay_png(document.image, document.displayed, model.classes, out / "overlay.png")
+    _grab(window, out / "window.png")
+    answers: list[object] = []
+    window.session.gate_shown.connect(answers.append)
+    window.gates.set_shown(True)
+    wait_for("looked into", lambda: bool(answers))
+    _grab(window, out / "gates.png")
+
+
+def _grab(window: MainWindow, path: Path) -> None:
+    if not window.grab().save(str(path)):
+        raise InputError(f"{path} cannot be written.")
+
+
+def _wait(is_done: Callable[[], bool]) -> bool:
+    """Let events be handled until something is done; return whether it is."""
+    loop = QEventLoop()
+    poll = QTimer(interval=10)
+    poll.timeout.connect(lambda: loop.quit() if is_done() else None)
+    poll.start()
+    QTimer.singleShot(_PATIENCE_MS, loop.quit)
+    loop.exec()
+    return is_done()

@@ -1,0 +1,88 @@
+"""Reading images and writing masks off the window's thread."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PySide6.QtCore import QObject, QRunnable, QThreadPool, Signal
+
+from mdlstm_core.config import LabelClass
+from mdlstm_core.data.images import read_image
+from mdlstm_core.errors import InputError
+from mdlstm_core.formats.indexed_png import save_indexed_png
+
+_log = logging.getLogger(__name__)
+
+
+class DiskWorker(QObject):
+    """Reads and writes in one thread of its own, in the order it was asked.
+
+    Signals:
+        loaded(Path, ndarray): an image H×W×3 RGB, 0 to 255.
+        load_failed(Path, str): an image cannot be read, and why, in one sentence.
+        exported(Path): a mask is on disk.
+        export_failed(str): a mask cannot be written, and why.
+    """
+
+    loaded = Signal(object, object)
+    load_failed = Signal(object, str)
+    exported = Signal(object)
+    export_failed = Signal(str)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._pool = QThreadPool(self)
+        self._pool.setMaxThreadCount(1)
+        self._newest: Path | None = None
+
+    def load(self, path: Path) -> None:
+        """Read an image, unless a newer request comes before its turn."""
+        self._newest = path
+
+        def read() -> None:
+            if self._newest == path:
+                self.loaded.emit(path, read_image(path))
+
+        self._pool.start(_Job(read, lambda reason: self.load_failed.emit(path, reason)))
+
+    def export_mask(
+        self, path: Path, label_map_HW: NDArray[np.uint8], classes: tuple[LabelClass, ...]
+    ) -> None:
+        """Write a label map, which nobody may change any more, as an indexed PNG."""
+
+        def write() -> None:
+            save_indexed_png(label_map_HW, classes, path)
+            self.exported.emit(path)
+
+        self._pool.start(_Job(write, self.export_failed.emit))
+
+    def close(self) -> None:
+        """Wait for what is under way; exports asked for are still written."""
+        self._newest = None
+        self._pool.waitForDone()
+
+
+class _Job(QRunnable):
+    """Some work, and whom to tell in one sentence when it fails."""
+
+    def __init__(self, work: Callable[[], None], fail: Callable[[str], None]) -> None:
+        super().__init__()
+        self._work = work
+        self._fail = fail
+
+    def run(self) -> None:
+        """Do the work; called in the pool's thread."""
+        try:
+            self._work()
+        except InputError as error:
+            self._fail(str(error))
+        except MemoryError:
+            _log.exception("out of memory")
+            self._fail("There is not enough memory for this image; close other programs.")
+        except Exception as error:
+            _log.exception("the disk's thread")
+            self._fail(f"Reading or writing failed ({type(error).__name__}); see the log.")

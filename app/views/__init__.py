@@ -1,0 +1,1 @@
+"""Widgets; they draw the document and hand gestures to the session."""

@@ -1,0 +1,1 @@
+"""The canvas: the image with its layers, zoom and pan."""

@@ -1,0 +1,295 @@
+"""The main window: assembles canvas and docks and connects them with the session."""
+
+from __future__ import annotations
+
+import dataclasses
+from functools import partial
+from pathlib import Path
+
+from PySide6.QtCore import Qt, Slot
+from PySide6.QtGui import QCloseEvent, QColor, QDragEnterEvent, QDropEvent
+from PySide6.QtWidgets import (
+    QDockWidget,
+    QFileDialog,
+    QLabel,
+    QMainWindow,
+    QSlider,
+    QSpinBox,
+    QToolBar,
+    QVBoxLayout,
+    QWidget,
+)
+
+from app.document.document import ImageDocument
+from app.inference.messages import GateAnswer, ModelInfo
+from app.session import LabelingSession
+from app.settings import (
+    load_settings,
+    load_window_state,
+    save_settings,
+    save_window_state,
+)
+from app.views.actions import ActionSpec, add_actions
+from app.views.canvas.canvas_view import CanvasView
+from app.views.canvas.layers import HeatMapLayer
+from app.views.message_bar import MessageBar
+from app.views.panels.classes_panel import ClassesPanel
+from app.views.panels.gates_panel import GatesPanel
+from app.views.panels.images_panel import ImagesPanel
+from app.views.panels.learning_panel import LearningPanel
+from app.views.tools.brush import Brush, Eraser
+from app.views.tools.tool import Tool, ToolOptions
+from mdlstm_core.config import IGNORE_INDEX
+from mdlstm_core.data.images import IMAGE_SUFFIXES
+
+_TITLE = "mdlstm-labeler"
+
+
+class MainWindow(QMainWindow):
+    """The window on one labeling session."""
+
+    def __init__(self, session: LabelingSession) -> None:
+        super().__init__()
+        self.session = session
+        self._settings = load_settings()
+        self._options = ToolOptions(self._settings.brush_diameter, 0, QColor(128, 128, 128))
+        self._tools: dict[str, Tool] = {"brush": Brush(), "eraser": Eraser()}
+        self.canvas = CanvasView(self._tools["brush"], self._options)
+        self.messages = MessageBar()
+        self.images = ImagesPanel()
+        self.classes = ClassesPanel()
+        self.learning = LearningPanel(self._settings.learning_seconds)
+        self.gates = GatesPanel()
+        self._pixel, self._zoom = QLabel(), QLabel()
+        self.actions_by_name, toolbar = add_actions(self, self._action_specs())
+        self._closing_anyway = False
+        self._lay_out()
+        self._add_toolbar_fields(toolbar)
+        self._connect_views()
+        self._connect_session()
+        self._use_tool("brush")
+        self._on_document(session.document)
+
+    def _action_specs(self) -> list[ActionSpec]:
+        session, canvas = self.session, self.canvas
+        digits = [
+            ActionSpec(f"class-{n}", "&Classes", f"Paint class {n}", (str(n),), partial(self.classes.choose, n - 1))
+            for n in range(1, 10)
+        ]
+        return [
+            ActionSpec("open", "&File", "&Open images …", ("Ctrl+O",), self._ask_images, in_toolbar=True),
+            ActionSpec("open-folder", "&File", "Open &folder …", ("Ctrl+Shift+O",), self._ask_folder),
+            ActionSpec("save", "&File", "&Save", ("Ctrl+S",), session.save),
+            ActionSpec("export", "&File", "&Export mask …", ("Ctrl+E",), self._ask_export, in_toolbar=True),
+            ActionSpec("quit", "&File", "&Quit", ("Ctrl+Q",), self.close),
+            ActionSpec("undo", "&Edit", "&Undo", ("Ctrl+Z",), session.undo, in_toolbar=True),
+            ActionSpec("redo", "&Edit", "&Redo", ("Ctrl+Shift+Z", "Ctrl+Y"), session.redo, in_toolbar=True),
+            ActionSpec("abort", "&Edit", "&Drop the stroke under way", ("Esc",), canvas.abort_gesture),
+            ActionSpec("brush", "&Tools", "&Brush", ("B",), partial(self._use_tool, "brush"), "tool", in_toolbar=True),
+            ActionSpec("eraser", "&Tools", "&Eraser", ("E",), partial(self._use_tool, "eraser"), "tool", in_toolbar=True),
+            ActionSpec("larger", "&Tools", "&Larger brush", ("]",), partial(self._resize_brush, 1.25)),
+            ActionSpec("smaller", "&Tools", "&Smaller brush", ("[",), partial(self._resize_brush, 0.8)),
+            ActionSpec("previous", "&Image", "&Previous image", ("A", "PgUp"), partial(session.step_image, -1)),
+            ActionSpec("next", "&Image", "&Next image", ("D", "PgDown"), partial(session.step_image, 1)),
+            ActionSpec("fit", "&View", "&Fit to window", ("Ctrl+F", "Ctrl+0"), canvas.fit),
+            ActionSpec("pixels", "&View", "&Actual pixels", ("Ctrl+1",), canvas.zoom_to_pixels),
+            ActionSpec("zoom-in", "&View", "Zoom &in", ("Ctrl++", "Ctrl+="), partial(canvas.zoom_by_steps, 1)),
+            ActionSpec("zoom-out", "&View", "Zoom &out", ("Ctrl+-",), partial(canvas.zoom_by_steps, -1)),
+            *digits,
+            ActionSpec("learn", "&Model", "&Learn from corrections", ("L",), self.learning.ask),
+            ActionSpec("stop", "&Model", "&Stop learning", ("Shift+L",), session.stop_learning),
+        ]  # fmt: skip
+
+    def _lay_out(self) -> None:
+        self.setWindowTitle(_TITLE)
+        self.setAcceptDrops(True)
+        self.resize(1280, 800)
+        center = QWidget()
+        layout = QVBoxLayout(center)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(0)
+        layout.addWidget(self.messages)
+        layout.addWidget(self.canvas, stretch=1)
+        self.setCentralWidget(center)
+        left, right = Qt.DockWidgetArea.LeftDockWidgetArea, Qt.DockWidgetArea.RightDockWidgetArea
+        for name, widget, area in (
+            ("Images", self.images, left),
+            ("Classes", self.classes, right),
+            ("Learning", self.learning, right),
+            ("Gates", self.gates, right),
+        ):
+            dock = QDockWidget(name, self)
+            dock.setObjectName(name)
+            dock.setWidget(widget)
+            self.addDockWidget(area, dock)
+        self.statusBar().addWidget(self._pixel, stretch=1)
+        self.statusBar().addPermanentWidget(self._zoom)
+        geometry, docks = load_window_state()
+        self.restoreGeometry(geometry)
+        self.restoreState(docks)
+
+    def _add_toolbar_fields(self, toolbar: QToolBar) -> None:
+        self._diameter = QSpinBox(minimum=1, maximum=512, value=self._options.diameter)
+        self._diameter.setSuffix(" px")
+        self._diameter.setToolTip("Brush size ([ and ])")
+        self._diameter.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
+        self._opacity = QSlider(Qt.Orientation.Horizontal, minimum=0, maximum=100)
+        self._opacity.setValue(self._settings.overlay_opacity)
+        self._opacity.setToolTip("Opacity of the labels")
+        self._opacity.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self._opacity.setMaximumWidth(160)
+        for label, field in (("  Brush ", self._diameter), ("  Labels ", self._opacity)):
+            toolbar.addWidget(QLabel(label))
+            toolbar.addWidget(field)
+
+    def _connect_views(self) -> None:
+        self.canvas.stroke_finished.connect(self.session.paint)
+        self.canvas.pointer_moved.connect(self._show_pixel)
+        self.canvas.zoom_changed.connect(lambda zoom: self._zoom.setText(f"{zoom:.0%}"))
+        self.canvas.first_painted.connect(self.session.start_model, Qt.ConnectionType.QueuedConnection)
+        self.canvas.set_opacity(self._opacity.value() / 100)
+        self._opacity.valueChanged.connect(lambda value: self.canvas.set_opacity(value / 100))
+        self._diameter.valueChanged.connect(lambda value: self._set_options(diameter=value))
+        self.images.image_chosen.connect(self.session.open_image)
+        self.classes.class_chosen.connect(self._on_class_chosen)
+        self.learning.learn_asked.connect(self.session.learn)
+        self.learning.stop_asked.connect(self.session.stop_learning)
+        self.gates.gate_asked.connect(self.session.show_gate)
+        self.gates.hidden.connect(lambda: self.canvas.set_heat_map(None))
+
+    def _connect_session(self) -> None:
+        session = self.session
+        session.project.images_changed.connect(
+            lambda: self.images.set_images(session.project.images)
+        )
+        session.project.undo_stack.canUndoChanged.connect(self.actions_by_name["undo"].setEnabled)
+        session.project.undo_stack.canRedoChanged.connect(self.actions_by_name["redo"].setEnabled)
+        self.actions_by_name["undo"].setEnabled(session.project.undo_stack.canUndo())
+        self.actions_by_name["redo"].setEnabled(session.project.undo_stack.canRedo())
+        session.document_changed.connect(self._on_document)
+        session.image_failed.connect(self.images.mark_failed)
+        session.model_changed.connect(self._on_model)
+        session.gate_shown.connect(self._on_gate)
+        session.learning_changed.connect(self._on_learning)
+        session.progressed.connect(self.learning.show_progress)
+        session.said.connect(self.messages.say)
+        session.warned.connect(self.messages.warn)
+
+    @Slot(object)
+    def _on_document(self, document: ImageDocument | None) -> None:
+        self.canvas.set_document(document)
+        self.actions_by_name["export"].setEnabled(document is not None)
+        self.setWindowTitle(f"{document.path.name} — {_TITLE}" if document else _TITLE)
+        if document is not None:
+            self.images.set_current(document.path)
+            self.gates.refresh()
+            self.canvas.setFocus()
+
+    @Slot(object)
+    def _on_model(self, info: ModelInfo) -> None:
+        self.classes.set_classes(info.classes)
+        self.canvas.set_classes(info.classes)
+        self.learning.set_model(info)
+        self.gates.set_model(info)
+
+    @Slot(object)
+    def _on_gate(self, answer: GateAnswer) -> None:
+        document = self.session.document
+        if self.gates.is_shown and document and document.path == answer.request.image_path:
+            colors = self.gates.show_answer(answer)
+            self.canvas.set_heat_map(HeatMapLayer(colors, answer.cell_pixels))
+
+    @Slot(bool)
+    def _on_learning(self, learning: bool) -> None:
+        self.learning.set_learning(learning)
+        self.actions_by_name["stop"].setEnabled(learning)
+
+    @Slot(int)
+    def _on_class_chosen(self, label: int) -> None:
+        if self.session.model is not None:
+            self._set_options(label=label, color=QColor(*self.session.model.classes[label].color))
+
+    @Slot(int, int)
+    def _show_pixel(self, x: int, y: int) -> None:
+        """Say in the status line what is known of the pixel under the pointer."""
+        document, model = self.session.document, self.session.model
+        pixel = document.pixel(x, y) if document else None
+        if document is None or pixel is None:
+            self._pixel.setText(self._tool.hint)
+            return
+        red, green, blue = document.image[y, x]
+        text = f"x {x}  y {y}  ·  R {red} G {green} B {blue}"
+        if model is not None and pixel.label != IGNORE_INDEX:
+            text += f"  ·  {model.classes[pixel.label].name}"
+            text += "  (yours)" if pixel.by_person else f"  (model, {pixel.confidence:.0%} sure)"
+        self._pixel.setText(text)
+
+    def _use_tool(self, name: str) -> None:
+        self._tool = self._tools[name]
+        self.canvas.set_tool(self._tool)
+        self.actions_by_name[name].setChecked(True)
+        self._pixel.setText(self._tool.hint)
+
+    def _resize_brush(self, factor: float) -> None:
+        diameter = self._options.diameter
+        grown = max(round(diameter * factor), diameter + 1) if factor > 1 else round(diameter * factor)
+        self._diameter.setValue(min(grown, max(diameter - 1, 1)) if factor < 1 else grown)
+
+    def _set_options(self, **changes: object) -> None:
+        self._options = dataclasses.replace(self._options, **changes)  # type: ignore[arg-type]
+        self.canvas.set_options(self._options)
+
+    def _ask_images(self) -> None:
+        patterns = " ".join(f"*{suffix}" for suffix in IMAGE_SUFFIXES)
+        names, _ = QFileDialog.getOpenFileNames(
+            self, "Open images", "", f"Images and projects ({patterns} *.mdlp)"
+        )
+        self.session.open_paths([Path(name) for name in names])
+
+    def _ask_folder(self) -> None:
+        name = QFileDialog.getExistingDirectory(self, "Open a folder of images")
+        if name:
+            self.session.open_paths([Path(name)])
+
+    def _ask_export(self) -> None:
+        document = self.session.document
+        if document is None:
+            return
+        proposed = document.path.with_name(f"{document.path.stem}_mask.png")
+        name, _ = QFileDialog.getSaveFileName(self, "Export mask", str(proposed), "PNG (*.png)")
+        if name:
+            self.session.export_mask(Path(name))
+
+    def dragEnterEvent(self, event: QDragEnterEvent) -> None:
+        """Take files."""
+        if event.mimeData().hasUrls():
+            event.acceptProposedAction()
+
+    def dropEvent(self, event: QDropEvent) -> None:
+        """Open dropped files and folders."""
+        urls = event.mimeData().urls()
+        self.session.open_paths([Path(url.toLocalFile()) for url in urls if url.isLocalFile()])
+
+    def closeEvent(self, event: QCloseEvent) -> None:
+        """Close, unless strokes could not be stored; a second time closes anyway."""
+        self.session.save()
+        if self.session.has_unsaved and not self._closing_anyway:
+            self._closing_anyway = True
+            self.messages.warn(
+                "Some strokes could not be stored. Make room on the project's disk and save "
+                "(Ctrl+S); closing once more loses them."
+            )
+            event.ignore()
+            return
+        save_window_state(self.saveGeometry(), self.saveState())
+        save_settings(
+            dataclasses.replace(
+                self._settings,
+                overlay_opacity=self._opacity.value(),
+                brush_diameter=self._options.diameter,
+                learning_seconds=self.learning.seconds,
+            )
+        )
+        self.session.close()
+        super().closeEvent(event)
+

@@ -1,0 +1,100 @@
+"""Learning from corrections: start, progress, stop."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import Signal
+from PySide6.QtWidgets import (
+    QFormLayout,
+    QHBoxLayout,
+    QLabel,
+    QProgressBar,
+    QPushButton,
+    QSpinBox,
+    QVBoxLayout,
+    QWidget,
+)
+
+from app.inference.messages import ModelInfo, Progress
+
+
+class LearningPanel(QWidget):
+    """Starts and stops learning and shows how it goes.
+
+    Signals:
+        learn_asked(int): learn now, for at most so many seconds.
+        stop_asked: stop and keep what was learned.
+    """
+
+    learn_asked = Signal(int)
+    stop_asked = Signal()
+
+    def __init__(self, seconds: int, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._model = QLabel("The model is being loaded …", wordWrap=True)
+        self._seconds = QSpinBox(minimum=1, maximum=3600, value=seconds, suffix=" s")
+        self._seconds.setToolTip("Learning ends after this time at the latest")
+        self._learn = QPushButton("Learn")
+        self._learn.setToolTip("Learn from all corrections of this project (L)")
+        self._stop = QPushButton("Stop", enabled=False)
+        self._stop.setToolTip("Stop and keep what was learned so far")
+        self._progress = QProgressBar(textVisible=False, maximum=1)
+        self._state = QLabel("Paint a correction, then let the model learn it.", wordWrap=True)
+        self._learn.setEnabled(False)
+        self._learn.clicked.connect(self.ask)
+        self._stop.clicked.connect(self.stop_asked)
+        self._lay_out()
+
+    def _lay_out(self) -> None:
+        buttons = QHBoxLayout()
+        buttons.addWidget(self._learn)
+        buttons.addWidget(self._stop)
+        form = QFormLayout()
+        form.addRow("Time limit", self._seconds)
+        layout = QVBoxLayout(self)
+        layout.addWidget(self._model)
+        layout.addLayout(form)
+        layout.addLayout(buttons)
+        layout.addWidget(self._progress)
+        layout.addWidget(self._state)
+        layout.addStretch()
+
+    @property
+    def seconds(self) -> int:
+        """The time limit."""
+        return self._seconds.value()
+
+    @property
+    def state(self) -> str:
+        """What is said of the learning."""
+        return self._state.text()
+
+    def ask(self) -> None:
+        """Ask to learn, as the button does."""
+        if self._learn.isEnabled():
+            self.learn_asked.emit(self.seconds)
+
+    def set_model(self, info: ModelInfo) -> None:
+        """Name the model that serves and the device really used."""
+        self._model.setText(f"Model {info.preset} on {info.device} ({info.reason})")
+        self._learn.setEnabled(not self._stop.isEnabled())
+
+    def set_learning(self, learning: bool) -> None:
+        """Show that learning is under way or has ended."""
+        self._learn.setEnabled(not learning)
+        self._stop.setEnabled(learning)
+        if learning:
+            self._state.setText("Preparing …")
+            self._progress.setRange(0, 0)
+        else:
+            self._state.setText(self._state.text().replace("Step", "Ended at step"))
+            self._progress.setRange(0, 1)
+            self._progress.reset()
+
+    def show_progress(self, progress: Progress) -> None:
+        """Show a step."""
+        self._progress.setRange(0, progress.steps)
+        self._progress.setValue(progress.step)
+        self._state.setText(
+            f"Step {progress.step} of at most {progress.steps} · "
+            f"loss on your corrections {progress.loss:.3f}"
+        )
