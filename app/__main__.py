@@ -6,12 +6,13 @@ import argparse
 import logging
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from types import TracebackType
 
 import platformdirs
+from PySide6.QtCore import QMessageLogContext, QtMsgType, qInstallMessageHandler
 from PySide6.QtWidgets import QApplication
 
 from app.session import BASE_MODEL, LabelingSession
@@ -38,6 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             )
         os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
     _start_log()
+    qInstallMessageHandler(_log_qt_message)
     application = QApplication(sys.argv[:1])
     application.setApplicationName(PROGRAM)
     application.setStyle("Fusion")
@@ -121,7 +123,15 @@ def _start_log() -> None:
     )
 
 
-def _report_to(session: LabelingSession):  # type: ignore[no-untyped-def]
+def _log_qt_message(kind: QtMsgType, _context: QMessageLogContext, text: str) -> None:
+    """Send what Qt says to the log, which a user can find, and not to the terminal."""
+    is_warning = kind in (QtMsgType.QtWarningMsg, QtMsgType.QtCriticalMsg, QtMsgType.QtFatalMsg)
+    _log.log(logging.WARNING if is_warning else logging.INFO, "Qt: %s", text)
+
+
+def _report_to(
+    session: LabelingSession,
+) -> Callable[[type[BaseException], BaseException, TracebackType | None], None]:
     """Return an exception hook: the whole of it in the log, one sentence in the window."""
 
     def report(

@@ -6,7 +6,8 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from PySide6.QtCore import QEventLoop, QPoint, QPointF, Qt, QTimer
+from PySide6.QtCore import QCoreApplication, QEvent, QEventLoop, QPoint, QPointF, Qt, QTimer
+from PySide6.QtGui import QMouseEvent
 from PySide6.QtTest import QTest
 
 from app.samples import SAMPLE_STROKES
@@ -73,10 +74,6 @@ def _draw_corrections(window: MainWindow) -> None:
 
 def _move_pressed(window: MainWindow, place: QPoint) -> None:
     """Move the mouse with its button held, which QTest.mouseMove does not do."""
-    from PySide6.QtCore import QEvent
-    from PySide6.QtGui import QMouseEvent
-    from PySide6.QtWidgets import QApplication
-
     at = QPointF(place)
     event = QMouseEvent(
         QEvent.Type.MouseMove,
@@ -86,7 +83,7 @@ def _move_pressed(window: MainWindow, place: QPoint) -> None:
         Qt.MouseButton.LeftButton,
         Qt.KeyboardModifier.NoModifier,
     )
-    QApplication.sendEvent(window.canvas, event)
+    QCoreApplication.sendEvent(window.canvas, event)
 
 
 def _view_point(window: MainWindow, x: float, y: float) -> QPoint:
@@ -116,7 +113,8 @@ def _grab(window: MainWindow, path: Path) -> None:
 def _wait(is_done: Callable[[], bool]) -> bool:
     """Let events be handled until something is done; return whether it is."""
     loop = QEventLoop()
-    poll = QTimer(interval=10)
+    poll = QTimer()
+    poll.setInterval(10)
     poll.timeout.connect(lambda: loop.quit() if is_done() else None)
     poll.start()
     QTimer.singleShot(_PATIENCE_MS, loop.quit)

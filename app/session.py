@@ -70,7 +70,8 @@ class LabelingSession(QObject):
         self._wanted: Path | None = None
         self._file: ProjectFile | None = None
         self._unsaved: dict[Path, Box] = {}
-        self._retry = QTimer(self, interval=_RETRY_MS)
+        self._retry = QTimer(self)
+        self._retry.setInterval(_RETRY_MS)
         self._disk = DiskWorker()
         self._client = ModelClient()
         self._connect()
@@ -137,7 +138,7 @@ class LabelingSession(QObject):
             return
         self.project.add_images(images)
         self.project.add_images([path for path in labeled if path.is_file()])
-        self.open_image((images or self.project.images or [None])[0])
+        self.open_image(next(iter(images or self.project.images), None))
 
     def open_image(self, image: Path | None) -> None:
         """Show an image of the project as soon as it is read."""

@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from mdlstm_core.errors import InputError
 from mdlstm_core.network import LabelingNetwork
 
 
@@ -39,17 +40,24 @@ def network_input(image_HW3: NDArray[np.uint8], network: LabelingNetwork) -> Ten
         size = (max(1, round(width * scale)), max(1, round(height * scale)))
         image = cv2.resize(image_HW3, size, interpolation=cv2.INTER_AREA)
     device = next(network.parameters()).device
-    tensor = torch.from_numpy(np.ascontiguousarray(image)).to(device)
+    # A copy: the image may be read-only, which tensors do not know.
+    tensor = torch.from_numpy(np.array(image)).to(device)
     return tensor.permute(2, 0, 1).unsqueeze(0).float().div_(255)
 
 
 @torch.no_grad()
 def segment(network: LabelingNetwork, image_HW3: NDArray[np.uint8]) -> Segmentation:
-    """Label every pixel of an image H×W×3 (RGB, 0 to 255) of any size."""
+    """Label every pixel of an image H×W×3 (RGB, 0 to 255) of any size.
+
+    Raises:
+        InputError: what the network gives is not a number, since its weights are not.
+    """
     height, width = image_HW3.shape[:2]
     working = network_input(image_HW3, network)
     logits = network.enlarge(network(working), *working.shape[2:])
     probabilities = logits[0].softmax(dim=0).cpu().numpy()
+    if not np.isfinite(probabilities).all():
+        raise InputError("The model cannot be used: its weights give no finite numbers.")
     return most_probable(probabilities, height, width)
 
 

@@ -29,4 +29,3 @@ def add_device_option(parser: argparse.ArgumentParser) -> None:
         default="auto",
         help="where to compute (default: the GPU if there is one)",
     )
-

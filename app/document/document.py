@@ -106,7 +106,5 @@ class ImageDocument(QObject):
             self._displayed[box.slices] = corrected
         else:
             predicted = self._prediction[box.slices]
-            self._displayed[box.slices] = np.where(
-                corrected == IGNORE_INDEX, predicted, corrected
-            )
+            self._displayed[box.slices] = np.where(corrected == IGNORE_INDEX, predicted, corrected)
         self.labels_changed.emit(box)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PySide6.QtCore import QObject, Signal
 
-from app.document.stroke import Box, Region
+from app.document.stroke import Region
 from mdlstm_core.config import IGNORE_INDEX
 
 

@@ -62,7 +62,8 @@ def rasterize(stroke: Stroke, height: int, width: int) -> Region | None:
 
     The stroke is drawn as one line with round ends, so that fast strokes have no gaps.
     """
-    points = np.array(stroke.points, dtype=np.float64) - 0.5
+    # A dot is a line from a point to itself: OpenCV draws no line of one point.
+    points = np.array([*stroke.points, stroke.points[-1]], dtype=np.float64) - 0.5
     reach = stroke.diameter / 2 + 1
     # Points far outside would overflow OpenCV's fixed-point coordinates.
     points = points.clip(-4 * reach - 64, [width + 4 * reach + 64, height + 4 * reach + 64])

@@ -169,9 +169,7 @@ class ProjectFile:
         ).fetchone()
         return int(number)
 
-    def _save_tile(
-        self, number: int, row: int, column: int, values_HW: NDArray[np.uint8]
-    ) -> None:
+    def _save_tile(self, number: int, row: int, column: int, values_HW: NDArray[np.uint8]) -> None:
         tile = values_HW[row * TILE : (row + 1) * TILE, column * TILE : (column + 1) * TILE]
         if (tile == IGNORE_INDEX).all():
             self._database.execute(
@@ -179,7 +177,7 @@ class ProjectFile:
                 (number, row, column),
             )
             return
-        labels = zlib.compress(np.ascontiguousarray(tile), level=1)
+        labels = zlib.compress(tile.tobytes(), level=1)
         self._database.execute(
             "INSERT OR REPLACE INTO tiles VALUES (?, ?, ?, ?)", (number, row, column, labels)
         )

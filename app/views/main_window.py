@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -29,7 +30,7 @@ from app.settings import (
     save_settings,
     save_window_state,
 )
-from app.views.actions import ActionSpec, add_actions
+from app.views.actions import CLASS_KEYS, add_actions
 from app.views.canvas.canvas_view import CanvasView
 from app.views.canvas.layers import HeatMapLayer
 from app.views.message_bar import MessageBar
@@ -61,7 +62,7 @@ class MainWindow(QMainWindow):
         self.learning = LearningPanel(self._settings.learning_seconds)
         self.gates = GatesPanel()
         self._pixel, self._zoom = QLabel(), QLabel()
-        self.actions_by_name, toolbar = add_actions(self, self._action_specs())
+        self.actions_by_name, toolbar = add_actions(self, self._slots())
         self._closing_anyway = False
         self._lay_out()
         self._add_toolbar_fields(toolbar)
@@ -70,35 +71,32 @@ class MainWindow(QMainWindow):
         self._use_tool("brush")
         self._on_document(session.document)
 
-    def _action_specs(self) -> list[ActionSpec]:
+    def _slots(self) -> dict[str, Callable[[], object]]:
+        """Return what each action of the table calls."""
         session, canvas = self.session, self.canvas
-        digits = [
-            ActionSpec(f"class-{n}", "&Classes", f"Paint class {n}", (str(n),), partial(self.classes.choose, n - 1))
-            for n in range(1, 10)
-        ]
-        return [
-            ActionSpec("open", "&File", "&Open images …", ("Ctrl+O",), self._ask_images, in_toolbar=True),
-            ActionSpec("open-folder", "&File", "Open &folder …", ("Ctrl+Shift+O",), self._ask_folder),
-            ActionSpec("save", "&File", "&Save", ("Ctrl+S",), session.save),
-            ActionSpec("export", "&File", "&Export mask …", ("Ctrl+E",), self._ask_export, in_toolbar=True),
-            ActionSpec("quit", "&File", "&Quit", ("Ctrl+Q",), self.close),
-            ActionSpec("undo", "&Edit", "&Undo", ("Ctrl+Z",), session.undo, in_toolbar=True),
-            ActionSpec("redo", "&Edit", "&Redo", ("Ctrl+Shift+Z", "Ctrl+Y"), session.redo, in_toolbar=True),
-            ActionSpec("abort", "&Edit", "&Drop the stroke under way", ("Esc",), canvas.abort_gesture),
-            ActionSpec("brush", "&Tools", "&Brush", ("B",), partial(self._use_tool, "brush"), "tool", in_toolbar=True),
-            ActionSpec("eraser", "&Tools", "&Eraser", ("E",), partial(self._use_tool, "eraser"), "tool", in_toolbar=True),
-            ActionSpec("larger", "&Tools", "&Larger brush", ("]",), partial(self._resize_brush, 1.25)),
-            ActionSpec("smaller", "&Tools", "&Smaller brush", ("[",), partial(self._resize_brush, 0.8)),
-            ActionSpec("previous", "&Image", "&Previous image", ("A", "PgUp"), partial(session.step_image, -1)),
-            ActionSpec("next", "&Image", "&Next image", ("D", "PgDown"), partial(session.step_image, 1)),
-            ActionSpec("fit", "&View", "&Fit to window", ("Ctrl+F", "Ctrl+0"), canvas.fit),
-            ActionSpec("pixels", "&View", "&Actual pixels", ("Ctrl+1",), canvas.zoom_to_pixels),
-            ActionSpec("zoom-in", "&View", "Zoom &in", ("Ctrl++", "Ctrl+="), partial(canvas.zoom_by_steps, 1)),
-            ActionSpec("zoom-out", "&View", "Zoom &out", ("Ctrl+-",), partial(canvas.zoom_by_steps, -1)),
-            *digits,
-            ActionSpec("learn", "&Model", "&Learn from corrections", ("L",), self.learning.ask),
-            ActionSpec("stop", "&Model", "&Stop learning", ("Shift+L",), session.stop_learning),
-        ]  # fmt: skip
+        return {
+            "open": self._ask_images,
+            "open-folder": self._ask_folder,
+            "save": session.save,
+            "export": self._ask_export,
+            "quit": self.close,
+            "undo": session.undo,
+            "redo": session.redo,
+            "abort": canvas.abort_gesture,
+            "brush": partial(self._use_tool, "brush"),
+            "eraser": partial(self._use_tool, "eraser"),
+            "larger": partial(self._resize_brush, 1.25),
+            "smaller": partial(self._resize_brush, 0.8),
+            "previous": partial(session.step_image, -1),
+            "next": partial(session.step_image, 1),
+            "fit": canvas.fit,
+            "pixels": canvas.zoom_to_pixels,
+            "zoom-in": partial(canvas.zoom_by_steps, 1),
+            "zoom-out": partial(canvas.zoom_by_steps, -1),
+            **{f"class-{n}": partial(self.classes.choose, n - 1) for n in CLASS_KEYS},
+            "learn": self.learning.ask,
+            "stop": session.stop_learning,
+        }
 
     def _lay_out(self) -> None:
         self.setWindowTitle(_TITLE)
@@ -129,11 +127,14 @@ class MainWindow(QMainWindow):
         self.restoreState(docks)
 
     def _add_toolbar_fields(self, toolbar: QToolBar) -> None:
-        self._diameter = QSpinBox(minimum=1, maximum=512, value=self._options.diameter)
+        self._diameter = QSpinBox()
+        self._diameter.setRange(1, 512)
+        self._diameter.setValue(self._options.diameter)
         self._diameter.setSuffix(" px")
         self._diameter.setToolTip("Brush size ([ and ])")
         self._diameter.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
-        self._opacity = QSlider(Qt.Orientation.Horizontal, minimum=0, maximum=100)
+        self._opacity = QSlider(Qt.Orientation.Horizontal)
+        self._opacity.setRange(0, 100)
         self._opacity.setValue(self._settings.overlay_opacity)
         self._opacity.setToolTip("Opacity of the labels")
         self._opacity.setFocusPolicy(Qt.FocusPolicy.NoFocus)
@@ -146,7 +147,9 @@ class MainWindow(QMainWindow):
         self.canvas.stroke_finished.connect(self.session.paint)
         self.canvas.pointer_moved.connect(self._show_pixel)
         self.canvas.zoom_changed.connect(lambda zoom: self._zoom.setText(f"{zoom:.0%}"))
-        self.canvas.first_painted.connect(self.session.start_model, Qt.ConnectionType.QueuedConnection)
+        self.canvas.first_painted.connect(
+            self.session.start_model, Qt.ConnectionType.QueuedConnection
+        )
         self.canvas.set_opacity(self._opacity.value() / 100)
         self._opacity.valueChanged.connect(lambda value: self.canvas.set_opacity(value / 100))
         self._diameter.valueChanged.connect(lambda value: self._set_options(diameter=value))
@@ -232,8 +235,10 @@ class MainWindow(QMainWindow):
 
     def _resize_brush(self, factor: float) -> None:
         diameter = self._options.diameter
-        grown = max(round(diameter * factor), diameter + 1) if factor > 1 else round(diameter * factor)
-        self._diameter.setValue(min(grown, max(diameter - 1, 1)) if factor < 1 else grown)
+        resized = round(diameter * factor)
+        if resized == diameter:
+            resized += 1 if factor > 1 else -1
+        self._diameter.setValue(resized)
 
     def _set_options(self, **changes: object) -> None:
         self._options = dataclasses.replace(self._options, **changes)  # type: ignore[arg-type]
@@ -292,4 +297,3 @@ class MainWindow(QMainWindow):
         )
         self.session.close()
         super().closeEvent(event)
-

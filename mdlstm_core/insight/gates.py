@@ -50,9 +50,7 @@ class GateMap:
 
 
 @torch.no_grad()
-def gate_map(
-    network: LabelingNetwork, image_HW3: NDArray[np.uint8], query: GateQuery
-) -> GateMap:
+def gate_map(network: LabelingNetwork, image_HW3: NDArray[np.uint8], query: GateQuery) -> GateMap:
     """Run the network over an image and keep only the map asked for.
 
     Raises:
@@ -83,7 +81,9 @@ def _check(query: GateQuery, network: LabelingNetwork) -> None:
     if not 0 <= query.layer < layers:
         raise InputError(f"The model has 2D-LSTM layers 1 to {layers}, no layer {query.layer + 1}.")
     if not 0 <= query.direction < len(DIRECTIONS):
-        raise InputError(f"There are {len(DIRECTIONS)} directions, no number {query.direction + 1}.")
+        raise InputError(
+            f"There are {len(DIRECTIONS)} directions, no number {query.direction + 1}."
+        )
     if query.gate not in STATES:
         raise InputError(f"There is no gate {query.gate!r}; choose one of {', '.join(STATES)}.")
     units = network.sweeps[query.layer].units

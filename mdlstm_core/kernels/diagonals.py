@@ -61,9 +61,7 @@ def diagonal_layout(rows: int, columns: int, device: torch.device) -> DiagonalLa
     order = torch.cat(
         [
             flipped.flatten()[canonical] + direction * rows * columns
-            for direction, flipped in enumerate(
-                (grid, grid.flip(1), grid.flip(0), grid.flip(0, 1))
-            )
+            for direction, flipped in enumerate((grid, grid.flip(1), grid.flip(0), grid.flip(0, 1)))
         ]
     )
 

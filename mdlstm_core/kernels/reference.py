@@ -30,9 +30,7 @@ def run(input_BRCI: Tensor, weights: MDLSTMWeights, forget_scale: float = 1.0) -
     return states(input_BRCI, weights, forget_scale).hidden
 
 
-def states(
-    input_BRCI: Tensor, weights: MDLSTMWeights, forget_scale: float = 1.0
-) -> MDLSTMStates:
+def states(input_BRCI: Tensor, weights: MDLSTMWeights, forget_scale: float = 1.0) -> MDLSTMStates:
     """Return all gates, cell and hidden states (see `run`)."""
     check_shapes(input_BRCI, weights)
     directions = []

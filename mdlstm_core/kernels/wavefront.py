@@ -42,9 +42,7 @@ def run(input_BRCI: Tensor, weights: MDLSTMWeights, forget_scale: float = 1.0) -
 
 
 @torch.no_grad()
-def states(
-    input_BRCI: Tensor, weights: MDLSTMWeights, forget_scale: float = 1.0
-) -> MDLSTMStates:
+def states(input_BRCI: Tensor, weights: MDLSTMWeights, forget_scale: float = 1.0) -> MDLSTMStates:
     """Return all gates, cell and hidden states (see `run`), without gradients."""
     check_shapes(input_BRCI, weights)
     _, rows, columns, _ = input_BRCI.shape
@@ -145,9 +143,7 @@ def _sweep(
         h = _rows(hidden, diagonal.slot, diagonal)
         torch.mul(write, candidate, out=c)
         c.addcmul_(forget_row, _rows(cell, diagonal.row_slot, diagonal), value=forget_scale)
-        c.addcmul_(
-            forget_column, _rows(cell, diagonal.column_slot, diagonal), value=forget_scale
-        )
+        c.addcmul_(forget_column, _rows(cell, diagonal.column_slot, diagonal), value=forget_scale)
         torch.tanh(c, out=h)
         h.mul_(output)
     return _Swept(gates_DPBG, cell, hidden)
@@ -178,7 +174,7 @@ class _Recurrence(Function):
         return swept.hidden_DSBH[:, layout.cell_slots]
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor, Tensor, None, None]:
         *saved, recurrent_row, recurrent_column = ctx.saved_tensors
         swept, layout = _Swept(*saved), ctx.layout

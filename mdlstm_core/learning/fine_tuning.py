@@ -56,7 +56,7 @@ class LearningOptions:
 
     steps: int = 60
     seconds: float = 20.0
-    learning_rate: float = 1e-3
+    learning_rate: float = 5e-4
     keep: float = 1.0
     enough: float = 0.03
 

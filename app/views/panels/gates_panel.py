@@ -42,7 +42,9 @@ class GatesPanel(QWidget):
         for state in STATES:
             self._gate.addItem(_NAMES[state], state)
         self._gate.setCurrentIndex(STATES.index("forget_row"))
-        self._unit = QSpinBox(minimum=0, maximum=0, specialValueText="mean of all")
+        self._unit = QSpinBox()
+        self._unit.setMaximum(0)
+        self._unit.setSpecialValueText("mean of all")
         self._bar = _ColorBar()
         self._lay_out()
         self._shown.toggled.connect(self._on_shown)
@@ -79,7 +81,9 @@ class GatesPanel(QWidget):
             chosen = max(self._layer.currentIndex(), 0)
             self._layer.blockSignals(True)  # asked once, below
             self._layer.clear()
-            self._layer.addItems([f"{n + 1} of {len(self._units)}" for n in range(len(self._units))])
+            self._layer.addItems(
+                [f"{n + 1} of {len(self._units)}" for n in range(len(self._units))]
+            )
             self._layer.setCurrentIndex(min(chosen, len(self._units) - 1))
             self._layer.blockSignals(False)
             self._unit.setMaximum(self._units[self._layer.currentIndex()])

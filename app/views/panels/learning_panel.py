@@ -30,15 +30,21 @@ class LearningPanel(QWidget):
 
     def __init__(self, seconds: int, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._model = QLabel("The model is being loaded …", wordWrap=True)
-        self._seconds = QSpinBox(minimum=1, maximum=3600, value=seconds, suffix=" s")
+        self._model = _wrapped("The model is being loaded …")
+        self._seconds = QSpinBox()
+        self._seconds.setRange(1, 3600)
+        self._seconds.setValue(seconds)
+        self._seconds.setSuffix(" s")
         self._seconds.setToolTip("Learning ends after this time at the latest")
         self._learn = QPushButton("Learn")
         self._learn.setToolTip("Learn from all corrections of this project (L)")
-        self._stop = QPushButton("Stop", enabled=False)
+        self._stop = QPushButton("Stop")
+        self._stop.setEnabled(False)
         self._stop.setToolTip("Stop and keep what was learned so far")
-        self._progress = QProgressBar(textVisible=False, maximum=1)
-        self._state = QLabel("Paint a correction, then let the model learn it.", wordWrap=True)
+        self._progress = QProgressBar()
+        self._progress.setTextVisible(False)
+        self._progress.setMaximum(1)
+        self._state = _wrapped("Paint a correction, then let the model learn it.")
         self._learn.setEnabled(False)
         self._learn.clicked.connect(self.ask)
         self._stop.clicked.connect(self.stop_asked)
@@ -98,3 +104,9 @@ class LearningPanel(QWidget):
             f"Step {progress.step} of at most {progress.steps} · "
             f"loss on your corrections {progress.loss:.3f}"
         )
+
+
+def _wrapped(text: str) -> QLabel:
+    label = QLabel(text)
+    label.setWordWrap(True)
+    return label

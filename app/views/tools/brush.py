@@ -74,7 +74,7 @@ class Brush:
         painter.setPen(pen)
         points = QPolygonF([QPointF(*point) for point in self._points])
         if len(self._points) == 1:
-            painter.drawPoint(points[0])
+            painter.drawPoint(points.at(0))
         else:
             painter.drawPolyline(points)
 

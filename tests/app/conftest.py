@@ -1,0 +1,114 @@
+"""Fixtures of the window's tests: isolated settings, real photographs, real sessions."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from PySide6.QtCore import QEvent, QPointF, QSettings, Qt
+from PySide6.QtGui import QMouseEvent
+from PySide6.QtWidgets import QApplication
+from pytestqt.qtbot import QtBot
+from skimage import data
+
+from app.session import LabelingSession
+from app.views.main_window import MainWindow
+
+PATIENCE_MS = 60_000
+
+
+@pytest.fixture(autouse=True)
+def isolated_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep the user's settings and folders out of the tests, and the tests out of them."""
+    home = tmp_path / "home"
+    home.mkdir()
+    QSettings.setPath(QSettings.Format.IniFormat, QSettings.Scope.UserScope, str(home))
+    for name in ("XDG_DATA_HOME", "XDG_CONFIG_HOME", "XDG_STATE_HOME", "HOME"):
+        monkeypatch.setenv(name, str(home))
+
+
+@pytest.fixture(autouse=True)
+def no_thread_left_behind() -> Iterator[None]:
+    """Fail a test that leaves a Python thread running."""
+    before = set(threading.enumerate())
+    yield
+    left = [t for t in threading.enumerate() if t not in before and not t.name.startswith("Dummy")]
+    assert left == []
+
+
+@pytest.fixture
+def rocket(tmp_path: Path) -> Path:
+    """A real photograph, 640×427, in a folder of its own."""
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    path = folder / "rocket.png"
+    Image.fromarray(data.rocket()).save(path)
+    return path
+
+
+@pytest.fixture
+def two_photos(rocket: Path) -> list[Path]:
+    """Two photographs in one folder."""
+    other = rocket.with_name("zebra-free.png")
+    Image.fromarray(np.ascontiguousarray(data.astronaut()[:200, :300])).save(other)
+    return [rocket, other]
+
+
+@pytest.fixture
+def session(qtbot: QtBot) -> Iterator[LabelingSession]:
+    """A session with the shipped model, on the CPU."""
+    session = LabelingSession(device="cpu")
+    yield session
+    session.close()
+
+
+@pytest.fixture
+def window(qtbot: QtBot, session: LabelingSession) -> MainWindow:
+    """The real window, shown; it is closed with the session."""
+    window = MainWindow(session)
+    qtbot.addWidget(window)
+    window.show()
+    qtbot.waitExposed(window)
+    return window
+
+
+@pytest.fixture
+def labeled_window(qtbot: QtBot, window: MainWindow, rocket: Path) -> MainWindow:
+    """The window with the photograph open and labeled by the model."""
+    with qtbot.waitSignal(window.session.prediction_changed, timeout=PATIENCE_MS):
+        window.session.open_paths([rocket])
+    return window
+
+
+Drag = Callable[..., None]
+
+
+@pytest.fixture
+def drag(qtbot: QtBot) -> Drag:
+    """Drag the mouse over the canvas, between points of the image."""
+
+    def send(
+        window: MainWindow,
+        points: list[tuple[float, float]],
+        *,
+        shift: bool = False,
+        release: bool = True,
+    ) -> None:
+        canvas = window.canvas
+        modifiers = Qt.KeyboardModifier.ShiftModifier if shift else Qt.KeyboardModifier.NoModifier
+        places = [QPointF(*canvas.transform.to_view(x, y)) for x, y in points]
+        left, none = Qt.MouseButton.LeftButton, Qt.MouseButton.NoButton
+        steps = [(QEvent.Type.MouseButtonPress, places[0], left, left)]
+        steps += [(QEvent.Type.MouseMove, place, none, left) for place in places[1:]]
+        if release:
+            steps.append((QEvent.Type.MouseButtonRelease, places[-1], left, none))
+        for kind, place, button, buttons in steps:
+            at = canvas.mapToGlobal(place)
+            event = QMouseEvent(kind, place, at, button, buttons, modifiers)
+            QApplication.sendEvent(canvas, event)
+
+    return send

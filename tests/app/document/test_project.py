@@ -1,0 +1,118 @@
+"""Painting, undo and redo over all images of a project."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.document.document import ImageDocument
+from app.document.label_map import LabelMap
+from app.document.project import Project
+from app.document.stroke import Box, Stroke, rasterize
+from mdlstm_core.config import IGNORE_INDEX
+
+_SIZES = {Path("a.png"): (17, 23), Path("b.png"): (40, 9)}
+_STROKES = st.builds(
+    Stroke,
+    points=st.lists(st.tuples(st.floats(-5, 45), st.floats(-5, 45)), min_size=1, max_size=4).map(
+        tuple
+    ),
+    diameter=st.integers(1, 12),
+    label=st.sampled_from([0, 1, 7, IGNORE_INDEX]),
+)
+_OPERATIONS = st.lists(
+    st.one_of(
+        st.tuples(st.just("paint"), st.sampled_from(list(_SIZES)), _STROKES),
+        st.tuples(st.sampled_from(["undo", "redo"]), st.none(), st.none()),
+    ),
+    max_size=30,
+)
+
+
+@given(operations=_OPERATIONS)
+def test_equals_a_history_of_whole_copies(operations: list[tuple]) -> None:
+    project = Project()
+    for path, size in _SIZES.items():
+        project.set_corrections(path, LabelMap.empty(*size))
+    state = {path: np.full(size, IGNORE_INDEX, np.uint8) for path, size in _SIZES.items()}
+    past, future = [], []
+    for kind, path, stroke in operations:
+        if kind == "paint":
+            region = rasterize(stroke, *_SIZES[path])
+            after = {p: values.copy() for p, values in state.items()}
+            if region is not None:
+                after[path][region.box.slices][region.mask] = stroke.label
+            changed = any((after[p] != state[p]).any() for p in state)
+            assert (project.paint(path, stroke) is not None) == changed
+            if changed:
+                past, future, state = [*past, state], [], after
+        elif kind == "undo":
+            project.undo_stack.undo()
+            if past:
+                future.append(state)
+                state = past.pop()
+        else:
+            project.undo_stack.redo()
+            if future:
+                past.append(state)
+                state = future.pop()
+        for path_, values in state.items():
+            corrections = project.corrections(path_)
+            assert corrections is not None
+            np.testing.assert_array_equal(corrections.values, values)
+
+
+def test_tells_which_image_an_undo_changes() -> None:
+    project = Project()
+    first, second = _SIZES
+    for path, size in _SIZES.items():
+        project.set_corrections(path, LabelMap.empty(*size))
+    assert project.image_of_undo() is None
+    project.paint(first, Stroke(((5.0, 5.0),), 3, 1))
+    project.paint(second, Stroke(((5.0, 5.0),), 3, 1))
+    assert project.image_of_undo() == second
+    project.undo_stack.undo()
+    assert project.image_of_undo() == first
+    assert project.image_of_redo() == second
+
+
+def test_a_persons_label_wins_over_the_models() -> None:
+    document = ImageDocument(Path("a.png"), np.zeros((4, 5, 3), np.uint8), LabelMap.empty(4, 5))
+    patch = document.corrections.patch(rasterize(Stroke(((2.5, 1.5),), 1, 3), 4, 5), 3)  # type: ignore[arg-type]
+    assert patch is not None
+    document.corrections.apply(patch)
+    document.set_prediction(np.full((4, 5), 6, np.uint8), np.full((4, 5), 51, np.uint8))
+    assert document.displayed[1, 2] == 3
+    assert (document.displayed == 6).sum() == 19
+    assert document.pixel(2, 1) == (3, True, None)
+    assert document.pixel(0, 0) == (6, False, 0.2)
+    assert document.pixel(5, 0) is None
+    boxes: list[Box] = []
+    document.labels_changed.connect(boxes.append)
+    document.corrections.revert(patch)
+    assert boxes == [patch.region.box]
+    assert (document.displayed == 6).all()
+
+
+def test_image_and_corrections_must_have_one_size() -> None:
+    with pytest.raises(ValueError, match="expected"):
+        ImageDocument(Path("a.png"), np.zeros((4, 5, 3), np.uint8), LabelMap.empty(5, 4))
+
+
+def test_a_snapshot_does_not_change_with_the_map() -> None:
+    labels = LabelMap.empty(6, 6)
+    before = labels.snapshot()
+    region = rasterize(Stroke(((3.0, 3.0),), 4, 2), 6, 6)
+    assert region is not None
+    patch = labels.patch(region, 2)
+    assert patch is not None
+    labels.apply(patch)
+    assert (before == IGNORE_INDEX).all()
+    with pytest.raises(ValueError, match="read-only"):
+        before[0, 0] = 1
+    with pytest.raises(ValueError, match="read-only"):
+        labels.values[0, 0] = 1

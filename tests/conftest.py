@@ -1,0 +1,167 @@
+"""Fixtures that tests of both packages share. Qt's own stand in app/conftest.py."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+
+from app.cli.main import main
+from mdlstm_core.checkpoint import Checkpoint, checkpoint_of, save_checkpoint
+from mdlstm_core.config import LabelClass, NetworkConfig
+from mdlstm_core.network import build_network
+from mdlstm_core.palette import default_color
+
+CLASS_NAMES = ("sky", "grass", "road")
+
+
+@pytest.fixture(autouse=True, scope="session")
+def torch_threads() -> None:
+    """One thread: the networks are tiny, and sums come in one order."""
+    torch.set_num_threads(1)
+
+
+@pytest.fixture
+def nan_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fresh memory holds NaN, so that a cell that was never written shows."""
+
+    def poisoned(make: Callable[..., torch.Tensor]) -> Callable[..., torch.Tensor]:
+        def made(*args: Any, **kwargs: Any) -> torch.Tensor:
+            fresh = make(*args, **kwargs)
+            return fresh.fill_(torch.nan) if fresh.is_floating_point() else fresh
+
+        return made
+
+    monkeypatch.setattr(torch, "empty", poisoned(torch.empty))
+    monkeypatch.setattr(torch, "empty_like", poisoned(torch.empty_like))
+    monkeypatch.setattr(torch.Tensor, "new_empty", poisoned(torch.Tensor.new_empty))
+
+
+@pytest.fixture
+def tiny_config() -> NetworkConfig:
+    """The paper's architecture at its smallest, with two 2D-LSTM layers."""
+    return NetworkConfig(
+        preset="byeon2015-5x5",
+        architecture="byeon2015",
+        classes=len(CLASS_NAMES),
+        window=2,
+        lstm_units=(2, 3),
+        feedforward_units=(3,),
+        working_pixels=6_000,
+    )
+
+
+@pytest.fixture
+def scene_config() -> NetworkConfig:
+    """The scene architecture at its smallest: group norm asks for multiples of 8."""
+    return NetworkConfig(
+        preset="scene",
+        architecture="scene",
+        classes=len(CLASS_NAMES),
+        window=8,
+        lstm_units=(2, 3),
+        channels=(8, 8, 8),
+        forget_scale=0.5,
+        dropout=0.2,
+    )
+
+
+@pytest.fixture
+def make_checkpoint(tiny_config: NetworkConfig) -> Callable[..., Checkpoint]:
+    """Return a function that draws an untrained model: of a configuration, with class names."""
+
+    def make(config: NetworkConfig = tiny_config, names: Sequence[str] = CLASS_NAMES) -> Checkpoint:
+        torch.manual_seed(7)
+        network = build_network(config)
+        classes = tuple(LabelClass(n, default_color(i)) for i, n in enumerate(names))
+        weights = {key: value.clone() for key, value in network.state_dict().items()}
+        return checkpoint_of(network, Checkpoint(config, classes, weights, "generated", {"a": 1}))
+
+    return make
+
+
+@pytest.fixture
+def tiny_checkpoint(make_checkpoint: Callable[..., Checkpoint]) -> Checkpoint:
+    """An untrained model of three classes."""
+    return make_checkpoint()
+
+
+@pytest.fixture
+def checkpoint_file(tiny_checkpoint: Checkpoint, tmp_path: Path) -> Path:
+    """The file of `tiny_checkpoint`."""
+    path = tmp_path / "tiny.safetensors"
+    save_checkpoint(tiny_checkpoint, path)
+    return path
+
+
+@pytest.fixture
+def photo() -> NDArray[np.uint8]:
+    """A generated image, H×W×3."""
+    return np.random.default_rng(1).integers(0, 256, (23, 31, 3), dtype=np.uint8)
+
+
+@pytest.fixture
+def tiny_dataset(tmp_path: Path) -> Path:
+    """A labeled folder of four images 40×30 with sky above grass above road, some unlabeled."""
+    root = tmp_path / "dataset"
+    (root / "images").mkdir(parents=True)
+    (root / "labels").mkdir()
+    generator = np.random.default_rng(3)
+    stems = [f"scene_{number}" for number in range(4)]
+    colors = np.array([(90, 150, 230), (60, 140, 50), (110, 110, 110)])
+    for stem in stems:
+        horizon, edge = sorted(generator.integers(5, 26, size=2))
+        labels = np.full((30, 40), 2, dtype=np.uint8)
+        labels[:edge], labels[:horizon] = 1, 0
+        noise = generator.normal(0, 12, (30, 40, 3))
+        image = (colors[labels] + noise).clip(0, 255).astype(np.uint8)
+        labels[:, 37:] = 255
+        Image.fromarray(image).save(root / "images" / f"{stem}.png")
+        Image.fromarray(labels).save(root / "labels" / f"{stem}.png")
+    (root / "classes.json").write_text(json.dumps({"classes": CLASS_NAMES, "license": "none"}))
+    (root / "train.txt").write_text("\n".join(stems[:3]) + "\n")
+    (root / "val.txt").write_text(stems[3] + "\n")
+    return root
+
+
+class CommandResult(NamedTuple):
+    """What a command left: its exit code and what it wrote."""
+
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def mdlstm(capsys: pytest.CaptureFixture[str]) -> Callable[..., CommandResult]:
+    """Return a function that runs `mdlstm` with its arguments."""
+
+    def run(*arguments: object) -> CommandResult:
+        capsys.readouterr()
+        code = main([str(argument) for argument in arguments])
+        return CommandResult(code, *capsys.readouterr())
+
+    return run
+
+
+@pytest.fixture
+def assert_refused(mdlstm: Callable[..., CommandResult]) -> Callable[..., None]:
+    """Return a function that checks that a command is refused in exactly one sentence."""
+
+    def check(*arguments: object, naming: object = "") -> None:
+        result = mdlstm(*arguments)
+        assert result.code == 2, result
+        assert result.out == ""
+        assert result.err.startswith("mdlstm: ")
+        assert result.err.endswith(".\n")
+        assert result.err.count("\n") == 1
+        assert str(naming) in result.err
+
+    return check
