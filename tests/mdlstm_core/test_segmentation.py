@@ -1,0 +1,99 @@
+"""From an image of any size to its label map."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from mdlstm_core.checkpoint import Checkpoint
+from mdlstm_core.config import NetworkConfig
+from mdlstm_core.errors import InputError
+from mdlstm_core.network import build_network
+from mdlstm_core.segmentation import most_probable, network_input, segment
+
+
+def draw_probabilities(seed: int, classes: int, height: int, width: int) -> NDArray[np.float32]:
+    logits = np.random.default_rng(seed).normal(size=(classes, height, width))
+    return (np.exp(logits) / np.exp(logits).sum(axis=0)).astype(np.float32)
+
+
+@given(
+    seed=st.integers(0, 99),
+    classes=st.integers(1, 5),
+    size=st.tuples(st.integers(1, 9), st.integers(1, 9)),
+    factor=st.sampled_from([1, 2, 2.6]),
+)
+@settings(max_examples=60, deadline=None)
+def test_best_class_of_each_pixel(
+    seed: int, classes: int, size: tuple[int, int], factor: float
+) -> None:
+    probabilities = draw_probabilities(seed, classes, *size)
+    height, width = int(size[0] * factor), int(size[1] * factor)
+
+    found = most_probable(probabilities, height, width)
+
+    enlarged = np.stack([cv2.resize(p, (width, height)) for p in probabilities])
+    enlarged = enlarged if factor > 1 else probabilities
+    np.testing.assert_array_equal(found.label_map, enlarged.argmax(axis=0))
+    np.testing.assert_array_equal(found.confidence, np.round(enlarged.max(axis=0) * 255))
+    assert (found.label_map.dtype, found.confidence.dtype) == (np.uint8, np.uint8)
+
+
+def test_last_of_255_classes_can_win() -> None:
+    probabilities = np.zeros((255, 2, 2), dtype=np.float32)
+    probabilities[254] = 1
+
+    assert (most_probable(probabilities, 3, 3).label_map == 254).all()
+
+
+@pytest.mark.parametrize(("height", "width"), [(1, 1), (1, 50), (17, 31), (97, 203), (300, 2)])
+def test_label_map_has_the_size_of_the_image(
+    tiny_checkpoint: Checkpoint, height: int, width: int
+) -> None:
+    image = np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
+
+    found = segment(tiny_checkpoint.network(), image)
+
+    assert found.label_map.shape == found.confidence.shape == (height, width)
+    assert found.label_map.max() < 3
+
+
+def test_weights_that_are_no_numbers_are_refused(
+    tiny_checkpoint: Checkpoint, photo: NDArray[np.uint8]
+) -> None:
+    network = tiny_checkpoint.network()
+    next(network.parameters()).data[0] = torch.nan
+
+    with pytest.raises(InputError, match="its weights give no finite numbers"):
+        segment(network, photo)
+
+
+def test_small_images_are_seen_as_they_are(
+    tiny_config: NetworkConfig, photo: NDArray[np.uint8]
+) -> None:
+    seen = network_input(photo[:, ::-1], build_network(tiny_config))
+
+    expected = photo[:, ::-1].transpose(2, 0, 1)[np.newaxis].astype(np.float32) / 255
+    np.testing.assert_allclose(seen.numpy(), expected, rtol=1e-6)
+
+
+def test_large_images_are_seen_at_the_working_area(tiny_config: NetworkConfig) -> None:
+    image = np.full((300, 400, 3), 51, dtype=np.uint8)
+
+    seen = network_input(image, build_network(tiny_config))
+
+    height, width = seen.shape[2:]
+    assert abs(height * width / tiny_config.working_pixels - 1) < 0.03
+    assert abs(width / height - 4 / 3) < 0.02
+    np.testing.assert_allclose(seen.numpy(), 0.2, rtol=1e-6)
+
+
+def test_extreme_shapes_keep_at_least_a_pixel(tiny_config: NetworkConfig) -> None:
+    image = np.zeros((1, 50_000, 3), dtype=np.uint8)
+
+    assert network_input(image, build_network(tiny_config)).shape[2] == 1

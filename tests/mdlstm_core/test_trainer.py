@@ -1,0 +1,245 @@
+"""Training from scratch: reproducible, resumable, and what it leaves behind."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from mdlstm_core.checkpoint import load_checkpoint
+from mdlstm_core.config import NetworkConfig
+from mdlstm_core.data.dataset import LabeledFolder
+from mdlstm_core.errors import InputError
+from mdlstm_core.training.state import load_state
+from mdlstm_core.training.trainer import Trainer, TrainingOptions
+
+OPTIONS = TrainingOptions(epochs=3, batch=2, view=(18, 22))
+
+
+@pytest.fixture(params=["tiny_config", "scene_config"])
+def config(request: pytest.FixtureRequest) -> NetworkConfig:
+    """Both architectures; scene has dropout, whose draws must be resumed too."""
+    found: NetworkConfig = request.getfixturevalue(request.param)
+    return found
+
+
+@pytest.fixture
+def make_trainer(tiny_dataset: Path, tmp_path: Path) -> Callable[..., Trainer]:
+    def make(config: NetworkConfig, name: str = "model", **options: Any) -> Trainer:
+        return Trainer(
+            config,
+            LabeledFolder(tiny_dataset, tiny_dataset / "train.txt"),
+            LabeledFolder(tiny_dataset, tiny_dataset / "val.txt"),
+            tmp_path / f"{name}.safetensors",
+            dataclasses.replace(OPTIONS, **options),
+            torch.device("cpu"),
+        )
+
+    return make
+
+
+def stop_after(epoch: int) -> Callable[[dict[str, Any]], None]:
+    """Return a callback that does what Ctrl-C does, once an epoch is logged."""
+
+    def stop(line: dict[str, Any]) -> None:
+        if "step" not in line and line["epoch"] == epoch:
+            raise KeyboardInterrupt
+
+    return stop
+
+
+def assert_same_files(first: Path, second: Path) -> None:
+    ones, others = load_file(first), load_file(second)
+    assert ones.keys() == others.keys()
+    assert all(torch.equal(value, others[key]) for key, value in ones.items())
+
+
+def test_run_leaves_checkpoint_log_and_state(
+    make_trainer: Callable[..., Trainer], config: NetworkConfig, tmp_path: Path
+) -> None:
+    lines: list[dict[str, Any]] = []
+
+    best = make_trainer(config).run(lines.append)
+
+    checkpoint = load_checkpoint(tmp_path / "model.safetensors")
+    log = [
+        json.loads(t)
+        for t in (tmp_path / "model.safetensors.log.jsonl").read_text().split("\n")
+        if t
+    ]
+    state = load_state(tmp_path / "model.safetensors.state")
+    assert checkpoint.config == config
+    assert [c.name for c in checkpoint.classes] == ["sky", "grass", "road"]
+    assert checkpoint.data == "dataset: none"
+    assert checkpoint.metrics["pixel_accuracy"] == best == state.best
+    assert best == max(line["pixel_accuracy"] for line in log)
+    assert state.epoch == 3
+    assert [line["epoch"] for line in log] == [1, 2, 3]
+    assert log == [line for line in lines if "step" not in line]
+    assert [line["step"] for line in lines if "step" in line] == [1, 1, 1]
+    assert not list(tmp_path.glob("*.part"))
+
+
+def test_training_learns(make_trainer: Callable[..., Trainer], tiny_config: NetworkConfig) -> None:
+    lines: list[dict[str, Any]] = []
+    make_trainer(tiny_config, epochs=50, learning_rate=2e-2, validations=1).run(lines.append)
+
+    losses = [line["loss"] for line in lines if "step" in line]
+
+    assert sum(losses[-5:]) < 0.6 * sum(losses[:5])
+
+
+def test_same_seed_gives_the_same_weights(
+    make_trainer: Callable[..., Trainer], config: NetworkConfig, tmp_path: Path
+) -> None:
+    for name, seed in (("first", 0), ("again", 0), ("other", 1)):
+        make_trainer(config, name, seed=seed).run()
+
+    first, again, other = (tmp_path / f"{n}.safetensors.state" for n in ("first", "again", "other"))
+    assert_same_files(first, again)
+    assert_same_files(first.with_suffix(""), again.with_suffix(""))
+    with pytest.raises(AssertionError):
+        assert_same_files(first, other)
+
+
+@pytest.mark.parametrize("epoch", [1, 2])
+def test_resumed_run_equals_an_uninterrupted_one(
+    make_trainer: Callable[..., Trainer], config: NetworkConfig, tmp_path: Path, epoch: int
+) -> None:
+    whole = make_trainer(config, "whole").run()
+    with pytest.raises(KeyboardInterrupt):
+        make_trainer(config, "parts").run(stop_after(epoch))
+    resumed = make_trainer(config, "parts")
+    resumed.resume()
+
+    assert resumed.run() == whole
+    for suffix in ("", ".state"):
+        assert_same_files(*(tmp_path / f"{n}.safetensors{suffix}" for n in ("parts", "whole")))
+    log = (tmp_path / "parts.safetensors.log.jsonl").read_text().splitlines()
+    assert [json.loads(line)["epoch"] for line in log] == [1, 2, 3]
+
+
+def test_ctrl_c_keeps_the_best_checkpoint(
+    make_trainer: Callable[..., Trainer], tiny_config: NetworkConfig, tmp_path: Path
+) -> None:
+    def stop(line: dict[str, Any]) -> None:
+        if line["epoch"] == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        make_trainer(tiny_config).run(stop)
+
+    assert load_checkpoint(tmp_path / "model.safetensors").metrics["epoch"] == 1
+    assert load_state(tmp_path / "model.safetensors.state").epoch == 1
+    assert not list(tmp_path.glob("*.part"))
+
+
+def test_finished_run_is_left_as_it_is(
+    make_trainer: Callable[..., Trainer], tiny_config: NetworkConfig, tmp_path: Path
+) -> None:
+    best = make_trainer(tiny_config).run()
+    before = (tmp_path / "model.safetensors").read_bytes()
+    finished = make_trainer(tiny_config)
+    finished.resume()
+
+    assert finished.run() == best
+    assert (tmp_path / "model.safetensors").read_bytes() == before
+
+
+def test_loss_that_is_not_finite_is_refused(
+    make_trainer: Callable[..., Trainer], tiny_config: NetworkConfig
+) -> None:
+    with pytest.raises(InputError, match="loss is not finite in epoch 1"):
+        make_trainer(tiny_config, batch=1, learning_rate=float("inf")).run()
+
+
+def test_other_settings_cannot_be_resumed(
+    make_trainer: Callable[..., Trainer], tiny_config: NetworkConfig
+) -> None:
+    make_trainer(tiny_config, epochs=1).run()
+
+    with pytest.raises(InputError, match="other settings: epochs 1, not 2, seed 0, not 5"):
+        make_trainer(tiny_config, epochs=2, seed=5).resume()
+
+
+@pytest.mark.parametrize("length", [0, 7, 0.5, -1])
+def test_truncated_state_cannot_be_resumed(
+    make_trainer: Callable[..., Trainer],
+    tiny_config: NetworkConfig,
+    tmp_path: Path,
+    length: float,
+) -> None:
+    path = tmp_path / "model.safetensors.state"
+    with pytest.raises(InputError, match="missing or truncated"):
+        make_trainer(tiny_config).resume()
+    make_trainer(tiny_config, epochs=1).run()
+    content = path.read_bytes()
+    path.write_bytes(content[: int(length * len(content)) if 0 < length < 1 else int(length)])
+
+    with pytest.raises(InputError, match="missing or truncated"):
+        make_trainer(tiny_config, epochs=1).resume()
+
+
+@pytest.mark.parametrize(
+    ("metadata", "message"),
+    [
+        (None, "is not the state of a training run"),
+        ({"format": "mdlstm-labeler training state 1"}, "its description is damaged"),
+    ],
+)
+def test_foreign_state_cannot_be_resumed(
+    make_trainer: Callable[..., Trainer],
+    tiny_config: NetworkConfig,
+    tmp_path: Path,
+    metadata: dict[str, str] | None,
+    message: str,
+) -> None:
+    save_file({"a": torch.zeros(1)}, tmp_path / "model.safetensors.state", metadata)
+
+    with pytest.raises(InputError, match=message):
+        make_trainer(tiny_config).resume()
+
+
+def test_classes_must_fit_the_network(
+    make_trainer: Callable[..., Trainer], tiny_config: NetworkConfig
+) -> None:
+    with pytest.raises(InputError, match="do not fit the network"):
+        make_trainer(dataclasses.replace(tiny_config, classes=4))
+
+
+def test_folder_in_place_of_the_checkpoint_is_refused_at_once(
+    make_trainer: Callable[..., Trainer], tiny_config: NetworkConfig, tmp_path: Path
+) -> None:
+    (tmp_path / "model.safetensors").mkdir()
+
+    with pytest.raises(InputError, match="is a folder"):
+        make_trainer(tiny_config)
+
+
+@pytest.mark.parametrize("wrong", [{"seed": -1}, {"epochs": 0}, {"batch": 0}, {"view": (0, 4)}])
+def test_impossible_options_are_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(InputError):
+        TrainingOptions(**wrong)
+
+
+def test_set_smaller_than_a_batch_is_repeated(
+    make_trainer: Callable[..., Trainer], tiny_config: NetworkConfig
+) -> None:
+    assert make_trainer(tiny_config, epochs=1, batch=7).run() >= 0
+
+
+def test_damaged_image_ends_the_run_in_a_sentence(
+    make_trainer: Callable[..., Trainer], tiny_config: NetworkConfig, tiny_dataset: Path
+) -> None:
+    trainer = make_trainer(tiny_config, batch=3)
+    path = tiny_dataset / "images" / "scene_1.png"
+    path.write_bytes(path.read_bytes()[:900])
+
+    with pytest.raises(InputError, match=r"scene_1\.png is damaged or truncated"):
+        trainer.run()
