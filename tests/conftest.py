@@ -12,6 +12,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 from PIL import Image
+from tqdm import tqdm
 
 from app.cli.main import main
 from mdlstm_core.checkpoint import Checkpoint, checkpoint_of, save_checkpoint
@@ -140,8 +141,12 @@ class CommandResult(NamedTuple):
 
 
 @pytest.fixture
-def mdlstm(capsys: pytest.CaptureFixture[str]) -> Callable[..., CommandResult]:
+def mdlstm(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., CommandResult]:
     """Return a function that runs `mdlstm` with its arguments."""
+    # Its watching thread would outlive the test.
+    monkeypatch.setattr(tqdm, "monitor_interval", 0)
 
     def run(*arguments: object) -> CommandResult:
         capsys.readouterr()

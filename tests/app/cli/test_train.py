@@ -1,0 +1,98 @@
+"""`mdlstm train`, from the command to the files."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from mdlstm_core.checkpoint import load_checkpoint
+from mdlstm_core.training.trainer import Trainer
+
+Mdlstm = Callable[..., Any]
+PAPER = ("--preset", "byeon2015-5x5", "--epochs", 2, "--batch", 2, "--device", "cpu")
+
+
+def test_training_leaves_a_usable_checkpoint(
+    mdlstm: Mdlstm, tiny_dataset: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "models" / "paper.safetensors"
+
+    result = mdlstm("train", tiny_dataset, "--out", out, *PAPER)
+
+    assert result.code == 0
+    last = result.out.splitlines()[-1]
+    assert last.startswith(f"{out}: ")
+    assert last.endswith("pixel accuracy on the validation images")
+    names = {path.name for path in out.parent.iterdir()}
+    assert names == {out.name, f"{out.name}.log.jsonl", f"{out.name}.state"}
+    log = (out.parent / f"{out.name}.log.jsonl").read_text().splitlines()
+    assert [json.loads(line)["epoch"] for line in log] == [1, 2]
+    options = ("--list", tiny_dataset / "val.txt", "--model", out, "--json")
+    figures = json.loads(mdlstm("evaluate", tiny_dataset, *options).out)
+    assert f"{figures['pixel_accuracy']:.4f}" in last
+
+
+def test_ctrl_c_keeps_the_best_and_resume_goes_on(
+    mdlstm: Mdlstm, tiny_dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole, parts = tmp_path / "whole.safetensors", tmp_path / "parts.safetensors"
+    assert mdlstm("train", tiny_dataset, "--out", whole, *PAPER).code == 0
+    run = Trainer.run
+
+    def interrupted(self: Trainer, on_step: Callable[[dict[str, Any]], None]) -> float:
+        def stop(line: dict[str, Any]) -> None:
+            on_step(line)
+            if "step" not in line:
+                raise KeyboardInterrupt
+
+        return run(self, stop)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Trainer, "run", interrupted)
+        stopped = mdlstm("train", tiny_dataset, "--out", parts, *PAPER)
+    assert stopped.code == 130
+    assert f"the best checkpoint so far is {parts}. Go on with --resume" in stopped.err
+    assert "Traceback" not in stopped.err
+    assert load_checkpoint(parts).metrics["epoch"] == 1
+
+    assert mdlstm("train", tiny_dataset, "--out", parts, *PAPER, "--resume").code == 0
+    resumed, uninterrupted = load_checkpoint(parts), load_checkpoint(whole)
+    for key, value in uninterrupted.weights.items():
+        assert torch.equal(resumed.weights[key], value), key
+
+
+def test_bad_input_is_refused(assert_refused: Mdlstm, tiny_dataset: Path, tmp_path: Path) -> None:
+    def refused(dataset: Path, out: Path, *options: object, naming: object) -> None:
+        assert_refused("train", dataset, "--out", out, *PAPER, *options, naming=naming)
+
+    out = tmp_path / "out" / "model.safetensors"
+    refused(tmp_path / "missing", out, naming=tmp_path / "missing")
+    refused(tiny_dataset, out, "--train-list", tmp_path / "missing.txt", naming="missing.txt")
+    refused(tiny_dataset, tiny_dataset / "classes.json" / "model", naming="classes.json")
+    refused(tiny_dataset, tiny_dataset, naming="is a folder")
+    refused(tiny_dataset, out, "--seed", -1, naming="seed -1")
+    refused(tiny_dataset, out, "--resume", naming=f"{out}.state")
+    (tiny_dataset / "labels" / "scene_0.png").unlink()
+    refused(tiny_dataset, out, naming="scene_0.png")
+
+    assert list(out.parent.iterdir()) == []
+
+
+@pytest.mark.parametrize("wrong", [("--epochs", "0"), ("--batch", "x"), ("--preset", "abacus")])
+def test_wrong_option_is_explained(
+    mdlstm: Mdlstm,
+    capsys: pytest.CaptureFixture[str],
+    tiny_dataset: Path,
+    tmp_path: Path,
+    wrong: tuple[str, str],
+) -> None:
+    with pytest.raises(SystemExit) as caught:
+        mdlstm("train", tiny_dataset, "--out", tmp_path / "m", *PAPER, *wrong)
+
+    assert caught.value.code == 2
+    assert f"argument {wrong[0]}: " in capsys.readouterr().err
