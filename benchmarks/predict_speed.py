@@ -1,0 +1,80 @@
+"""How much faster the torch backend labels a photograph than the reference kernel.
+
+    python -m benchmarks.predict_speed
+
+Prints the median seconds of both, and their ratio. Ends with exit code 1 where their
+label maps differ.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import sys
+import time
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from skimage import data
+
+from mdlstm_core.network import LabelingNetwork, build_network
+from mdlstm_core.presets import preset
+from mdlstm_core.segmentation import Segmentation, segment
+
+SIZE = (320, 240)
+"""Width and height that the photograph is scaled to."""
+
+TOLERANCE = 1
+"""Steps of 0 to 255 by which rounding may move a pixel's confidence."""
+
+
+def run(network: LabelingNetwork, kernel: str, image_HW3: NDArray[np.uint8]) -> Segmentation:
+    """Label the image through the kernel of that name."""
+    for sweep in network.sweeps:
+        sweep.kernel = kernel
+    return segment(network, image_HW3)
+
+
+def median_seconds(
+    network: LabelingNetwork, kernel: str, image_HW3: NDArray[np.uint8], repeats: int
+) -> float:
+    """Return the median time of labeling the image."""
+    seconds = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        run(network, kernel, image_HW3)
+        seconds.append(time.perf_counter() - start)
+    return statistics.median(seconds)
+
+
+def agree(first: Segmentation, second: Segmentation) -> bool:
+    """Say whether two results are the same: label maps exactly, confidences but for rounding."""
+    difference = np.abs(first.confidence.astype(int) - second.confidence.astype(int))
+    same_labels = np.array_equal(first.label_map, second.label_map)
+    return same_labels and int(difference.max()) <= TOLERANCE
+
+
+def main() -> int:
+    """Compare, then time."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--repeats", type=int, default=5, help="runs of each (default: 5)")
+    repeats = parser.parse_args().repeats
+    image = cv2.resize(data.rocket(), SIZE, interpolation=cv2.INTER_AREA).astype(np.uint8)
+    torch.manual_seed(0)
+    network = build_network(preset("scene", 8)).eval()
+
+    # Also warms both up.
+    if not agree(run(network, "torch", image), run(network, "reference", image)):
+        print("The torch backend and the reference do not give the same label map.")
+        return 1
+    fast, slow = (median_seconds(network, k, image, repeats) for k in ("torch", "reference"))
+    print(f"torch      {fast:.4f} s")
+    print(f"reference  {slow:.4f} s")
+    print(f"ratio      {slow / fast:.1f}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
