@@ -25,7 +25,7 @@ from app.inference.messages import (
 from app.inference.model_client import ModelClient
 from app.storage.disk_worker import DiskWorker
 from app.storage.project_file import ProjectFile, project_path_for
-from mdlstm_core.config import IGNORE_INDEX
+from mdlstm_core.config import IGNORE_INDEX, LabelClass
 from mdlstm_core.data.images import find_images
 from mdlstm_core.errors import InputError
 
@@ -158,7 +158,9 @@ class LabelingSession(QObject):
 
     def paint(self, stroke: Stroke) -> None:
         """Paint a stroke on the image shown; it is stored when this returns."""
-        if self.document is not None:
+        if self.model is None:
+            self.warned.emit("What the classes are is known when the model is loaded; wait for it.")
+        elif self.document is not None:
             self.project.paint(self.document.path, stroke)
 
     def undo(self) -> None:
@@ -299,9 +301,33 @@ class LabelingSession(QObject):
 
     @Slot(object)
     def _on_model_loaded(self, info: ModelInfo) -> None:
+        try:
+            self._check_classes(info.classes)
+        except InputError as error:
+            self.model = None
+            self.warned.emit(str(error))
+            return
         self.model = info
         self.model_changed.emit(info)
         self._predict()
+
+    def _check_classes(self, classes: tuple[LabelClass, ...]) -> None:
+        """Keep a model from a project whose labels stand for other classes.
+
+        Raises:
+            InputError: the project's classes are not the model's.
+        """
+        if self._file is None:
+            return
+        stored = [c.name for c in self._file.classes()]
+        given = [c.name for c in classes]
+        if not stored:
+            self._file.save_classes(classes)
+        elif stored != given:
+            raise InputError(
+                f"The project {self._file.path} was labeled with the classes {', '.join(stored)}, "
+                f"the model has {', '.join(given)}; start with the model of the project."
+            )
 
     @Slot(object)
     def _on_predicted(self, prediction: Prediction) -> None:

@@ -18,7 +18,7 @@ import numpy as np
 import platformdirs
 from numpy.typing import NDArray
 
-from mdlstm_core.config import IGNORE_INDEX
+from mdlstm_core.config import IGNORE_INDEX, LabelClass
 from mdlstm_core.errors import InputError
 
 TILE = 256
@@ -40,6 +40,13 @@ CREATE TABLE tiles (
     labels BLOB NOT NULL,
     PRIMARY KEY (image, row, column)
 ) WITHOUT ROWID;
+CREATE TABLE classes (
+    position INTEGER PRIMARY KEY,
+    name TEXT NOT NULL,
+    red INTEGER NOT NULL,
+    green INTEGER NOT NULL,
+    blue INTEGER NOT NULL
+);
 CREATE TABLE models (
     id INTEGER PRIMARY KEY,
     created TEXT NOT NULL DEFAULT CURRENT_TIMESTAMP,
@@ -140,6 +147,23 @@ class ProjectFile:
             for row in range(top // TILE, -(-bottom // TILE)):
                 for column in range(left // TILE, -(-right // TILE)):
                     self._save_tile(number, row, column, values_HW)
+
+    def classes(self) -> tuple[LabelClass, ...]:
+        """Return what the labels stand for, in their order; empty before it was saved."""
+        with self._errors("read"):
+            rows = self._database.execute(
+                "SELECT name, red, green, blue FROM classes ORDER BY position"
+            ).fetchall()
+        return tuple(LabelClass(name, (red, green, blue)) for name, red, green, blue in rows)
+
+    def save_classes(self, classes: tuple[LabelClass, ...]) -> None:
+        """Store what the labels stand for."""
+        with self._errors("written"), self._transaction():
+            self._database.execute("DELETE FROM classes")
+            self._database.executemany(
+                "INSERT INTO classes VALUES (?, ?, ?, ?, ?)",
+                [(position, c.name, *c.color) for position, c in enumerate(classes)],
+            )
 
     def save_model(self, checkpoint: bytes) -> None:
         """Store a learned model; it is the project's from now on."""

@@ -238,6 +238,26 @@ def test_a_damaged_model_is_said_and_nothing_dies(
     session.close()
 
 
+def test_a_model_with_foreign_classes_is_refused(
+    qtbot: QtBot, labeled_window: MainWindow, rocket: Path, tmp_path: Path
+) -> None:
+    import dataclasses
+
+    from mdlstm_core.checkpoint import load_checkpoint, save_checkpoint
+
+    shipped = load_checkpoint("scene")
+    renamed = tuple(dataclasses.replace(c, name=f"my {c.name}") for c in shipped.classes)
+    foreign = tmp_path / "foreign.safetensors"
+    save_checkpoint(dataclasses.replace(shipped, classes=renamed), foreign)
+    session = LabelingSession(foreign, device="cpu")
+    session.open_paths([rocket])
+    with qtbot.waitSignal(session.warned, timeout=PATIENCE_MS) as said:
+        session.start_model()
+    assert "was labeled with the classes sky, tree" in said.args[0]
+    assert session.model is None
+    session.close()
+
+
 def test_strokes_stay_when_they_cannot_be_stored(
     qtbot: QtBot,
     labeled_window: MainWindow,
