@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,6 +20,9 @@ from mdlstm_core.checkpoint import Checkpoint, checkpoint_of, save_checkpoint
 from mdlstm_core.config import LabelClass, NetworkConfig
 from mdlstm_core.network import build_network
 from mdlstm_core.palette import default_color
+
+# Before Qt is started: tests need no display. One that is asked for is used.
+os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
 CLASS_NAMES = ("sky", "grass", "road")
 
