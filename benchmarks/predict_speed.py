@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 from skimage import data
 
 from mdlstm_core.network import LabelingNetwork, build_network
+from mdlstm_core.prediction import Prediction, predict
 from mdlstm_core.presets import preset
-from mdlstm_core.segmentation import Segmentation, segment
 
 SIZE = (320, 240)
 """Width and height that the photograph is scaled to."""
@@ -30,11 +30,11 @@ TOLERANCE = 1
 """Steps of 0 to 255 by which rounding may move a pixel's confidence."""
 
 
-def run(network: LabelingNetwork, kernel: str, image_HW3: NDArray[np.uint8]) -> Segmentation:
+def run(network: LabelingNetwork, kernel: str, image_HW3: NDArray[np.uint8]) -> Prediction:
     """Label the image through the kernel of that name."""
     for sweep in network.sweeps:
         sweep.kernel = kernel
-    return segment(network, image_HW3)
+    return predict(network, image_HW3)
 
 
 def median_seconds(
@@ -49,7 +49,7 @@ def median_seconds(
     return statistics.median(seconds)
 
 
-def agree(first: Segmentation, second: Segmentation) -> bool:
+def agree(first: Prediction, second: Prediction) -> bool:
     """Say whether two results are the same: label maps exactly, confidences but for rounding."""
     difference = np.abs(first.confidence.astype(int) - second.confidence.astype(int))
     same_labels = np.array_equal(first.label_map, second.label_map)

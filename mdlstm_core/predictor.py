@@ -18,7 +18,7 @@ from mdlstm_core.learning.fine_tuning import (
     LearningProgress,
     fine_tune,
 )
-from mdlstm_core.segmentation import Segmentation, segment
+from mdlstm_core.prediction import Prediction, predict
 
 __all__ = ["Predictor"]
 
@@ -49,9 +49,9 @@ class Predictor:
         """Hidden units a direction of each 2D-LSTM layer."""
         return self.checkpoint.config.lstm_units
 
-    def predict(self, image_HW3: NDArray[np.uint8]) -> Segmentation:
+    def predict(self, image_HW3: NDArray[np.uint8]) -> Prediction:
         """Label every pixel of an RGB image H×W×3, 0 to 255, of any size."""
-        return segment(self._network, image_HW3)
+        return predict(self._network, image_HW3)
 
     def gate_map(self, image_HW3: NDArray[np.uint8], query: GateQuery) -> GateMap:
         """Return one gate of one layer and direction as a map over the image.

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from mdlstm_core.config import DIRECTIONS, STATES
 from mdlstm_core.errors import InputError
 from mdlstm_core.network import LabelingNetwork
-from mdlstm_core.segmentation import network_input
+from mdlstm_core.prediction import network_input
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ from mdlstm_core.config import IGNORE_INDEX
 from mdlstm_core.errors import InputError
 from mdlstm_core.losses import pool_shares, soft_cross_entropy
 from mdlstm_core.network import LabelingNetwork
-from mdlstm_core.segmentation import network_input
+from mdlstm_core.prediction import network_input
 
 
 @dataclass(frozen=True)

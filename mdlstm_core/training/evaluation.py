@@ -11,7 +11,7 @@ import numpy as np
 from mdlstm_core.data.dataset import LabeledFolder
 from mdlstm_core.metrics import confusion_matrix, scores
 from mdlstm_core.network import LabelingNetwork
-from mdlstm_core.segmentation import segment
+from mdlstm_core.prediction import predict
 
 
 def evaluate(
@@ -41,7 +41,7 @@ def evaluate(
     for index in range(len(dataset)):
         image, truth = dataset.load(index)
         start = time.perf_counter()
-        label_map = segment(network, image).label_map
+        label_map = predict(network, image).label_map
         seconds += time.perf_counter() - start
         confusion += confusion_matrix(truth, class_ids[label_map], len(names))
         on_image(index + 1)

@@ -8,7 +8,7 @@ import numpy as np
 
 from mdlstm_core.checkpoint import Checkpoint
 from mdlstm_core.data.dataset import LabeledFolder
-from mdlstm_core.segmentation import segment
+from mdlstm_core.prediction import predict
 from mdlstm_core.training.evaluation import evaluate
 
 
@@ -24,7 +24,7 @@ def test_figures_are_over_all_labeled_pixels(
     for index in range(len(dataset)):
         image, truth = dataset.load(index)
         known = truth != 255
-        hits += int((segment(network, image).label_map == truth)[known].sum())
+        hits += int((predict(network, image).label_map == truth)[known].sum())
         pixels += int(known.sum())
     assert figures["pixel_accuracy"] == hits / pixels
     assert np.sum(figures["confusion"]) == pixels

@@ -14,7 +14,7 @@ from mdlstm_core.checkpoint import Checkpoint
 from mdlstm_core.config import NetworkConfig
 from mdlstm_core.errors import InputError
 from mdlstm_core.network import build_network
-from mdlstm_core.segmentation import most_probable, network_input, segment
+from mdlstm_core.prediction import most_probable, network_input, predict
 
 
 def draw_probabilities(seed: int, classes: int, height: int, width: int) -> NDArray[np.float32]:
@@ -57,7 +57,7 @@ def test_label_map_has_the_size_of_the_image(
 ) -> None:
     image = np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
 
-    found = segment(tiny_checkpoint.network(), image)
+    found = predict(tiny_checkpoint.network(), image)
 
     assert found.label_map.shape == found.confidence.shape == (height, width)
     assert found.label_map.max() < 3
@@ -70,7 +70,7 @@ def test_weights_that_are_no_numbers_are_refused(
     next(network.parameters()).data[0] = torch.nan
 
     with pytest.raises(InputError, match="its weights give no finite numbers"):
-        segment(network, photo)
+        predict(network, photo)
 
 
 def test_small_images_are_seen_as_they_are(

@@ -16,7 +16,7 @@ from mdlstm_core.network import LabelingNetwork
 
 
 @dataclass(frozen=True)
-class Segmentation:
+class Prediction:
     """What a network says of an image.
 
     Attributes:
@@ -46,7 +46,7 @@ def network_input(image_HW3: NDArray[np.uint8], network: LabelingNetwork) -> Ten
 
 
 @torch.no_grad()
-def segment(network: LabelingNetwork, image_HW3: NDArray[np.uint8]) -> Segmentation:
+def predict(network: LabelingNetwork, image_HW3: NDArray[np.uint8]) -> Prediction:
     """Label every pixel of an image H×W×3 (RGB, 0 to 255) of any size.
 
     Raises:
@@ -61,7 +61,7 @@ def segment(network: LabelingNetwork, image_HW3: NDArray[np.uint8]) -> Segmentat
     return most_probable(probabilities, height, width)
 
 
-def most_probable(probabilities_Khw: NDArray[np.float32], height: int, width: int) -> Segmentation:
+def most_probable(probabilities_Khw: NDArray[np.float32], height: int, width: int) -> Prediction:
     """Enlarge probabilities and keep each pixel's best class.
 
     Class by class, so that memory grows with the image and not with the classes.
@@ -75,4 +75,4 @@ def most_probable(probabilities_Khw: NDArray[np.float32], height: int, width: in
         label_map[full > best] = index
         np.maximum(best, full, out=best)
     confidence = (best * 255).clip(0, 255).round().astype(np.uint8)
-    return Segmentation(label_map, confidence)
+    return Prediction(label_map, confidence)
