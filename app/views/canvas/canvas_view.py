@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from PySide6.QtCore import QPointF, QRect, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import (
     QFocusEvent,
@@ -150,6 +152,14 @@ class CanvasView(QWidget):
         if self._document is not None:
             self._set_transform(self._transform.zoomed(factor, at.x(), at.y()))
 
+    def _ring_area(self) -> QRect:
+        """Return the part of the view that the brush's ring covers."""
+        if self._pointer is None:
+            return QRect()
+        radius = self._options.diameter / 2 * self._transform.zoom + 3
+        corner = QPointF(radius, radius)
+        return QRectF(self._pointer - corner, self._pointer + corner).toAlignedRect()
+
     def _update_box(self, box: Box) -> None:
         """Repaint where labels changed."""
         left, top = self._transform.to_view(box.left, box.top)
@@ -210,6 +220,7 @@ class CanvasView(QWidget):
 
     def mouseMoveEvent(self, event: QMouseEvent) -> None:
         """Draw, pan, or show what is under the pointer."""
+        before = self._ring_area()
         self._pointer = event.position()
         if self._pan_from is not None:
             moved = event.position() - self._pan_from
@@ -218,8 +229,9 @@ class CanvasView(QWidget):
         elif event.buttons() & Qt.MouseButton.LeftButton:
             self._tool.move(*self._point(event))
         x, y = self._point(event)
-        self.pointer_moved.emit(int(x // 1), int(y // 1))
-        self.update()
+        self.pointer_moved.emit(math.floor(x), math.floor(y))
+        # The ring's old and new place; between them lies what the gesture drew.
+        self.update(before.united(self._ring_area()))
 
     def mouseReleaseEvent(self, event: QMouseEvent) -> None:
         """End the gesture."""
