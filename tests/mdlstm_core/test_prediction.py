@@ -51,6 +51,12 @@ def test_last_of_255_classes_can_win() -> None:
     assert (most_probable(probabilities, 3, 3).label_map == 254).all()
 
 
+def test_first_of_equal_classes_wins() -> None:
+    probabilities = np.full((3, 2, 2), 1 / 3, dtype=np.float32)
+
+    assert not most_probable(probabilities, 2, 2).label_map.any()
+
+
 @pytest.mark.parametrize(("height", "width"), [(1, 1), (1, 50), (17, 31), (97, 203), (300, 2)])
 def test_label_map_has_the_size_of_the_image(
     tiny_checkpoint: Checkpoint, height: int, width: int

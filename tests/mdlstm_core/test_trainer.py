@@ -16,6 +16,8 @@ from mdlstm_core.checkpoint import load_checkpoint
 from mdlstm_core.config import NetworkConfig
 from mdlstm_core.data.dataset import LabeledFolder
 from mdlstm_core.errors import InputError
+from mdlstm_core.training import trainer
+from mdlstm_core.training.evaluation import evaluate
 from mdlstm_core.training.state import load_state
 from mdlstm_core.training.trainer import Trainer, TrainingOptions
 
@@ -140,6 +142,24 @@ def test_ctrl_c_keeps_the_best_checkpoint(
     assert not list(tmp_path.glob("*.part"))
 
 
+def test_a_worse_epoch_does_not_replace_the_best(
+    make_trainer: Callable[..., Trainer],
+    tiny_config: NetworkConfig,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    accuracies = iter([0.5, 0.9, 0.7])
+
+    def scripted(*arguments: Any) -> dict[str, Any]:
+        return evaluate(*arguments) | {"pixel_accuracy": next(accuracies)}
+
+    monkeypatch.setattr(trainer, "evaluate", scripted)
+
+    assert make_trainer(tiny_config).run() == 0.9
+    assert load_checkpoint(tmp_path / "model.safetensors").metrics["epoch"] == 2
+    assert load_state(tmp_path / "model.safetensors.state").best == 0.9
+
+
 def test_finished_run_is_left_as_it_is(
     make_trainer: Callable[..., Trainer], tiny_config: NetworkConfig, tmp_path: Path
 ) -> None:
@@ -237,9 +257,9 @@ def test_set_smaller_than_a_batch_is_repeated(
 def test_damaged_image_ends_the_run_in_a_sentence(
     make_trainer: Callable[..., Trainer], tiny_config: NetworkConfig, tiny_dataset: Path
 ) -> None:
-    trainer = make_trainer(tiny_config, batch=3)
+    broken = make_trainer(tiny_config, batch=3)
     path = tiny_dataset / "images" / "scene_1.png"
     path.write_bytes(path.read_bytes()[:900])
 
     with pytest.raises(InputError, match=r"scene_1\.png is damaged or truncated"):
-        trainer.run()
+        broken.run()
