@@ -65,8 +65,8 @@ def run(options: argparse.Namespace) -> None:
     try:
         best = _run_with_progress(trainer)
     except KeyboardInterrupt:
-        kept = f"the best checkpoint so far is {options.out}" if options.out.exists() else "nothing"
-        sys.stderr.write(f"\nmdlstm: stopped; kept: {kept}. Go on with --resume.\n")
+        kept = f"{options.out} is the best so far" if trainer.has_measured else "none measured yet"
+        sys.stderr.write(f"\nmdlstm: stopped; checkpoint: {kept}. Go on with --resume.\n")
         raise
     sys.stdout.write(f"{options.out}: {best:.4f} pixel accuracy on the validation images\n")
 

@@ -95,6 +95,10 @@ class _Reorder(Function):
         return grads[0].index_select(0, inverse), None, None
 
 
+_THREADS = torch.get_num_threads()
+"""Read once: a thread that begins while another one sweeps would take over its single core."""
+
+
 @contextmanager
 def _one_thread() -> Iterator[None]:
     """Keep a loop over diagonals on one core.
@@ -103,12 +107,11 @@ def _one_thread() -> Iterator[None]:
     slice of time at every one of them when another process wants the core: measured on
     two cores, one of them busy, 1.4 s for a training step of one image against 0.27 s.
     """
-    threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
         yield
     finally:
-        torch.set_num_threads(threads)
+        torch.set_num_threads(_THREADS)
 
 
 class _Swept(NamedTuple):

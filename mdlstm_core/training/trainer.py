@@ -118,6 +118,11 @@ class Trainer:
             config, train.classes, weights={}, data=f"{train.root.name}: {train.source}"
         )
 
+    @property
+    def has_measured(self) -> bool:
+        """Whether this run has written a checkpoint."""
+        return self._best >= 0
+
     def resume(self) -> None:
         """Go on from FILE.state.
 
