@@ -15,9 +15,10 @@ import platformdirs
 from PySide6.QtCore import QMessageLogContext, QtMsgType, qInstallMessageHandler
 from PySide6.QtWidgets import QApplication
 
-from app.session import BASE_MODEL, LabelingSession
+from app.session import LabelingSession
 from app.settings import PROGRAM, load_settings, log_path
 from mdlstm_core import __version__
+from mdlstm_core.config import DEFAULT_MODEL, DEVICE_NAMES
 from mdlstm_core.errors import InputError
 
 _log = logging.getLogger(__name__)
@@ -56,8 +57,8 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("paths", type=Path, nargs="*", help="images, folders or a project file")
     parser.add_argument("--sample", action="store_true", help="open a sample photograph")
-    parser.add_argument("--model", default=BASE_MODEL, metavar="NAME|FILE")
-    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default=None)
+    parser.add_argument("--model", default=DEFAULT_MODEL, metavar="NAME|FILE")
+    parser.add_argument("--device", choices=DEVICE_NAMES, default=None)
     parser.add_argument(
         "--headless", action="store_true", help="go through the loop without a window"
     )
@@ -71,15 +72,15 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 def _run_window(application: QApplication, options: argparse.Namespace) -> int:
     from app.views.main_window import MainWindow
 
-    session = _session(options)
-    window = MainWindow(session)
-    sys.excepthook = _report_to(session)
-    window.show()
     paths = list(options.paths)
     if options.sample:
         from app.samples import write_sample
 
         paths.append(write_sample(platformdirs.user_pictures_path() / PROGRAM))
+    session = _session(options)
+    window = MainWindow(session)
+    sys.excepthook = _report_to(session)
+    window.show()
     session.open_paths(paths)
     return application.exec()
 
@@ -89,9 +90,13 @@ def _run_headless(options: argparse.Namespace) -> int:
     from app.samples import write_sample
     from mdlstm_core.files import make_folder
 
+    if options.paths:
+        # What the loop paints is made up: it has no place among somebody's own corrections.
+        raise InputError(
+            "There is no display to label your images on; use mdlstm predict, or --sample."
+        )
     make_folder(options.out)
-    image = options.paths[0] if options.paths else write_sample(options.out)
-    run_loop(_session(options), image, options.out)
+    run_loop(_session(options), write_sample(options.out), options.out)
     return 0
 
 

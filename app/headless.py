@@ -20,7 +20,7 @@ _PATIENCE_MS = 120_000
 
 
 def run_loop(session: LabelingSession, image: Path, out: Path) -> None:
-    """Open, correct, learn, look at a gate and export; leave what came of it in `out`.
+    """Open the sample, correct, learn, look at a gate and export; leave all of it in `out`.
 
     Writes mask.png, overlay.png, window.png (labels after learning) and gates.png.
 
@@ -39,6 +39,8 @@ def run_loop(session: LabelingSession, image: Path, out: Path) -> None:
         if warnings:
             raise InputError(warnings[0])
 
+    exported: list[Path] = []
+    session.exported.connect(exported.append)
     predictions: list[None] = []
     session.prediction_changed.connect(lambda: predictions.append(None))
     try:
@@ -48,8 +50,8 @@ def run_loop(session: LabelingSession, image: Path, out: Path) -> None:
         predictions.clear()
         window.actions_by_name["learn"].trigger()
         wait_for("learned", lambda: not session.is_learning and bool(predictions))
-        session.export_mask(out / "mask.png")
-        wait_for("exported", (out / "mask.png").exists)
+        session.export_label_map(out / "mask.png")
+        wait_for("exported", lambda: bool(exported))
         _save_pictures(window, out, wait_for)
     finally:
         window.close()

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-import logging
+import os
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from PySide6.QtCore import QObject, QTimer, Signal, Slot
+from PySide6.QtCore import QObject, Signal, Slot
 
 from app.document.document import ImageDocument
 from app.document.label_map import LabelMap
 from app.document.project import Project
-from app.document.stroke import Box, Stroke
+from app.document.stroke import Stroke
 from app.inference.messages import (
     CorrectedFile,
     GateRequest,
+    Learned,
     LearnRequest,
     LoadRequest,
     ModelInfo,
@@ -24,15 +26,11 @@ from app.inference.messages import (
 )
 from app.inference.model_client import ModelClient
 from app.storage.disk_worker import DiskWorker
+from app.storage.journal import Journal
 from app.storage.project_file import ProjectFile, project_path_for
-from mdlstm_core.config import IGNORE_INDEX, LabelClass
+from mdlstm_core.config import DEFAULT_MODEL, LabelClass
 from mdlstm_core.data.images import find_images
 from mdlstm_core.errors import InputError
-
-_log = logging.getLogger(__name__)
-
-BASE_MODEL = "scene"
-_RETRY_MS = 5000
 
 
 class LabelingSession(QObject):
@@ -41,43 +39,47 @@ class LabelingSession(QObject):
     Signals:
         document_changed(ImageDocument | None): another image is shown.
         image_failed(Path, str): an image cannot be opened, and why.
-        model_changed(ModelInfo): another model serves.
+        classes_changed(tuple[LabelClass, ...]): what can be painted; empty if unknown yet.
+        model_changed(ModelInfo | None): another model serves, or none does.
         prediction_changed: the model said something new of the image shown.
         gate_shown(GateAnswer): a gate map that was asked for.
         learning_changed(bool): learning began or ended.
         progressed(Progress): a step of learning is done.
+        exported(Path): a label map is on disk.
         said(str): something the user may want to know.
         warned(str): something went wrong, and what to do.
     """
 
     document_changed = Signal(object)
     image_failed = Signal(object, str)
+    classes_changed = Signal(object)
     model_changed = Signal(object)
     prediction_changed = Signal()
     gate_shown = Signal(object)
     learning_changed = Signal(bool)
     progressed = Signal(object)
+    exported = Signal(object)
     said = Signal(str)
     warned = Signal(str)
 
-    def __init__(self, base_model: str | Path = BASE_MODEL, device: str = "auto") -> None:
+    def __init__(self, base_model: str | Path = DEFAULT_MODEL, device: str = "auto") -> None:
         super().__init__()
         self.project = Project()
+        self.journal = Journal()
         self.document: ImageDocument | None = None
         self.model: ModelInfo | None = None
+        self.classes: tuple[LabelClass, ...] = ()
         self._base_model = base_model
         self._device = device
         self._wanted: Path | None = None
-        self._file: ProjectFile | None = None
-        self._unsaved: dict[Path, Box] = {}
-        self._retry = QTimer(self)
-        self._retry.setInterval(_RETRY_MS)
+        self._is_started = False
         self._disk = DiskWorker()
         self._client = ModelClient()
         self._connect()
 
     def _connect(self) -> None:
-        self._retry.timeout.connect(self._store_unsaved)
+        self.journal.failed.connect(self._on_storing_failed)
+        self.journal.stored.connect(self._on_stored)
         self.project.corrections_changed.connect(self._on_corrections_changed)
         self._disk.loaded.connect(self._on_loaded)
         self._disk.load_failed.connect(self._on_load_failed)
@@ -94,27 +96,23 @@ class LabelingSession(QObject):
     @property
     def project_path(self) -> Path | None:
         """Where the strokes are stored, None before an image was opened."""
-        return self._file.path if self._file else None
+        return self.journal.file.path if self.journal.file else None
 
     @property
     def is_learning(self) -> bool:
         """Whether learning is under way."""
         return self._client.is_learning
 
-    @property
-    def has_unsaved(self) -> bool:
-        """Whether strokes could not be stored and are only in memory."""
-        return bool(self._unsaved)
-
     def start_model(self) -> None:
         """Load the model in its thread: the project's own, or the one to start from."""
-        learned = None
-        if self._file:
-            try:
-                learned = self._file.load_model()
-            except InputError as error:
-                self.warned.emit(str(error))
-        self._client.send(LoadRequest(learned or self._base_model, self._device))
+        self._is_started = True
+        learned, base = None, None
+        try:
+            learned, base = self._stored_model("learned"), self._stored_model("base")
+        except InputError as error:
+            self.warned.emit(str(error))
+        fallback = base or self._base_model
+        self._client.send(LoadRequest(learned or fallback, fallback, self._device))
 
     def open_paths(self, paths: list[Path]) -> None:
         """Open images, folders of images, or a project file, and show the first image.
@@ -123,16 +121,14 @@ class LabelingSession(QObject):
         stored already.
         """
         try:
-            given = [path.absolute() for path in paths]
+            # Not resolve(): a link's name is the name the user knows.
+            given = [Path(os.path.abspath(path)) for path in paths]
             projects = [path for path in given if path.suffix == ".mdlp"]
             images = find_images([path for path in given if path not in projects])
             if not projects and not images:
                 return
-            target = projects[0] if projects else project_path_for(images[0])
-            if projects and not target.is_file():
-                raise InputError(f"There is no project {target}.")
-            self._open_project(target)
-            labeled = self._file.images() if self._file else []
+            self._open_project(_project_of(projects, images))
+            labeled = self.journal.file.images() if self.journal.file else []
         except InputError as error:
             self.warned.emit(str(error))
             return
@@ -142,7 +138,8 @@ class LabelingSession(QObject):
 
     def open_image(self, image: Path | None) -> None:
         """Show an image of the project as soon as it is read."""
-        if image is None:
+        is_shown = self.document is not None and self.document.path == image
+        if image is None or (is_shown and self._wanted == image):
             return
         self._wanted = image
         self._disk.load(image)
@@ -156,12 +153,9 @@ class LabelingSession(QObject):
         if 0 <= index < len(self.project.images):
             self.open_image(self.project.images[index])
 
-    def paint(self, stroke: Stroke) -> None:
-        """Paint a stroke on the image shown; it is stored when this returns."""
-        if self.model is None:
-            self.warned.emit("What the classes are is known when the model is loaded; wait for it.")
-        elif self.document is not None:
-            self.project.paint(self.document.path, stroke)
+    def paint(self, image: Path, stroke: Stroke) -> None:
+        """Paint a stroke on an image that was opened; it is stored when this returns."""
+        self.project.paint(image, stroke)
 
     def undo(self) -> None:
         """Take back the last stroke; if it was on another image, that image is shown."""
@@ -183,82 +177,97 @@ class LabelingSession(QObject):
 
     def learn(self, seconds: float) -> None:
         """Learn from all corrections of the project, from the model it started with."""
+        if self.model is None or self.journal.file is None or self.is_learning:
+            return
         try:
             corrected = self._corrected_files()
+            base = self._stored_model("base") or self._base_model
         except InputError as error:
             self.warned.emit(str(error))
             return
         if not corrected:
             self.warned.emit("There is nothing to learn from yet: paint a correction first.")
             return
-        request = LearnRequest(self._base_model, corrected, seconds, self._device)
-        self._client.learn(request)
+        path = self.journal.file.path
+        self._client.learn(LearnRequest(path, base, corrected, seconds, self._device))
         self.learning_changed.emit(True)
 
     def stop_learning(self) -> None:
         """End learning soon; what was learned is kept."""
         self._client.stop_learning()
 
-    def export_mask(self, path: Path) -> None:
+    def export_label_map(self, path: Path) -> None:
         """Write what is shown of the image as an indexed PNG, off the window's thread."""
-        if self.document is not None and self.model is not None:
-            self._disk.export_mask(path, self.document.displayed.copy(), self.model.classes)
+        if path in self.project.images:
+            self.warned.emit(f"{path} is one of the images; export under another name.")
+        elif self.document is not None and self.document.prediction is not None:
+            self._disk.export_label_map(path, self.document.displayed.copy(), self.classes)
 
     def save(self) -> None:
         """Say where the work is stored; strokes that could not be stored are tried again."""
-        self._store_unsaved()
-        if self._file is None:
+        if not self.journal.store():
+            self.warned.emit("The strokes still cannot be stored; make room on the disk.")
+        elif self.journal.file is None:
             self.said.emit("There is nothing to save yet.")
-        elif not self._unsaved:
-            self.said.emit(f"Everything is saved in {self._file.path}.")
+        else:
+            self.said.emit(f"Everything is saved in {self.journal.file.path}.")
 
     def close(self) -> None:
-        """Store what is not stored yet and end the threads; `has_unsaved` tells beforehand."""
-        self._retry.stop()
-        self._store_unsaved()
+        """End the threads and close the files; `journal.has_unsaved` tells beforehand."""
+        self._is_started = False
         self._client.close()
         self._disk.close()
-        if self._file:
-            self._file.close()
+        self.journal.close()
 
     def _open_project(self, path: Path) -> None:
-        """Make `path` the project file, unless it is already."""
-        if self._file and self._file.path == path:
+        """Make `path` the project file, unless it is already.
+
+        Raises:
+            InputError: it cannot be opened, or strokes of the present one are not stored.
+        """
+        if self.project_path == path:
             return
-        self._store_unsaved()
-        if self._unsaved:
+        opened = ProjectFile(path)
+        self.document = None
+        self.document_changed.emit(None)  # ends a gesture under way: its stroke still counts
+        if not self.journal.store():
+            opened.close()
             raise InputError(
                 "Another project cannot be opened while strokes of this one are not stored; "
                 "make room on its disk."
             )
-        opened = ProjectFile(path)
-        if self._file:
-            self._file.close()
-        self._file = opened
+        self._client.cancel_learning()
+        self.journal.close()
+        self.journal.file = opened
         self.project.clear()
-        self.document = None
-        self.document_changed.emit(None)
-        if self.model is not None:
+        self._wanted, self.model = None, None
+        self.model_changed.emit(None)
+        self._set_classes(opened.classes())
+        if self._is_started:
             self.start_model()
+
+    def _set_classes(self, classes: tuple[LabelClass, ...]) -> None:
+        self.classes = self.journal.classes = classes
+        self.classes_changed.emit(classes)
+
+    def _stored_model(self, role: Literal["base", "learned"]) -> bytes | None:
+        return self.journal.file.load_model(role) if self.journal.file else None
 
     def _show_before(self, image: Path | None) -> None:
         if image is not None and image != self._wanted:
             self.open_image(image)
 
     def _corrected_files(self) -> tuple[CorrectedFile, ...]:
-        """Return an immutable copy of every image's corrections that has any."""
-        images = self.project.images
-        if self._file:
-            images = [*images, *(i for i in self._file.images() if i not in images)]
+        """Return every image that has corrections, with an immutable copy of them."""
+        stored = self.journal.file.images() if self.journal.file else []
         found = []
-        for image in images:
+        for image in dict.fromkeys([*self.project.images, *stored]):
             in_memory = self.project.corrections(image)
             if in_memory is not None:
-                values: NDArray[np.uint8] | None = in_memory.snapshot()
-            else:
-                values = self._file.load_corrections(image) if self._file else None
-            if values is not None and (values != IGNORE_INDEX).any() and image.is_file():
-                found.append(CorrectedFile(image, values))
+                if not in_memory.is_empty:
+                    found.append(CorrectedFile(image, in_memory.frozen()))
+            elif self.journal.file and (labels := self.journal.file.stored_labels(image)):
+                found.append(CorrectedFile(image, labels.decode))
         return tuple(found)
 
     @Slot(object, object)
@@ -279,8 +288,8 @@ class LabelingSession(QObject):
         height, width = image_HW3.shape[:2]
         corrections = self.project.corrections(path)
         if corrections is None:
-            stored = self._file.load_corrections(path) if self._file else None
-            corrections = LabelMap.empty(height, width) if stored is None else LabelMap(stored)
+            stored = self.journal.file.stored_labels(path) if self.journal.file else None
+            corrections = LabelMap(stored.decode()) if stored else LabelMap.empty(height, width)
         labeled = corrections.values.shape
         if labeled != (height, width):
             raise InputError(
@@ -292,6 +301,8 @@ class LabelingSession(QObject):
 
     @Slot(object, str)
     def _on_load_failed(self, path: Path, reason: str) -> None:
+        if path == self._wanted:
+            self._wanted = self.document.path if self.document else None
         self.image_failed.emit(path, reason)
         self.warned.emit(reason)
 
@@ -304,10 +315,12 @@ class LabelingSession(QObject):
         try:
             self._check_classes(info.classes)
         except InputError as error:
-            self.model = None
             self.warned.emit(str(error))
             return
+        if info.warning:
+            self.warned.emit(info.warning)
         self.model = info
+        self._set_classes(info.classes)
         self.model_changed.emit(info)
         self._predict()
 
@@ -317,16 +330,12 @@ class LabelingSession(QObject):
         Raises:
             InputError: the project's classes are not the model's.
         """
-        if self._file is None:
-            return
-        stored = [c.name for c in self._file.classes()]
-        given = [c.name for c in classes]
-        if not stored:
-            self._file.save_classes(classes)
-        elif stored != given:
+        stored = self.journal.file.classes() if self.journal.file else ()
+        names, given = [c.name for c in stored], [c.name for c in classes]
+        if stored and names != given:
             raise InputError(
-                f"The project {self._file.path} was labeled with the classes {', '.join(stored)}, "
-                f"the model has {', '.join(given)}; start with the model of the project."
+                f"This project was labeled with the classes {', '.join(names)}, the model has "
+                f"{', '.join(given)}; start the program with --model and the project's model."
             )
 
     @Slot(object)
@@ -336,16 +345,18 @@ class LabelingSession(QObject):
             self.prediction_changed.emit()
 
     @Slot(object)
-    def _on_learned(self, checkpoint: bytes) -> None:
+    def _on_learned(self, learned: Learned) -> None:
         self.learning_changed.emit(False)
-        self._client.send(LoadRequest(checkpoint, self._device))
+        if self.journal.file is None or learned.project != self.journal.file.path:
+            return
+        fallback = self._base_model
+        self._client.send(LoadRequest(learned.checkpoint, fallback, self._device))
         try:
-            if self._file:
-                self._file.save_model(checkpoint)
+            self.journal.file.save_models(learned.base, learned.checkpoint)
         except InputError as error:
             self.warned.emit(f"The new model serves, but is not stored: {error}")
         else:
-            self.said.emit("The model has learned your corrections.")
+            self.said.emit("The model has learned from your corrections.")
 
     @Slot(str)
     def _on_learning_failed(self, reason: str) -> None:
@@ -354,29 +365,35 @@ class LabelingSession(QObject):
 
     @Slot(object)
     def _on_exported(self, path: Path) -> None:
+        self.exported.emit(path)
         self.said.emit(f"Exported {path}.")
 
     @Slot(object, object)
-    def _on_corrections_changed(self, image: Path, box: Box) -> None:
-        self._unsaved[image] = box.united(self._unsaved[image]) if image in self._unsaved else box
-        self._store_unsaved()
+    def _on_corrections_changed(self, image: Path, box: tuple[int, int, int, int]) -> None:
+        corrections = self.project.corrections(image)
+        if corrections is not None:
+            self.journal.record(image, corrections.values, box)
+
+    @Slot(str)
+    def _on_storing_failed(self, reason: str) -> None:
+        self.warned.emit(f"Strokes are kept in memory only: {reason}")
 
     @Slot()
-    def _store_unsaved(self) -> None:
-        """Write every stroke that is not on disk yet; on failure keep it and try again."""
-        had_failed = self._retry.isActive()
-        for image, box in list(self._unsaved.items()):
-            corrections = self.project.corrections(image)
-            if corrections is None or self._file is None:
-                continue
-            try:
-                self._file.save_corrections(image, corrections.values, box)
-            except InputError as error:
-                if not had_failed:
-                    self.warned.emit(f"Strokes are kept in memory only: {error}")
-                self._retry.start()
-                return
-            del self._unsaved[image]
-        if had_failed:
-            self._retry.stop()
-            self.said.emit("All strokes are stored again.")
+    def _on_stored(self) -> None:
+        self.said.emit("All strokes are stored again.")
+
+
+def _project_of(projects: list[Path], images: list[Path]) -> Path:
+    """Return the one project file that the given projects and images belong to.
+
+    Raises:
+        InputError: there is no such project, or they belong to several.
+    """
+    wanted = dict.fromkeys([*projects, *(project_path_for(image) for image in images)])
+    if len(wanted) > 1:
+        folders = ", ".join(str(path.parent) for path in wanted)
+        raise InputError(f"Open one folder at a time; these lie in several: {folders}.")
+    (project,) = wanted
+    if projects and not project.is_file():
+        raise InputError(f"There is no project {project}.")
+    return project

@@ -9,6 +9,8 @@ from pathlib import Path
 import platformdirs
 from PySide6.QtCore import QByteArray, QSettings
 
+from mdlstm_core.config import DEVICE_NAMES
+
 PROGRAM = "mdlstm-labeler"
 
 
@@ -45,7 +47,7 @@ def load_settings() -> Settings:
         if field.name in _RANGES:
             if text.isdecimal() and int(text) in _RANGES[field.name]:
                 values[field.name] = int(text)
-        elif text in ("auto", "cpu", "cuda"):
+        elif text in DEVICE_NAMES:
             values[field.name] = text
     return Settings(**values)  # type: ignore[arg-type]
 

@@ -11,6 +11,12 @@ from mdlstm_core.errors import InputError
 IGNORE_INDEX = 255
 """Label of a pixel without a label; it carries no loss and no score."""
 
+DEFAULT_MODEL = "scene"
+"""The shipped model that serves unless another one is asked for."""
+
+DEVICE_NAMES = ("auto", "cpu", "cuda")
+"""Where a model can be asked to run; auto is the GPU if there is one."""
+
 MAX_CLASSES = 255
 """Label maps are 8-bit and 255 is the ignore index."""
 

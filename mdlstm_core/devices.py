@@ -6,9 +6,8 @@ from typing import NamedTuple
 
 import torch
 
+from mdlstm_core.config import DEVICE_NAMES
 from mdlstm_core.errors import InputError
-
-DEVICE_NAMES = ("auto", "cpu", "cuda")
 
 
 class DeviceChoice(NamedTuple):

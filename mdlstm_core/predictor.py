@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -63,7 +63,7 @@ class Predictor:
 
     def learn(
         self,
-        corrected: Sequence[CorrectedImage],
+        corrected: Iterable[CorrectedImage],
         options: LearningOptions | None = None,
         on_progress: Callable[[LearningProgress], None] = lambda _progress: None,
         stop: threading.Event | None = None,
@@ -73,7 +73,7 @@ class Predictor:
         This predictor keeps serving its own model.
 
         Args:
-            corrected: images with the labels that a person set.
+            corrected: images with the labels that a person set; taken one at a time.
             options: how long and how strongly to learn.
             on_progress: called after each step, on the calling thread.
             stop: set it to end after the step under way; what was learned is kept.

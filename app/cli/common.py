@@ -4,11 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from mdlstm_core.files import make_folder
-
-__all__ = ["DEFAULT_MODEL", "add_device_option", "add_model_option", "make_folder"]
-
-DEFAULT_MODEL = "scene"
+from mdlstm_core.config import DEFAULT_MODEL, DEVICE_NAMES
 
 
 def add_model_option(parser: argparse.ArgumentParser) -> None:
@@ -25,7 +21,7 @@ def add_device_option(parser: argparse.ArgumentParser) -> None:
     """Add `--device`."""
     parser.add_argument(
         "--device",
-        choices=("auto", "cpu", "cuda"),
+        choices=DEVICE_NAMES,
         default="auto",
         help="where to compute (default: the GPU if there is one)",
     )

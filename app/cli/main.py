@@ -37,8 +37,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except InputError as error:
         sys.stderr.write(f"mdlstm: {error}\n")
         return 2
-    except KeyboardInterrupt:
-        sys.stderr.write("mdlstm: stopped.\n")
+    except KeyboardInterrupt as stop:
+        sys.stderr.write(f"mdlstm: {str(stop) or 'stopped.'}\n")
         return 130
     return 0
 

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from tqdm import tqdm
 
-from app.cli.common import add_device_option, add_model_option, make_folder
+from app.cli.common import add_device_option, add_model_option
 from mdlstm_core.data.images import find_images, read_image
 from mdlstm_core.errors import InputError
+from mdlstm_core.files import make_folder
 from mdlstm_core.formats.indexed_png import save_indexed_png
 from mdlstm_core.formats.overlay_png import save_overlay_png
 

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
-from app.cli.common import add_device_option, make_folder
+from app.cli.common import add_device_option
+from mdlstm_core.files import make_folder
 from mdlstm_core.presets import PRESET_NAMES, preset
 
 if TYPE_CHECKING:
@@ -65,10 +66,16 @@ def run(options: argparse.Namespace) -> None:
     try:
         best = _run_with_progress(trainer)
     except KeyboardInterrupt:
-        kept = f"{options.out} is the best so far" if trainer.has_measured else "none measured yet"
-        sys.stderr.write(f"\nmdlstm: stopped; checkpoint: {kept}. Go on with --resume.\n")
-        raise
+        raise KeyboardInterrupt(_what_is_kept(trainer, options.out)) from None
     sys.stdout.write(f"{options.out}: {best:.4f} pixel accuracy on the validation images\n")
+
+
+def _what_is_kept(trainer: Trainer, out: Path) -> str:
+    """Say what an interrupted run leaves behind."""
+    if not trainer.epochs_done:
+        return "stopped in the first epoch, of which nothing is kept."
+    kept = f"the best checkpoint so far is {out}" if trainer.has_measured else "none is measured"
+    return f"stopped after epoch {trainer.epochs_done}; {kept}. Go on with --resume."
 
 
 def _run_with_progress(trainer: Trainer) -> float:

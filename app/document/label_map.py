@@ -2,23 +2,47 @@
 
 from __future__ import annotations
 
+import zlib
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from PySide6.QtCore import QObject, Signal
 
-from app.document.stroke import Region
+from app.document.stroke import Box, Region
 from mdlstm_core.config import IGNORE_INDEX
 
 
 @dataclass(frozen=True)
 class Patch:
-    """One change of a label map: where, what stood there, and what was set."""
+    """One change of a label map: where, what stood there, and what was set.
 
-    region: Region
-    before: NDArray[np.uint8]
+    Mask and labels before are compressed: the history keeps them for long.
+    """
+
+    box: Box
     after: int
+    _mask: bytes
+    _before: bytes
+
+    @classmethod
+    def make(cls, region: Region, before: NDArray[np.uint8], after: int) -> Patch:
+        """Return the change of a region's pixels, which had the labels `before`, to `after`."""
+        mask = zlib.compress(np.packbits(region.mask).tobytes(), level=1)
+        return cls(region.box, after, mask, zlib.compress(before.tobytes(), level=1))
+
+    @property
+    def mask(self) -> NDArray[np.bool_]:
+        """Which pixels of the box change."""
+        shape = (self.box.bottom - self.box.top, self.box.right - self.box.left)
+        bits = np.frombuffer(zlib.decompress(self._mask), np.uint8)
+        return np.unpackbits(bits, count=shape[0] * shape[1]).reshape(shape).astype(bool)
+
+    @property
+    def before(self) -> NDArray[np.uint8]:
+        """The labels of these pixels before, in row-major order."""
+        return np.frombuffer(zlib.decompress(self._before), np.uint8)
 
 
 class LabelMap(QObject):
@@ -47,26 +71,33 @@ class LabelMap(QObject):
         view.setflags(write=False)
         return view
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether no pixel has a label."""
+        return bool((self._values == IGNORE_INDEX).all())
+
     def snapshot(self) -> NDArray[np.uint8]:
         """Return an immutable copy of the labels."""
         copy = self._values.copy()
         copy.setflags(write=False)
         return copy
 
+    def frozen(self) -> Callable[[], NDArray[np.uint8]]:
+        """Return a call that gives the labels as they are now, whatever comes."""
+        copy = self.snapshot()
+        return lambda: copy
+
     def patch(self, region: Region, label: int) -> Patch | None:
         """Return the change that sets `label` in a region, None if nothing would change."""
-        before = self._values[region.box.slices]
-        if not (before[region.mask] != label).any():
-            return None
-        return Patch(region, before.copy(), label)
+        before = self._values[region.box.slices][region.mask]
+        return Patch.make(region, before, label) if (before != label).any() else None
 
     def apply(self, patch: Patch) -> None:
         """Set what the patch sets."""
-        self._values[patch.region.box.slices][patch.region.mask] = patch.after
-        self.changed.emit(patch.region.box)
+        self._values[patch.box.slices][patch.mask] = patch.after
+        self.changed.emit(patch.box)
 
     def revert(self, patch: Patch) -> None:
         """Set what stood there before the patch."""
-        mask = patch.region.mask
-        self._values[patch.region.box.slices][mask] = patch.before[mask]
-        self.changed.emit(patch.region.box)
+        self._values[patch.box.slices][patch.mask] = patch.before
+        self.changed.emit(patch.box)

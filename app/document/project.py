@@ -73,7 +73,7 @@ class Project(QObject):
             return None
         text = "erase" if stroke.label == IGNORE_INDEX else "paint"
         self.undo_stack.push(PaintCommand(image, corrections, patch, text))
-        return patch.region.box
+        return patch.box
 
     def image_of_undo(self) -> Path | None:
         """Return the image that the next undo changes."""

@@ -9,7 +9,15 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-_FRACTION_BITS = 4
+_SHIFT = 4
+_FRACTIONS = 1 << _SHIFT
+"""OpenCV's coordinates are whole numbers of 1/16 pixel."""
+
+_DRAWN_EXCESS = 0.25
+"""What OpenCV fills reaches further out than asked for, by this much on average."""
+
+_EXACT_DIAMETER = 16
+"""Up to here each pixel's distance is measured; it would be slow for large brushes."""
 
 
 class Box(NamedTuple):
@@ -60,27 +68,63 @@ class Region(NamedTuple):
 def rasterize(stroke: Stroke, height: int, width: int) -> Region | None:
     """Return the pixels of an image that a stroke covers, None if it covers none.
 
-    The stroke is drawn as one line with round ends, so that fast strokes have no gaps.
+    A pixel is covered if its centre is within half a diameter of the line through the
+    points, so that fast strokes have no gaps; large brushes may be half a pixel off. The
+    pixel under the pen is always covered.
     """
-    # A dot is a line from a point to itself: OpenCV draws no line of one point.
-    points = np.array([*stroke.points, stroke.points[-1]], dtype=np.float64) - 0.5
     reach = stroke.diameter / 2 + 1
     # Points far outside would overflow OpenCV's fixed-point coordinates.
-    points = points.clip(-4 * reach - 64, [width + 4 * reach + 64, height + 4 * reach + 64])
+    limits = [width + 4 * reach + 64, height + 4 * reach + 64]
+    points = np.array(stroke.points, dtype=np.float64).clip(-4 * reach - 64, limits)
     left, top = np.floor(points.min(axis=0) - reach).astype(int)
-    right, bottom = np.ceil(points.max(axis=0) + reach).astype(int) + 1
+    right, bottom = np.ceil(points.max(axis=0) + reach).astype(int)
     box = Box(max(top, 0), max(left, 0), min(bottom, height), min(right, width))
     if box.top >= box.bottom or box.left >= box.right:
         return None
-    canvas = np.zeros((box.bottom - box.top, box.right - box.left), dtype=np.uint8)
-    shifted = (points - (box.left, box.top)) * (1 << _FRACTION_BITS)
-    cv2.polylines(
-        canvas,
-        [shifted.round().astype(np.int32).reshape(-1, 1, 2)],
-        isClosed=False,
-        color=1,
-        thickness=stroke.diameter,
-        shift=_FRACTION_BITS,
-    )
-    mask = canvas.astype(bool)
+    inside = points - (box.left, box.top)
+    size = (box.bottom - box.top, box.right - box.left)
+    is_small = stroke.diameter <= _EXACT_DIAMETER
+    mask = (_exact_mask if is_small else _drawn_mask)(inside, stroke.diameter, size)
+    x, y = np.floor(inside[-1]).astype(int)
+    if 0 <= y < size[0] and 0 <= x < size[1]:
+        mask[y, x] = True
     return Region(box, mask) if mask.any() else None
+
+
+def _exact_mask(
+    points_N2: NDArray[np.float64], diameter: int, size: tuple[int, int]
+) -> NDArray[np.bool_]:
+    """Measure each pixel's distance, segment by segment, in the segment's own box."""
+    mask = np.zeros(size, dtype=bool)
+    radius = diameter / 2
+    for start, end in zip(points_N2, [*points_N2[1:], points_N2[-1]], strict=True):
+        first = np.floor(np.minimum(start, end) - radius).astype(int).clip(0)
+        last = np.ceil(np.maximum(start, end) + radius).astype(int).clip(0, size[::-1])
+        x = np.arange(first[0], last[0]) + 0.5 - start[0]
+        y = np.arange(first[1], last[1])[:, np.newaxis] + 0.5 - start[1]
+        along = end - start
+        share = (x * along[0] + y * along[1]) / max(float(along @ along), 1e-12)
+        share = share.clip(0, 1)
+        near = np.hypot(x - share * along[0], y - share * along[1]) <= radius
+        mask[first[1] : last[1], first[0] : last[0]] |= near
+    return mask
+
+
+def _drawn_mask(
+    points_N2: NDArray[np.float64], diameter: int, size: tuple[int, int]
+) -> NDArray[np.bool_]:
+    """Let OpenCV fill discs and the rectangles between them, fast for large brushes too."""
+    canvas = np.zeros(size, dtype=np.uint8)
+    radius = diameter / 2 - _DRAWN_EXCESS
+    centers = points_N2 - 0.5
+    for start, end in zip(centers, [*centers[1:], centers[-1]], strict=True):
+        place = [int(value) for value in (start * _FRACTIONS).round()]
+        cv2.circle(canvas, place, round(radius * _FRACTIONS), 1, cv2.FILLED, shift=_SHIFT)
+        along = end - start
+        length = float(np.hypot(*along))
+        if length > 0:
+            across = np.array([-along[1], along[0]]) / length * radius
+            corners = np.array([start + across, end + across, end - across, start - across])
+            filled = (corners * _FRACTIONS).round().astype(np.int32)
+            cv2.fillConvexPoly(canvas, filled, 1, shift=_SHIFT)
+    return canvas.astype(bool)

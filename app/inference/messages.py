@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,9 +14,16 @@ from mdlstm_core.config import LabelClass
 
 @dataclass(frozen=True)
 class LoadRequest:
-    """Load a model: a shipped one's name, a file, or a checkpoint's bytes."""
+    """Load a model.
+
+    Attributes:
+        model: a shipped one's name, a file, or a checkpoint's bytes.
+        fallback: what to load if that is damaged, None for nothing.
+        device: where it is to run.
+    """
 
     model: str | Path | bytes
+    fallback: str | Path | bytes | None = None
     device: str = "auto"
 
 
@@ -29,6 +37,7 @@ class ModelInfo:
         layer_units: hidden units a direction, one number a 2D-LSTM layer.
         device: the device really used.
         reason: why that device.
+        warning: why it is not the model that was asked for, empty if it is.
     """
 
     preset: str
@@ -36,6 +45,7 @@ class ModelInfo:
     layer_units: tuple[int, ...]
     device: str
     reason: str
+    warning: str = ""
 
 
 @dataclass(frozen=True)
@@ -78,20 +88,34 @@ class GateAnswer:
 
 @dataclass(frozen=True)
 class CorrectedFile:
-    """An image file and an immutable copy of its corrections H×W."""
+    """An image file, and how to get an immutable copy of its corrections H×W.
+
+    A call and not the array, so that stored corrections are unpacked in the learner's
+    thread.
+    """
 
     image_path: Path
-    corrections: NDArray[np.uint8]
+    corrections: Callable[[], NDArray[np.uint8]]
 
 
 @dataclass(frozen=True)
 class LearnRequest:
-    """Learn from corrections, starting from a model; at most `seconds` long."""
+    """Learn from the corrections of a project, starting from a model, in `seconds` at most."""
 
+    project: Path
     model: str | Path | bytes
     corrected: tuple[CorrectedFile, ...]
     seconds: float
     device: str = "auto"
+
+
+@dataclass(frozen=True)
+class Learned:
+    """What a project's model has become: the checkpoints it started from and led to."""
+
+    project: Path
+    base: bytes
+    checkpoint: bytes
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from PySide6.QtCore import QObject, QThread, Signal, Slot
 from app.inference.messages import (
     GateAnswer,
     GateRequest,
+    Learned,
     LearnRequest,
     LoadRequest,
     ModelInfo,
@@ -27,7 +28,7 @@ class ModelClient(QObject):
     Signals:
         model_loaded(ModelInfo), predicted(Prediction), gate_shown(GateAnswer): answers.
         progressed(Progress): learning did a step.
-        learned(bytes): learning ended with a new model.
+        learned(Learned): learning ended with a new model.
         learning_failed(str): learning ended without one, and why.
         failed(str): a request could not be answered, and why.
     """
@@ -80,11 +81,15 @@ class ModelClient(QObject):
         """End learning after the step under way; what was learned is kept."""
         self._learner.stop.set()
 
+    def cancel_learning(self) -> None:
+        """End learning soon; nothing of it is kept."""
+        self._learner.cancel.set()
+        self._learner.stop.set()
+
     def close(self) -> None:
         """End the threads; a request under way is waited for, learning is cancelled."""
         self._waiting.clear()
-        self._learner.cancel.set()
-        self._learner.stop.set()
+        self.cancel_learning()
         for thread in (self._serving_thread, self._learning_thread):
             thread.quit()
             thread.wait()
@@ -118,9 +123,9 @@ class ModelClient(QObject):
         self._send_next()
 
     @Slot(object)
-    def _on_learned(self, checkpoint: bytes) -> None:
+    def _on_learned(self, learned: Learned) -> None:
         self.is_learning = False
-        self.learned.emit(checkpoint)
+        self.learned.emit(learned)
 
     @Slot(str)
     def _on_learning_failed(self, reason: str) -> None:

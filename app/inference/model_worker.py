@@ -15,6 +15,7 @@ from PySide6.QtCore import QObject, Signal, Slot
 from app.inference.messages import (
     GateAnswer,
     GateRequest,
+    Learned,
     LearnRequest,
     LoadRequest,
     ModelInfo,
@@ -80,7 +81,14 @@ class ModelWorker(QObject):
         with _long_lived():
             from mdlstm_core.predictor import Predictor
 
-        predictor = Predictor(_load(request.model), request.device)
+        warning = ""
+        try:
+            checkpoint = _load(request.model)
+        except InputError as error:
+            if request.fallback is None:
+                raise
+            checkpoint, warning = _load(request.fallback), f"{error} Its base model serves."
+        predictor = Predictor(checkpoint, request.device)
         self._predictor = predictor
         return ModelInfo(
             preset=predictor.checkpoint.config.preset,
@@ -88,6 +96,7 @@ class ModelWorker(QObject):
             layer_units=predictor.layer_units,
             device=str(predictor.device.device),
             reason=predictor.device.reason,
+            warning=warning,
         )
 
     def _gate(self, request: GateRequest, predictor: Predictor) -> GateAnswer:
@@ -103,7 +112,7 @@ class LearningWorker(QObject):
 
     Signals:
         progressed(Progress): a step is done.
-        learned(bytes): the new model as a checkpoint.
+        learned(Learned): the new model.
         failed(str): why nothing was learned, in one sentence.
     """
 
@@ -120,28 +129,35 @@ class LearningWorker(QObject):
     @Slot(object)
     def learn(self, request: LearnRequest) -> None:
         """Learn; ends early with what was learned after `stop`, with nothing after `cancel`."""
-        checkpoint = _guarded(self.failed.emit, lambda: self._learn(request))
-        if checkpoint is not None:
-            self.learned.emit(checkpoint)
+        learned = _guarded(self.failed.emit, lambda: self._learn(request))
+        if learned is not None:
+            self.learned.emit(learned)
 
-    def _learn(self, request: LearnRequest) -> bytes:
+    def _learn(self, request: LearnRequest) -> Learned:
         from mdlstm_core.checkpoint import checkpoint_to_bytes
         from mdlstm_core.learning.fine_tuning import CorrectedImage, LearningOptions
         from mdlstm_core.predictor import Predictor
 
-        predictor = Predictor(_load(request.model), request.device)
-        corrected = [
-            CorrectedImage(read_image(file.image_path), file.corrections)
-            for file in request.corrected
-        ]
+        base = _load(request.model)
+        predictor = Predictor(base, request.device)
+
+        def corrected() -> Iterator[CorrectedImage]:
+            for file in request.corrected:
+                self._check_cancelled()
+                yield CorrectedImage(read_image(file.image_path), file.corrections())
 
         def report(progress: LearningProgress) -> None:
-            if self.cancel.is_set():
-                raise InputError("Learning was cancelled; the model before stays.")
+            self._check_cancelled()
             self.progressed.emit(Progress(progress.step, progress.steps, progress.loss))
 
         options = LearningOptions(seconds=request.seconds)
-        return checkpoint_to_bytes(predictor.learn(corrected, options, report, self.stop))
+        learned = predictor.learn(corrected(), options, report, self.stop)
+        self._check_cancelled()
+        return Learned(request.project, checkpoint_to_bytes(base), checkpoint_to_bytes(learned))
+
+    def _check_cancelled(self) -> None:
+        if self.cancel.is_set():
+            raise InputError("Learning was cancelled; the model before stays.")
 
 
 @contextmanager

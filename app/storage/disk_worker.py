@@ -1,4 +1,4 @@
-"""Reading images and writing masks off the window's thread."""
+"""Reading images and writing label maps off the window's thread."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ class DiskWorker(QObject):
     Signals:
         loaded(Path, ndarray): an image H×W×3 RGB, 0 to 255.
         load_failed(Path, str): an image cannot be read, and why, in one sentence.
-        exported(Path): a mask is on disk.
-        export_failed(str): a mask cannot be written, and why.
+        exported(Path): a label map is on disk.
+        export_failed(str): a label map cannot be written, and why.
     """
 
     loaded = Signal(object, object)
@@ -37,19 +37,20 @@ class DiskWorker(QObject):
         super().__init__()
         self._pool = QThreadPool(self)
         self._pool.setMaxThreadCount(1)
-        self._newest: Path | None = None
+        self._newest = 0
 
     def load(self, path: Path) -> None:
         """Read an image, unless a newer request comes before its turn."""
-        self._newest = path
+        self._newest += 1
+        number = self._newest
 
         def read() -> None:
-            if self._newest == path:
+            if self._newest == number:
                 self.loaded.emit(path, read_image(path))
 
         self._pool.start(_Job(read, lambda reason: self.load_failed.emit(path, reason)))
 
-    def export_mask(
+    def export_label_map(
         self, path: Path, label_map_HW: NDArray[np.uint8], classes: tuple[LabelClass, ...]
     ) -> None:
         """Write a label map, which nobody may change any more, as an indexed PNG."""
@@ -62,7 +63,7 @@ class DiskWorker(QObject):
 
     def close(self) -> None:
         """Wait for what is under way; exports asked for are still written."""
-        self._newest = None
+        self._newest += 1
         self._pool.waitForDone()
 
 

@@ -11,8 +11,10 @@ import sqlite3
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 import platformdirs
@@ -48,7 +50,7 @@ CREATE TABLE classes (
     blue INTEGER NOT NULL
 );
 CREATE TABLE models (
-    id INTEGER PRIMARY KEY,
+    role TEXT PRIMARY KEY CHECK (role IN ('base', 'learned')),
     created TEXT NOT NULL DEFAULT CURRENT_TIMESTAMP,
     checkpoint BLOB NOT NULL
 );
@@ -60,7 +62,7 @@ def project_path_for(image: Path) -> Path:
 
     The latter if the image's folder cannot be written into.
     """
-    folder = image.absolute().parent
+    folder = Path(os.path.abspath(image)).parent
     beside = folder / f"{folder.name or 'images'}.mdlp"
     if beside.exists() or os.access(folder, os.W_OK | os.X_OK):
         return beside
@@ -69,142 +71,169 @@ def project_path_for(image: Path) -> Path:
     return data / f"{folder.name}-{digest}.mdlp"
 
 
+@dataclass(frozen=True)
+class StoredLabels:
+    """A label map as it is stored: its size and its compressed tiles (row, column, labels)."""
+
+    height: int
+    width: int
+    tiles: tuple[tuple[int, int, bytes], ...]
+
+    def decode(self) -> NDArray[np.uint8]:
+        """Return the label map H×W.
+
+        Raises:
+            InputError: a tile is damaged.
+        """
+        values = np.full((self.height, self.width), IGNORE_INDEX, dtype=np.uint8)
+        for row, column, labels in self.tiles:
+            tile = values[row * TILE : (row + 1) * TILE, column * TILE : (column + 1) * TILE]
+            try:
+                tile[:] = np.frombuffer(zlib.decompress(labels), np.uint8).reshape(tile.shape)
+            except (zlib.error, ValueError) as error:
+                raise InputError(f"A stored label map is damaged: {error}.") from error
+        return values
+
+
 class ProjectFile:
     """An open project file. Every method that writes has written when it returns.
 
-    All raise `InputError` when the file cannot be read or written, with the reason.
+    A project that does not exist yet is made when something is first written: looking at
+    images leaves nothing behind. All methods raise `InputError` when the file cannot be
+    read or written, with the reason.
     """
 
     def __init__(self, path: Path) -> None:
-        """Open a project file, or make it.
+        """Open a project file, if there is one.
 
         Raises:
-            InputError: the file is damaged, foreign, newer than this program, or cannot
-                be opened.
+            InputError: the file is damaged, foreign, newer than this program, open in
+                another window, or cannot be opened.
         """
         self.path = path
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._database = sqlite3.connect(path, isolation_level=None)
-        except (OSError, sqlite3.Error) as error:
-            raise InputError(f"The project {path} cannot be opened: {error}.") from error
-        try:
-            with self._errors("opened"):
-                self._prepare()
-        except InputError:
-            self._database.close()
-            raise
+        self._database: sqlite3.Connection | None = None
+        if path.exists():
+            self._connect()
 
-    def _prepare(self) -> None:
-        """Check that the file is ours, and make the tables of a new one."""
-        (application,) = self._database.execute("PRAGMA application_id").fetchone()
-        (version,) = self._database.execute("PRAGMA user_version").fetchone()
-        (tables,) = self._database.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    def _connect(self) -> sqlite3.Connection:
+        """Open the file for this window alone."""
+        with self._errors("opened"):
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            # timeout 0: whoever paints must not wait for another program.
+            database = sqlite3.connect(self.path, isolation_level=None, timeout=0)
+            try:
+                self._prepare(database)
+            except BaseException:
+                database.close()
+                raise
+        self._database = database
+        return database
+
+    def _prepare(self, database: sqlite3.Connection) -> None:
+        """Check that the file is ours, lock it, and make the tables of a new one."""
+        # The lock ends with the process, however it ends.
+        database.execute("PRAGMA locking_mode = EXCLUSIVE")
+        (application,) = database.execute("PRAGMA application_id").fetchone()
+        (version,) = database.execute("PRAGMA user_version").fetchone()
+        (tables,) = database.execute("SELECT count(*) FROM sqlite_master").fetchone()
         if tables and application != _APPLICATION_ID:
             raise InputError(f"{self.path} is a database of another program, not a project.")
         if version > _VERSION:
             raise InputError(f"{self.path} was made by a newer version; update this program.")
-        self._database.execute("PRAGMA journal_mode = WAL")
-        self._database.execute("PRAGMA synchronous = NORMAL")
-        self._database.execute("PRAGMA foreign_keys = ON")
-        if not tables:
-            with self._transaction():
+        database.execute("PRAGMA journal_mode = WAL")
+        # FULL: what is acknowledged outlives a power cut too.
+        database.execute("PRAGMA synchronous = FULL")
+        database.execute("PRAGMA foreign_keys = ON")
+        with _transaction(database):
+            if not tables:
                 for statement in _SCHEMA.split(";"):
-                    self._database.execute(statement)
-                self._database.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
-                self._database.execute(f"PRAGMA user_version = {_VERSION}")
+                    database.execute(statement)
+                database.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
+                database.execute(f"PRAGMA user_version = {_VERSION}")
 
     def images(self) -> list[Path]:
         """Return the images that have been labeled, in the order they were first."""
-        with self._errors("read"):
-            rows = self._database.execute("SELECT path FROM images ORDER BY id").fetchall()
+        rows = self._read("SELECT path FROM images ORDER BY id")
         return [self.path.parent / path for (path,) in rows]
 
-    def load_corrections(self, image: Path) -> NDArray[np.uint8] | None:
-        """Return what a person set on an image, H×W; None if it was never labeled."""
-        with self._errors("read"):
-            found = self._database.execute(
-                "SELECT id, height, width FROM images WHERE path = ?", (self._key(image),)
-            ).fetchone()
-            if found is None:
-                return None
-            number, height, width = found
-            values = np.full((height, width), IGNORE_INDEX, dtype=np.uint8)
-            for row, column, labels in self._database.execute(
-                "SELECT row, column, labels FROM tiles WHERE image = ?", (number,)
-            ):
-                tile = values[row * TILE : (row + 1) * TILE, column * TILE : (column + 1) * TILE]
-                tile[:] = np.frombuffer(zlib.decompress(labels), np.uint8).reshape(tile.shape)
-        return values
+    def stored_labels(self, image: Path) -> StoredLabels | None:
+        """Return what a person set on an image, as stored; None if it was never labeled."""
+        found = self._read(
+            "SELECT id, height, width FROM images WHERE path = ?", (self._key(image),)
+        )
+        if not found:
+            return None
+        ((number, height, width),) = found
+        tiles = self._read("SELECT row, column, labels FROM tiles WHERE image = ?", (number,))
+        return StoredLabels(height, width, tuple(tiles))
 
     def save_corrections(
         self, image: Path, values_HW: NDArray[np.uint8], box: tuple[int, int, int, int]
     ) -> None:
         """Store the tiles of a label map that a box (top, left, bottom, right) touches."""
         top, left, bottom, right = box
-        with self._errors("written"), self._transaction():
-            number = self._image_number(image, values_HW)
+        with self._writing() as database:
+            number = self._image_number(database, image, values_HW)
             for row in range(top // TILE, -(-bottom // TILE)):
                 for column in range(left // TILE, -(-right // TILE)):
-                    self._save_tile(number, row, column, values_HW)
+                    _save_tile(database, number, row, column, values_HW)
 
     def classes(self) -> tuple[LabelClass, ...]:
         """Return what the labels stand for, in their order; empty before it was saved."""
-        with self._errors("read"):
-            rows = self._database.execute(
-                "SELECT name, red, green, blue FROM classes ORDER BY position"
-            ).fetchall()
+        rows = self._read("SELECT name, red, green, blue FROM classes ORDER BY position")
         return tuple(LabelClass(name, (red, green, blue)) for name, red, green, blue in rows)
 
     def save_classes(self, classes: tuple[LabelClass, ...]) -> None:
         """Store what the labels stand for."""
-        with self._errors("written"), self._transaction():
-            self._database.execute("DELETE FROM classes")
-            self._database.executemany(
+        with self._writing() as database:
+            database.execute("DELETE FROM classes")
+            database.executemany(
                 "INSERT INTO classes VALUES (?, ?, ?, ?, ?)",
                 [(position, c.name, *c.color) for position, c in enumerate(classes)],
             )
 
-    def save_model(self, checkpoint: bytes) -> None:
-        """Store a learned model; it is the project's from now on."""
-        with self._errors("written"), self._transaction():
-            self._database.execute("DELETE FROM models")
-            self._database.execute("INSERT INTO models (checkpoint) VALUES (?)", (checkpoint,))
+    def save_models(self, base: bytes, learned: bytes) -> None:
+        """Store the checkpoint that learning starts from, and the one it led to."""
+        with self._writing() as database:
+            database.executemany(
+                "INSERT OR REPLACE INTO models (role, checkpoint) VALUES (?, ?)",
+                [("base", base), ("learned", learned)],
+            )
 
-    def load_model(self) -> bytes | None:
-        """Return the checkpoint of the project's model, None if it has learned nothing yet."""
-        with self._errors("read"):
-            found = self._database.execute(
-                "SELECT checkpoint FROM models ORDER BY id DESC LIMIT 1"
-            ).fetchone()
-        return found[0] if found else None
+    def load_model(self, role: Literal["base", "learned"]) -> bytes | None:
+        """Return one of the checkpoints of `save_models`, None before the first learning."""
+        found = self._read("SELECT checkpoint FROM models WHERE role = ?", (role,))
+        return found[0][0] if found else None
 
     def close(self) -> None:
         """Close the file; SQLite folds its journal into it."""
-        self._database.close()
+        if self._database:
+            self._database.close()
+            self._database = None
 
-    def _image_number(self, image: Path, values_HW: NDArray[np.uint8]) -> int:
-        self._database.execute(
+    def _read(self, query: str, values: tuple[object, ...] = ()) -> list[tuple[Any, ...]]:
+        if self._database is None:
+            return []
+        with self._errors("read"):
+            return self._database.execute(query, values).fetchall()
+
+    @contextmanager
+    def _writing(self) -> Iterator[sqlite3.Connection]:
+        database = self._database or self._connect()
+        with self._errors("written"), _transaction(database):
+            yield database
+
+    def _image_number(
+        self, database: sqlite3.Connection, image: Path, values_HW: NDArray[np.uint8]
+    ) -> int:
+        database.execute(
             "INSERT OR IGNORE INTO images (path, height, width) VALUES (?, ?, ?)",
             (self._key(image), *values_HW.shape),
         )
-        (number,) = self._database.execute(
+        (number,) = database.execute(
             "SELECT id FROM images WHERE path = ?", (self._key(image),)
         ).fetchone()
         return int(number)
-
-    def _save_tile(self, number: int, row: int, column: int, values_HW: NDArray[np.uint8]) -> None:
-        tile = values_HW[row * TILE : (row + 1) * TILE, column * TILE : (column + 1) * TILE]
-        if (tile == IGNORE_INDEX).all():
-            self._database.execute(
-                "DELETE FROM tiles WHERE image = ? AND row = ? AND column = ?",
-                (number, row, column),
-            )
-            return
-        labels = zlib.compress(tile.tobytes(), level=1)
-        self._database.execute(
-            "INSERT OR REPLACE INTO tiles VALUES (?, ?, ?, ?)", (number, row, column, labels)
-        )
 
     def _key(self, image: Path) -> str:
         """Return an image's path as stored: relative to the project where that works."""
@@ -214,22 +243,46 @@ class ProjectFile:
             return image.absolute().as_posix()
 
     @contextmanager
-    def _transaction(self) -> Iterator[None]:
-        self._database.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-        except BaseException:
-            if self._database.in_transaction:  # SQLite ends it itself when the disk is full
-                self._database.execute("ROLLBACK")
-            raise
-        self._database.execute("COMMIT")
-
-    @contextmanager
     def _errors(self, done: str) -> Iterator[None]:
-        """Turn what SQLite raises into one sentence."""
+        """Turn what SQLite and the disk raise into one sentence."""
         try:
             yield
-        except (sqlite3.Error, zlib.error, ValueError) as error:
-            if isinstance(error, InputError):
-                raise
+        except sqlite3.OperationalError as error:
+            if "locked" in str(error):
+                raise InputError(
+                    f"The project {self.path} is open in another window; close it there first."
+                ) from error
             raise InputError(f"The project {self.path} cannot be {done}: {error}.") from error
+        except (sqlite3.Error, OSError) as error:
+            raise InputError(f"The project {self.path} cannot be {done}: {error}.") from error
+
+
+@contextmanager
+def _transaction(database: sqlite3.Connection) -> Iterator[None]:
+    database.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        database.execute("COMMIT")
+    except BaseException:
+        if database.in_transaction:  # SQLite may have ended it itself when the disk is full
+            database.execute("ROLLBACK")
+        raise
+
+
+def _save_tile(
+    database: sqlite3.Connection,
+    number: int,
+    row: int,
+    column: int,
+    values_HW: NDArray[np.uint8],
+) -> None:
+    tile = values_HW[row * TILE : (row + 1) * TILE, column * TILE : (column + 1) * TILE]
+    if (tile == IGNORE_INDEX).all():
+        database.execute(
+            "DELETE FROM tiles WHERE image = ? AND row = ? AND column = ?", (number, row, column)
+        )
+        return
+    labels = zlib.compress(tile.tobytes(), level=1)
+    database.execute(
+        "INSERT OR REPLACE INTO tiles VALUES (?, ?, ?, ?)", (number, row, column, labels)
+    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from PySide6.QtGui import QAction, QActionGroup, QKeySequence
 from PySide6.QtWidgets import QMainWindow, QMenu, QToolBar
@@ -28,6 +29,14 @@ class ActionSpec:
     shortcuts: tuple[str, ...]
     group: str = ""
     in_toolbar: bool = False
+
+
+class Actions(NamedTuple):
+    """What was built: actions by name, menus by text, and the toolbar."""
+
+    by_name: dict[str, QAction]
+    menus: dict[str, QMenu]
+    toolbar: QToolBar
 
 
 CLASS_KEYS = range(1, 10)
@@ -58,10 +67,8 @@ ACTIONS = (
 )
 
 
-def add_actions(
-    window: QMainWindow, slots: Mapping[str, Callable[[], object]]
-) -> tuple[dict[str, QAction], QToolBar]:
-    """Build menus and toolbar from the table; return the actions by name, and the toolbar.
+def add_actions(window: QMainWindow, slots: Mapping[str, Callable[[], object]]) -> Actions:
+    """Build menus and toolbar from the table.
 
     Args:
         window: where they are added.
@@ -83,7 +90,7 @@ def add_actions(
         if spec.in_toolbar:
             toolbar.addAction(action)
         actions[spec.name] = action
-    return actions, toolbar
+    return Actions(actions, menus, toolbar)
 
 
 def _build(spec: ActionSpec, window: QMainWindow, slot: Callable[[], object]) -> QAction:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -17,11 +18,10 @@ from PySide6.QtWidgets import (
     QSlider,
     QSpinBox,
     QToolBar,
-    QVBoxLayout,
-    QWidget,
 )
 
 from app.document.document import ImageDocument
+from app.document.stroke import Stroke
 from app.inference.messages import GateAnswer, ModelInfo
 from app.session import LabelingSession
 from app.settings import (
@@ -40,7 +40,7 @@ from app.views.panels.images_panel import ImagesPanel
 from app.views.panels.learning_panel import LearningPanel
 from app.views.tools.brush import Brush, Eraser
 from app.views.tools.tool import Tool, ToolOptions
-from mdlstm_core.config import IGNORE_INDEX
+from mdlstm_core.config import LabelClass
 from mdlstm_core.data.images import IMAGE_SUFFIXES
 
 _TITLE = "mdlstm-labeler"
@@ -56,16 +56,18 @@ class MainWindow(QMainWindow):
         self._options = ToolOptions(self._settings.brush_diameter, 0, QColor(128, 128, 128))
         self._tools: dict[str, Tool] = {"brush": Brush(), "eraser": Eraser()}
         self.canvas = CanvasView(self._tools["brush"], self._options)
-        self.messages = MessageBar()
+        self.messages = MessageBar(self.canvas)
         self.images = ImagesPanel()
         self.classes = ClassesPanel()
         self.learning = LearningPanel(self._settings.learning_seconds)
         self.gates = GatesPanel()
         self._pixel, self._zoom = QLabel(), QLabel()
-        self.actions_by_name, toolbar = add_actions(self, self._slots())
+        self._unsaved = QLabel("⚠ Not stored")
+        built = add_actions(self, self._slots())
+        self.actions_by_name, self._view_menu = built.by_name, built.menus["&View"]
         self._closing_anyway = False
         self._lay_out()
-        self._add_toolbar_fields(toolbar)
+        self._add_toolbar_fields(built.toolbar)
         self._connect_views()
         self._connect_session()
         self._use_tool("brush")
@@ -102,13 +104,7 @@ class MainWindow(QMainWindow):
         self.setWindowTitle(_TITLE)
         self.setAcceptDrops(True)
         self.resize(1280, 800)
-        center = QWidget()
-        layout = QVBoxLayout(center)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(0)
-        layout.addWidget(self.messages)
-        layout.addWidget(self.canvas, stretch=1)
-        self.setCentralWidget(center)
+        self.setCentralWidget(self.canvas)
         left, right = Qt.DockWidgetArea.LeftDockWidgetArea, Qt.DockWidgetArea.RightDockWidgetArea
         for name, widget, area in (
             ("Images", self.images, left),
@@ -120,7 +116,11 @@ class MainWindow(QMainWindow):
             dock.setObjectName(name)
             dock.setWidget(widget)
             self.addDockWidget(area, dock)
+            self._view_menu.addAction(dock.toggleViewAction())
         self.statusBar().addWidget(self._pixel, stretch=1)
+        self._unsaved.setToolTip("Strokes are in memory only; make room on the project's disk")
+        self._unsaved.hide()
+        self.statusBar().addPermanentWidget(self._unsaved)
         self.statusBar().addPermanentWidget(self._zoom)
         geometry, docks = load_window_state()
         self.restoreGeometry(geometry)
@@ -139,12 +139,12 @@ class MainWindow(QMainWindow):
         self._opacity.setToolTip("Opacity of the labels")
         self._opacity.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self._opacity.setMaximumWidth(160)
-        for label, field in (("  Brush ", self._diameter), ("  Labels ", self._opacity)):
+        for label, field in (("  Size ", self._diameter), ("  Labels ", self._opacity)):
             toolbar.addWidget(QLabel(label))
             toolbar.addWidget(field)
 
     def _connect_views(self) -> None:
-        self.canvas.stroke_finished.connect(self.session.paint)
+        self.canvas.stroke_finished.connect(self._on_stroke)
         self.canvas.pointer_moved.connect(self._show_pixel)
         self.canvas.zoom_changed.connect(lambda zoom: self._zoom.setText(f"{zoom:.0%}"))
         self.canvas.first_painted.connect(
@@ -170,7 +170,11 @@ class MainWindow(QMainWindow):
         self.actions_by_name["undo"].setEnabled(session.project.undo_stack.canUndo())
         self.actions_by_name["redo"].setEnabled(session.project.undo_stack.canRedo())
         session.document_changed.connect(self._on_document)
-        session.image_failed.connect(self.images.mark_failed)
+        session.image_failed.connect(self._on_image_failed)
+        session.classes_changed.connect(self._on_classes)
+        session.prediction_changed.connect(self._on_prediction)
+        session.journal.failed.connect(self._unsaved.show)
+        session.journal.stored.connect(self._on_stored)
         session.model_changed.connect(self._on_model)
         session.gate_shown.connect(self._on_gate)
         session.learning_changed.connect(self._on_learning)
@@ -181,17 +185,39 @@ class MainWindow(QMainWindow):
     @Slot(object)
     def _on_document(self, document: ImageDocument | None) -> None:
         self.canvas.set_document(document)
-        self.actions_by_name["export"].setEnabled(document is not None)
+        self.actions_by_name["export"].setEnabled(False)
         self.setWindowTitle(f"{document.path.name} — {_TITLE}" if document else _TITLE)
+        self.images.set_current(document.path if document else None)
         if document is not None:
-            self.images.set_current(document.path)
             self.gates.refresh()
             self.canvas.setFocus()
 
+    @Slot()
+    def _on_prediction(self) -> None:
+        self.actions_by_name["export"].setEnabled(True)
+
+    @Slot(object, str)
+    def _on_image_failed(self, image: Path, reason: str) -> None:
+        document = self.session.document
+        self.images.mark_failed(image, reason)
+        self.images.set_current(document.path if document else None)
+
+    @Slot(object, object)
+    def _on_stroke(self, image: Path, stroke: Stroke) -> None:
+        self.session.paint(image, stroke)
+
+    @Slot()
+    def _on_stored(self) -> None:
+        self._unsaved.hide()
+        self._closing_anyway = False
+
     @Slot(object)
-    def _on_model(self, info: ModelInfo) -> None:
-        self.classes.set_classes(info.classes)
-        self.canvas.set_classes(info.classes)
+    def _on_classes(self, classes: tuple[LabelClass, ...]) -> None:
+        self.classes.set_classes(classes)
+        self.canvas.set_classes(classes)
+
+    @Slot(object)
+    def _on_model(self, info: ModelInfo | None) -> None:
         self.learning.set_model(info)
         self.gates.set_model(info)
 
@@ -209,21 +235,20 @@ class MainWindow(QMainWindow):
 
     @Slot(int)
     def _on_class_chosen(self, label: int) -> None:
-        if self.session.model is not None:
-            self._set_options(label=label, color=QColor(*self.session.model.classes[label].color))
+        self._set_options(label=label, color=QColor(*self.session.classes[label].color))
 
     @Slot(int, int)
     def _show_pixel(self, x: int, y: int) -> None:
         """Say in the status line what is known of the pixel under the pointer."""
-        document, model = self.session.document, self.session.model
+        document, classes = self.session.document, self.session.classes
         pixel = document.pixel(x, y) if document else None
         if document is None or pixel is None:
             self._pixel.setText(self._tool.hint)
             return
         red, green, blue = document.image[y, x]
         text = f"x {x}  y {y}  ·  R {red} G {green} B {blue}"
-        if model is not None and pixel.label != IGNORE_INDEX:
-            text += f"  ·  {model.classes[pixel.label].name}"
+        if pixel.label < len(classes):
+            text += f"  ·  {classes[pixel.label].name}"
             text += "  (yours)" if pixel.by_person else f"  (model, {pixel.confidence:.0%} sure)"
         self._pixel.setText(text)
 
@@ -260,10 +285,17 @@ class MainWindow(QMainWindow):
         document = self.session.document
         if document is None:
             return
-        proposed = document.path.with_name(f"{document.path.stem}_mask.png")
+        # In a folder of its own: beside the photographs it would be opened as one of them.
+        folder = document.path.parent / "masks"
+        with suppress(OSError):
+            folder.mkdir(exist_ok=True)
+        proposed = folder / f"{document.path.stem}.png"
         name, _ = QFileDialog.getSaveFileName(self, "Export mask", str(proposed), "PNG (*.png)")
         if name:
-            self.session.export_mask(Path(name))
+            self.session.export_label_map(Path(name).with_suffix(".png"))
+        else:
+            with suppress(OSError):
+                folder.rmdir()  # only if it is empty
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:
         """Take files."""
@@ -277,8 +309,8 @@ class MainWindow(QMainWindow):
 
     def closeEvent(self, event: QCloseEvent) -> None:
         """Close, unless strokes could not be stored; a second time closes anyway."""
-        self.session.save()
-        if self.session.has_unsaved and not self._closing_anyway:
+        self.canvas.finish_gesture()
+        if not self.session.journal.store() and not self._closing_anyway:
             self._closing_anyway = True
             self.messages.warn(
                 "Some strokes could not be stored. Make room on the project's disk and save "
@@ -295,5 +327,6 @@ class MainWindow(QMainWindow):
                 learning_seconds=self.learning.seconds,
             )
         )
+        self.hide()  # at once: learning may need a moment to end
         self.session.close()
         super().closeEvent(event)

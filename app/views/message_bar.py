@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import Qt, QTimer
+from PySide6.QtCore import QEvent, QObject, Qt, QTimer
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QToolButton, QWidget
 
 _SHOWN_MS = 6000
+_WARNING_STYLE = "QFrame#messages { background: #7a2e1f; } QLabel, QToolButton { color: white; }"
+_PLAIN_STYLE = "QFrame#messages { background: palette(window); }"
 
 
 class MessageBar(QFrame):
-    """Shows one message; a warning stays until it is closed or another one comes."""
+    """Shows one message over the top of a widget, whose place it leaves as it is.
 
-    def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+    A warning stays until it is closed or another message comes.
+    """
+
+    def __init__(self, over: QWidget) -> None:
+        super().__init__(over)
         self.setObjectName("messages")
         self.setFrameShape(QFrame.Shape.StyledPanel)
+        self.setAutoFillBackground(True)
         self._text = QLabel()
         self._text.setWordWrap(True)
         self._text.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
@@ -22,6 +28,7 @@ class MessageBar(QFrame):
         close.setText("✕")
         close.setAutoRaise(True)
         close.setToolTip("Close this message")
+        close.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         close.clicked.connect(self.hide)
         layout = QHBoxLayout(self)
         layout.setContentsMargins(10, 4, 4, 4)
@@ -31,6 +38,8 @@ class MessageBar(QFrame):
         self._timer.setSingleShot(True)
         self._timer.setInterval(_SHOWN_MS)
         self._timer.timeout.connect(self.hide)
+        self._over = over
+        over.installEventFilter(self)
         self.hide()
 
     @property
@@ -40,15 +49,29 @@ class MessageBar(QFrame):
 
     def say(self, text: str) -> None:
         """Show something that the user may want to know, for a while."""
-        self._show(text, "")
+        self._show(text, _PLAIN_STYLE)
         self._timer.start()
 
     def warn(self, text: str) -> None:
         """Show something that went wrong, until it is closed."""
         self._timer.stop()
-        self._show(text, "QFrame#messages { background: #7a2e1f; } QLabel { color: white; }")
+        self._show(text, _WARNING_STYLE)
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        """Keep the width of the widget below."""
+        if event.type() == QEvent.Type.Resize:
+            self._place()
+        return super().eventFilter(watched, event)
 
     def _show(self, text: str, style: str) -> None:
         self.setStyleSheet(style)
         self._text.setText(text)
         self.show()
+        self.raise_()
+        self._place()
+
+    def _place(self) -> None:
+        width = self._over.width()
+        layout = self.layout()
+        height = layout.heightForWidth(width) if layout else 0
+        self.setGeometry(0, 0, width, max(height, self.minimumSizeHint().height()))

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import cv2
@@ -91,17 +91,17 @@ class _Lesson:
 
 def fine_tune(
     checkpoint: Checkpoint,
-    corrected: Sequence[CorrectedImage],
+    corrected: Iterable[CorrectedImage],
     options: LearningOptions,
     device: torch.device,
     on_progress: Callable[[LearningProgress], None],
     stop: threading.Event,
 ) -> Checkpoint:
     """Return the checkpoint after learning (see `Predictor.learn`)."""
-    network = checkpoint.network().to(device)
-    lessons = _lessons(network, corrected)
-    optimizer = torch.optim.AdamW(network.parameters(), lr=options.learning_rate, weight_decay=0.0)
     deadline = time.monotonic() + options.seconds
+    network = checkpoint.network().to(device)
+    lessons = _lessons(network, corrected, stop)
+    optimizer = torch.optim.AdamW(network.parameters(), lr=options.learning_rate, weight_decay=0.0)
     losses: list[float] = []
     for step in range(options.steps):
         # In evaluation mode: no dropout, the network learns as it predicts.
@@ -118,11 +118,15 @@ def fine_tune(
 
 
 @torch.no_grad()
-def _lessons(network: LabelingNetwork, corrected: Sequence[CorrectedImage]) -> list[_Lesson]:
-    """Prepare the images that have corrections."""
+def _lessons(
+    network: LabelingNetwork, corrected: Iterable[CorrectedImage], stop: threading.Event
+) -> list[_Lesson]:
+    """Prepare the images that have corrections; only their reduced size stays in memory."""
     classes = network.config.classes
     lessons = []
     for sample in corrected:
+        if stop.is_set():
+            break
         known = sample.corrections != IGNORE_INDEX
         if not known.any():
             continue

@@ -119,6 +119,11 @@ class Trainer:
         )
 
     @property
+    def epochs_done(self) -> int:
+        """Epochs from which the run can go on."""
+        return self._epoch
+
+    @property
     def has_measured(self) -> bool:
         """Whether this run has written a checkpoint."""
         return self._best >= 0
@@ -152,6 +157,7 @@ class Trainer:
                 be written. What was written before stays.
         """
         if self._epoch == 0:
+            self._put_earlier_run_aside()
             write_whole(self._log_path, b"")
         while self._epoch < self._options.epochs:
             start = time.perf_counter()
@@ -164,6 +170,16 @@ class Trainer:
             self._log(line)
             on_step(line)
         return self._best
+
+    def _put_earlier_run_aside(self) -> None:
+        """Keep what an earlier run to the same file left, as FILE.previous and so on."""
+        for path in (self._out, self._log_path, self._state_path):
+            try:
+                path.replace(path.with_name(f"{path.name}.previous"))
+            except FileNotFoundError:
+                continue
+            except OSError as error:
+                raise InputError(f"{path} cannot be replaced: {error.strerror}.") from error
 
     def _run_epoch(self, on_step: Callable[[dict[str, Any]], None]) -> float:
         # Dropout draws from a seed of the epoch, so that a resumed run draws the same.

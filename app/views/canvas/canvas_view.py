@@ -32,13 +32,13 @@ class CanvasView(QWidget):
 
     Signals:
         first_painted: the canvas was painted for the first time.
-        stroke_finished(Stroke): a gesture ended.
+        stroke_finished(Path, Stroke): a gesture on an image ended.
         pointer_moved(int, int): the pixel under the pointer; -1, -1 outside the view.
         zoom_changed(float): view pixels an image pixel.
     """
 
     first_painted = Signal()
-    stroke_finished = Signal(object)
+    stroke_finished = Signal(object, object)
     pointer_moved = Signal(int, int)
     zoom_changed = Signal(float)
 
@@ -53,13 +53,16 @@ class CanvasView(QWidget):
         self._document: ImageDocument | None = None
         self._image: ImageLayer | None = None
         self._labels: LabelLayer | None = None
+        self._corrections: LabelLayer | None = None
         self._heat: HeatMapLayer | None = None
         self._classes: tuple[LabelClass, ...] = ()
         self._opacity = 0.5
         self._transform = ViewTransform()
         self._fits = True
         self._pointer: QPointF | None = None
+        self._is_drawing = False
         self._pan_from: QPointF | None = None
+        self._pan_button = Qt.MouseButton.NoButton
         self._space_held = False
         self._painted = False
 
@@ -73,23 +76,25 @@ class CanvasView(QWidget):
         return QSize(900, 640)
 
     def set_document(self, document: ImageDocument | None) -> None:
-        """Show another image, all of it."""
+        """Show another image, all of it; a gesture under way ends on the one before."""
+        self.finish_gesture()
         if self._document is not None:
             self._document.labels_changed.disconnect(self._update_box)
-        self._tool.abort()
         self._document, self._heat = document, None
         self._image = ImageLayer(document.image) if document else None
         self._labels = LabelLayer(document.displayed) if document else None
+        self._corrections = LabelLayer(document.corrections.values) if document else None
         if document is not None:
             document.labels_changed.connect(self._update_box)
         self.set_classes(self._classes)
         self.fit()
 
     def set_classes(self, classes: tuple[LabelClass, ...]) -> None:
-        """Colour the labels."""
+        """Colour the labels; without classes there is nothing to paint with."""
         self._classes = classes
-        if self._labels is not None:
-            self._labels.set_colors(classes)
+        for layer in (self._labels, self._corrections):
+            if layer is not None:
+                layer.set_colors(classes)
         self.update()
 
     def set_opacity(self, opacity: float) -> None:
@@ -98,13 +103,13 @@ class CanvasView(QWidget):
         self.update()
 
     def set_heat_map(self, heat: HeatMapLayer | None) -> None:
-        """Show a heat map in place of the labels, or the labels again."""
+        """Show a heat map in place of the model's labels, or these again."""
         self._heat = heat
         self.update()
 
     def set_tool(self, tool: Tool) -> None:
-        """Draw with another tool; a gesture under way is dropped."""
-        self._tool.abort()
+        """Draw with another tool; a gesture under way ends."""
+        self.finish_gesture()
         self._tool = tool
         self.update()
 
@@ -115,9 +120,18 @@ class CanvasView(QWidget):
 
     def abort_gesture(self) -> bool:
         """Drop the gesture under way; return whether there was one."""
+        self._is_drawing = False
         was_drawing = self._tool.abort()
         self.update()
         return was_drawing
+
+    def finish_gesture(self) -> None:
+        """End the gesture under way, if any, as letting go would."""
+        stroke = self._tool.release() if self._is_drawing else None
+        self._is_drawing = False
+        if stroke is not None and self._document is not None:
+            self.stroke_finished.emit(self._document.path, stroke)
+        self.update()
 
     def fit(self) -> None:
         """Show all of the image."""
@@ -188,13 +202,15 @@ class CanvasView(QWidget):
         painter.setRenderHint(
             QPainter.RenderHint.SmoothPixmapTransform, on=self._transform.zoom < 1
         )
-        if self._image and self._labels and not exposed.isEmpty():
+        if self._image and self._labels and self._corrections and not exposed.isEmpty():
             self._image.paint(painter, exposed)
             if self._heat is not None:
                 self._heat.paint(painter, exposed, max(self._opacity, 0.3))
+                self._corrections.paint(painter, exposed, self._opacity)
             else:
                 self._labels.paint(painter, exposed, self._opacity)
-        if self._pointer is not None and self._pan_from is None and not self._space_held:
+        may_draw = bool(self._classes) and self._pan_from is None and not self._space_held
+        if self._pointer is not None and may_draw:
             point = self._transform.to_image(self._pointer.x(), self._pointer.y())
             self._tool.paint_preview(painter, point, self._options)
 
@@ -210,10 +226,13 @@ class CanvasView(QWidget):
         """Begin to draw or to pan."""
         middle = event.button() == Qt.MouseButton.MiddleButton
         left = event.button() == Qt.MouseButton.LeftButton
+        if self._is_drawing:
+            return
         if middle or (left and self._space_held):
-            self._pan_from = event.position()
+            self._pan_from, self._pan_button = event.position(), event.button()
             self.setCursor(Qt.CursorShape.ClosedHandCursor)
-        elif left and self._document is not None:
+        elif left and self._document is not None and self._classes:
+            self._is_drawing = True
             erasing = bool(event.modifiers() & Qt.KeyboardModifier.ShiftModifier)
             self._tool.press(*self._point(event), self._options, erasing=erasing)
             self.update()
@@ -226,7 +245,7 @@ class CanvasView(QWidget):
             moved = event.position() - self._pan_from
             self._pan_from = event.position()
             self._set_transform(self._transform.panned(moved.x(), moved.y()))
-        elif event.buttons() & Qt.MouseButton.LeftButton:
+        elif self._is_drawing:
             self._tool.move(*self._point(event))
         x, y = self._point(event)
         self.pointer_moved.emit(math.floor(x), math.floor(y))
@@ -235,14 +254,11 @@ class CanvasView(QWidget):
 
     def mouseReleaseEvent(self, event: QMouseEvent) -> None:
         """End the gesture."""
-        if self._pan_from is not None:
+        if self._pan_from is not None and event.button() == self._pan_button:
             self._pan_from = None
             self.unsetCursor()
         elif event.button() == Qt.MouseButton.LeftButton:
-            stroke = self._tool.release()
-            if stroke is not None:
-                self.stroke_finished.emit(stroke)
-            self.update()
+            self.finish_gesture()
 
     def wheelEvent(self, event: QWheelEvent) -> None:
         """Zoom to the pointer."""

@@ -38,7 +38,7 @@ class LabelLayer:
         height, width = label_map_HW.shape
         self._labels = label_map_HW
         self._picture = QImage(
-            label_map_HW.data, width, height, width, QImage.Format.Format_Indexed8
+            self._labels.data, width, height, width, QImage.Format.Format_Indexed8
         )
         self._picture.setColorTable([0] * 256)
 

@@ -45,6 +45,9 @@ class GatesPanel(QWidget):
         self._unit = QSpinBox()
         self._unit.setMaximum(0)
         self._unit.setSpecialValueText("mean of all")
+        for field in (self._shown, self._layer, self._direction, self._gate):
+            field.setFocusPolicy(Qt.FocusPolicy.NoFocus)  # Space pans, whatever was clicked
+        self._unit.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
         self._bar = _ColorBar()
         self._lay_out()
         self._shown.toggled.connect(self._on_shown)
@@ -74,8 +77,10 @@ class GatesPanel(QWidget):
         """Show or hide the gate, as the check box does."""
         self._shown.setChecked(shown)
 
-    def set_model(self, info: ModelInfo) -> None:
+    def set_model(self, info: ModelInfo | None) -> None:
         """Offer the layers and units of the model that serves."""
+        if info is None:
+            return
         if info.layer_units != self._units:
             self._units = info.layer_units
             chosen = max(self._layer.currentIndex(), 0)

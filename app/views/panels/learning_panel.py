@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import Signal
+from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import (
     QFormLayout,
     QHBoxLayout,
@@ -45,9 +45,15 @@ class LearningPanel(QWidget):
         self._progress.setTextVisible(False)
         self._progress.setMaximum(1)
         self._state = _wrapped("Paint a correction, then let the model learn it.")
+        self._has_model = self._is_learning = False
+        self._last: Progress | None = None
         self._learn.setEnabled(False)
+        # Space pans and digits choose a class, whatever was clicked last.
+        for button in (self._learn, self._stop):
+            button.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self._seconds.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
         self._learn.clicked.connect(self.ask)
-        self._stop.clicked.connect(self.stop_asked)
+        self._stop.clicked.connect(self._on_stop)
         self._lay_out()
 
     def _lay_out(self) -> None:
@@ -79,25 +85,38 @@ class LearningPanel(QWidget):
         if self._learn.isEnabled():
             self.learn_asked.emit(self.seconds)
 
-    def set_model(self, info: ModelInfo) -> None:
-        """Name the model that serves and the device really used."""
-        self._model.setText(f"Model {info.preset} on {info.device} ({info.reason})")
-        self._learn.setEnabled(not self._stop.isEnabled())
+    def _on_stop(self) -> None:
+        self._stop.setEnabled(False)
+        self._state.setText("Stopping after this step …")
+        self.stop_asked.emit()
+
+    def set_model(self, info: ModelInfo | None) -> None:
+        """Name the model that serves and the device really used, or say that none does."""
+        self._has_model = info is not None
+        self._model.setText(
+            f"Model {info.preset} on {info.device} ({info.reason})" if info else "No model serves."
+        )
+        self._learn.setEnabled(self._has_model and not self._is_learning)
 
     def set_learning(self, learning: bool) -> None:
         """Show that learning is under way or has ended."""
-        self._learn.setEnabled(not learning)
+        self._is_learning = learning
+        self._learn.setEnabled(self._has_model and not learning)
         self._stop.setEnabled(learning)
         if learning:
+            self._last = None
             self._state.setText("Preparing …")
             self._progress.setRange(0, 0)
-        else:
-            self._state.setText(self._state.text().replace("Step", "Ended at step"))
-            self._progress.setRange(0, 1)
-            self._progress.reset()
+            return
+        self._progress.setRange(0, 1)
+        self._progress.reset()
+        last = self._last
+        ended = f"Ended after {last.step} steps · loss {last.loss:.3f}" if last else "Ended."
+        self._state.setText(ended)
 
     def show_progress(self, progress: Progress) -> None:
         """Show a step."""
+        self._last = progress
         self._progress.setRange(0, progress.steps)
         self._progress.setValue(progress.step)
         self._state.setText(

@@ -94,7 +94,7 @@ def test_a_persons_label_wins_over_the_models() -> None:
     boxes: list[Box] = []
     document.labels_changed.connect(boxes.append)
     document.corrections.revert(patch)
-    assert boxes == [patch.region.box]
+    assert boxes == [patch.box]
     assert (document.displayed == 6).all()
 
 

@@ -18,6 +18,13 @@ from app.storage.project_file import ProjectFile, project_path_for
 from mdlstm_core.config import IGNORE_INDEX
 from mdlstm_core.errors import InputError
 
+
+def _labels(file: ProjectFile, image: Path) -> np.ndarray:
+    stored = file.stored_labels(image)
+    assert stored is not None
+    return stored.decode()
+
+
 _WRITER = """
 import sys
 from pathlib import Path
@@ -29,7 +36,9 @@ values = np.full((600, 700), 255, np.uint8)
 for number in range(100_000):
     row, column = number * 37 % 600, number * 101 % 700
     values[row, column] = number % 200
-    file.save_corrections(Path("a.png"), values, (row, column, row + 1, column + 1))
+    file.save_corrections(
+        Path(sys.argv[1]).with_name("a.png"), values, (row, column, row + 1, column + 1)
+    )
     print(number, flush=True)
 """
 
@@ -47,7 +56,8 @@ def test_gives_back_what_was_stored(
     path = tmp_path / "a.mdlp"
     image = tmp_path / "a.png"
     file = ProjectFile(path)
-    assert file.load_corrections(image) is None
+    assert file.stored_labels(image) is None
+    assert not path.exists()
     for _ in range(data.draw(st.integers(1, 4))):
         top, left = data.draw(st.integers(0, height - 1)), data.draw(st.integers(0, width - 1))
         bottom = data.draw(st.integers(top + 1, height))
@@ -56,7 +66,7 @@ def test_gives_back_what_was_stored(
         file.save_corrections(image, values, (top, left, bottom, right))
     file.close()
     reopened = ProjectFile(path)
-    np.testing.assert_array_equal(reopened.load_corrections(image), values)
+    np.testing.assert_array_equal(_labels(reopened, image), values)
     assert reopened.images() == [image]
     reopened.close()
 
@@ -73,10 +83,9 @@ def test_loses_nothing_when_killed(tmp_path: Path) -> None:
             if acknowledged == 60:
                 os.kill(writer.pid, signal.SIGKILL)
     file = ProjectFile(path)
-    stored = file.load_corrections(Path("a.png"))
+    stored = _labels(file, tmp_path / "a.png")
     file.close()
     assert acknowledged >= 60
-    assert stored is not None
     expected = np.full((600, 700), IGNORE_INDEX, np.uint8)
     for number in range(acknowledged + 1):
         expected[number * 37 % 600, number * 101 % 700] = number % 200
@@ -86,26 +95,55 @@ def test_loses_nothing_when_killed(tmp_path: Path) -> None:
 
 def test_a_full_disk_harms_nothing(tmp_path: Path) -> None:
     file = ProjectFile(tmp_path / "full.mdlp")
+    image = tmp_path / "a.png"
     values = np.random.default_rng(0).integers(0, 200, (512, 512)).astype(np.uint8)
     before = np.full((512, 512), 4, np.uint8)
-    file.save_corrections(Path("a.png"), before, (0, 0, 512, 512))
+    file.save_corrections(image, before, (0, 0, 512, 512))
+    assert file._database is not None
     (pages,) = file._database.execute("PRAGMA page_count").fetchone()
     file._database.execute(f"PRAGMA max_page_count = {pages + 2}")
     with pytest.raises(InputError, match="cannot be written"):
-        file.save_corrections(Path("a.png"), values, (0, 0, 512, 512))
-    np.testing.assert_array_equal(file.load_corrections(Path("a.png")), before)
+        file.save_corrections(image, values, (0, 0, 512, 512))
+    np.testing.assert_array_equal(_labels(file, image), before)
     file._database.execute("PRAGMA max_page_count = 100000")
-    file.save_corrections(Path("a.png"), values, (0, 0, 512, 512))
-    np.testing.assert_array_equal(file.load_corrections(Path("a.png")), values)
+    file.save_corrections(image, values, (0, 0, 512, 512))
+    np.testing.assert_array_equal(_labels(file, image), values)
     file.close()
 
 
-def test_keeps_the_last_model(tmp_path: Path) -> None:
+def test_keeps_the_last_model_and_where_it_came_from(tmp_path: Path) -> None:
     file = ProjectFile(tmp_path / "a.mdlp")
-    assert file.load_model() is None
-    file.save_model(b"first")
-    file.save_model(b"second")
-    assert file.load_model() == b"second"
+    assert file.load_model("base") is None
+    file.save_models(b"base", b"first")
+    file.save_models(b"base", b"second")
+    assert file.load_model("base") == b"base"
+    assert file.load_model("learned") == b"second"
+    file.close()
+
+
+def test_one_window_at_a_time(tmp_path: Path) -> None:
+    path, values = tmp_path / "a.mdlp", np.zeros((3, 3), np.uint8)
+    first = ProjectFile(path)
+    first.save_corrections(tmp_path / "a.png", values, (0, 0, 3, 3))
+    with pytest.raises(InputError, match="open in another window"):
+        ProjectFile(path)
+    first.close()
+    ProjectFile(path).close()
+
+
+def test_a_damaged_tile_is_said(tmp_path: Path) -> None:
+    path, values = tmp_path / "a.mdlp", np.zeros((3, 3), np.uint8)
+    file = ProjectFile(path)
+    file.save_corrections(tmp_path / "a.png", values, (0, 0, 3, 3))
+    file.close()
+    with sqlite3.connect(path) as database:
+        database.execute("UPDATE tiles SET labels = x'00'")
+    database.close()
+    file = ProjectFile(path)
+    stored = file.stored_labels(tmp_path / "a.png")
+    assert stored is not None
+    with pytest.raises(InputError, match="damaged"):
+        stored.decode()
     file.close()
 
 
@@ -131,7 +169,9 @@ def test_a_foreign_database_is_left_alone(tmp_path: Path) -> None:
 
 def test_a_newer_file_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "new.mdlp"
-    ProjectFile(path).close()
+    file = ProjectFile(path)
+    file.save_models(b"base", b"learned")
+    file.close()
     database = sqlite3.connect(path)
     database.execute("PRAGMA user_version = 99")
     database.close()

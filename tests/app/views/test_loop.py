@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from PIL import Image
 from PySide6.QtCore import Qt
 from pytestqt.qtbot import QtBot
 
+from app.session import LabelingSession
 from app.views.main_window import MainWindow
 from mdlstm_core.config import IGNORE_INDEX
 
@@ -84,8 +86,8 @@ def _check_export(qtbot: QtBot, window: MainWindow, mask: Path) -> None:
     document, model = window.session.document, window.session.model
     assert document is not None
     assert model is not None
-    with qtbot.waitSignal(window.session.said, timeout=PATIENCE_MS):
-        window.session.export_mask(mask)
+    with qtbot.waitSignal(window.session.exported, timeout=PATIENCE_MS):
+        window.session.export_label_map(mask)
     with Image.open(mask) as image:
         assert image.mode == "P"
         assert image.size == (document.width, document.height)
@@ -98,16 +100,21 @@ def _check_export(qtbot: QtBot, window: MainWindow, mask: Path) -> None:
 
 
 def test_corrections_survive_a_restart(
-    qtbot: QtBot, labeled_window: MainWindow, drag: Callable[..., None]
+    qtbot: QtBot, labeled_window: MainWindow, rocket: Path, drag: Callable[..., None]
 ) -> None:
-    from app.storage.project_file import ProjectFile
-
     session = labeled_window.session
     assert session.document is not None
     drag(labeled_window, STROKE)
     painted = session.document.corrections.snapshot()
     assert session.project_path is not None
-    # Stored when the pen lifts: another process could read it now.
-    other = ProjectFile(session.project_path)
-    np.testing.assert_array_equal(other.load_corrections(session.document.path), painted)
-    other.close()
+    # As if the process were killed now: nothing but what is on disk already.
+    for file in rocket.parent.glob("photos.mdlp*"):
+        shutil.copy(file, rocket.parent.parent / file.name)
+    shutil.copy(rocket, rocket.parent.parent / rocket.name)
+    copy = LabelingSession(device="cpu")
+    with qtbot.waitSignal(copy.document_changed, timeout=PATIENCE_MS, check_params_cb=bool):
+        copy.open_paths([rocket.parent.parent / "photos.mdlp"])
+    assert copy.document is not None
+    np.testing.assert_array_equal(copy.document.corrections.values, painted)
+    assert [c.name for c in copy.classes] == [c.name for c in session.classes]
+    copy.close()

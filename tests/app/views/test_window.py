@@ -220,7 +220,7 @@ def test_export_into_an_impossible_place_is_said(
     qtbot: QtBot, labeled_window: MainWindow, rocket: Path
 ) -> None:
     with qtbot.waitSignal(labeled_window.session.warned, timeout=PATIENCE_MS):
-        labeled_window.session.export_mask(rocket / "mask.png")
+        labeled_window.session.export_label_map(rocket / "mask.png")
     assert "cannot be written" in labeled_window.messages.text
 
 
@@ -239,7 +239,11 @@ def test_a_damaged_model_is_said_and_nothing_dies(
 
 
 def test_a_model_with_foreign_classes_is_refused(
-    qtbot: QtBot, labeled_window: MainWindow, rocket: Path, tmp_path: Path
+    qtbot: QtBot,
+    labeled_window: MainWindow,
+    rocket: Path,
+    tmp_path: Path,
+    drag: Callable[..., None],
 ) -> None:
     import dataclasses
 
@@ -249,6 +253,8 @@ def test_a_model_with_foreign_classes_is_refused(
     renamed = tuple(dataclasses.replace(c, name=f"my {c.name}") for c in shipped.classes)
     foreign = tmp_path / "foreign.safetensors"
     save_checkpoint(dataclasses.replace(shipped, classes=renamed), foreign)
+    drag(labeled_window, LINE)
+    labeled_window.close()
     session = LabelingSession(foreign, device="cpu")
     session.open_paths([rocket])
     with qtbot.waitSignal(session.warned, timeout=PATIENCE_MS) as said:
@@ -265,37 +271,45 @@ def test_strokes_stay_when_they_cannot_be_stored(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     session = labeled_window.session
-    assert session._file is not None
+    assert session.journal.file is not None
 
     def fail(*_arguments: object) -> None:
         raise InputError("The project cannot be written: disk full.")
 
     with monkeypatch.context() as broken:
-        broken.setattr(session._file, "save_corrections", fail)
+        broken.setattr(session.journal.file, "save_corrections", fail)
         drag(labeled_window, LINE)
         assert "memory only" in labeled_window.messages.text
         assert _corrected(labeled_window) > 0
         assert not labeled_window.close()
         assert labeled_window.isVisible()
     session.save()
-    assert not session.has_unsaved
+    assert not session.journal.has_unsaved
     assert session.document is not None
-    stored = session._file.load_corrections(session.document.path)
-    np.testing.assert_array_equal(stored, session.document.corrections.values)
+    stored = session.journal.file.stored_labels(session.document.path)
+    assert stored is not None
+    np.testing.assert_array_equal(stored.decode(), session.document.corrections.values)
 
 
 def test_an_image_replaced_by_another_size_is_refused(
-    qtbot: QtBot, labeled_window: MainWindow, rocket: Path, drag: Callable[..., None]
+    qtbot: QtBot, labeled_window: MainWindow, two_photos: list[Path], drag: Callable[..., None]
 ) -> None:
     from PIL import Image
 
+    rocket, other = two_photos
+    session = labeled_window.session
     drag(labeled_window, LINE)
+    with qtbot.waitSignal(session.document_changed, timeout=PATIENCE_MS):
+        session.open_paths([other])
     with Image.open(rocket) as image:
         smaller = image.resize((64, 48))
     smaller.save(rocket)
-    with qtbot.waitSignal(labeled_window.session.image_failed, timeout=PATIENCE_MS) as said:
-        labeled_window.session.open_image(rocket)
+    with qtbot.waitSignal(session.image_failed, timeout=PATIENCE_MS) as said:
+        session.open_image(rocket)
     assert "put the image back" in said.args[1]
+    assert session.document is not None
+    assert session.document.path == other
+    assert labeled_window.images.currentItem().text() == other.name
 
 
 _FIRST_FRAME = """

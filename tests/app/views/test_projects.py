@@ -1,0 +1,225 @@
+"""Strokes and models stay with their project, whatever is opened in between."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PySide6.QtCore import QPoint, Qt
+from pytestqt.qtbot import QtBot
+
+from app.session import LabelingSession
+from app.storage.project_file import ProjectFile
+from app.views.main_window import MainWindow
+from mdlstm_core.config import IGNORE_INDEX
+
+PATIENCE_MS = 60_000
+LINE = [(100.0, 100.0), (200.0, 120.0)]
+
+
+@pytest.fixture
+def elsewhere(rocket: Path) -> Path:
+    """The same photograph in another folder."""
+    folder = rocket.parent.parent / "elsewhere"
+    folder.mkdir()
+    return Path(shutil.copy(rocket, folder / "other.png"))
+
+
+def _open(qtbot: QtBot, session: LabelingSession, image: Path) -> None:
+    with qtbot.waitSignal(session.prediction_changed, timeout=PATIENCE_MS):
+        session.open_paths([image])
+
+
+def _learn(qtbot: QtBot, session: LabelingSession) -> None:
+    with qtbot.waitSignal(session.progressed, timeout=PATIENCE_MS):
+        session.learn(60)
+    with qtbot.waitSignal(session.prediction_changed, timeout=PATIENCE_MS):
+        session.stop_learning()
+
+
+def _models(project: Path) -> int:
+    if not project.exists():
+        return 0
+    database = sqlite3.connect(project)
+    (count,) = database.execute("SELECT count(*) FROM models").fetchone()
+    database.close()
+    return int(count)
+
+
+def test_a_gesture_under_way_ends_on_its_own_image(
+    qtbot: QtBot, labeled_window: MainWindow, two_photos: list[Path], drag: Callable[..., None]
+) -> None:
+    session = labeled_window.session
+    drag(labeled_window, LINE, release=False)
+    with qtbot.waitSignal(session.document_changed, timeout=PATIENCE_MS):
+        session.open_paths([two_photos[1]])
+    first, second = (session.project.corrections(path) for path in two_photos)
+    assert first is not None
+    assert second is not None
+    assert not first.is_empty
+    assert second.is_empty
+
+
+def test_a_gesture_under_way_ends_in_its_own_project(
+    qtbot: QtBot, labeled_window: MainWindow, elsewhere: Path, drag: Callable[..., None]
+) -> None:
+    session = labeled_window.session
+    project, image = session.project_path, session.project.images[0]
+    assert project is not None
+    drag(labeled_window, LINE, release=False)
+    _open(qtbot, session, elsewhere)
+    stored = ProjectFile(project)
+    labels = stored.stored_labels(image)
+    stored.close()
+    assert labels is not None
+    assert (labels.decode() != IGNORE_INDEX).any()
+
+
+@pytest.mark.parametrize("key", [Qt.Key.Key_E, Qt.Key.Key_B])
+def test_changing_the_tool_keeps_the_stroke(
+    qtbot: QtBot, labeled_window: MainWindow, drag: Callable[..., None], key: Qt.Key
+) -> None:
+    drag(labeled_window, LINE, release=False)
+    qtbot.keyClick(labeled_window, key)
+    assert labeled_window.session.document is not None
+    assert not labeled_window.session.document.corrections.is_empty
+
+
+def test_the_middle_button_does_not_lose_a_stroke(
+    qtbot: QtBot, labeled_window: MainWindow, drag: Callable[..., None]
+) -> None:
+    canvas = labeled_window.canvas
+    drag(labeled_window, LINE, release=False)
+    qtbot.mousePress(canvas, Qt.MouseButton.MiddleButton, pos=QPoint(200, 200))
+    qtbot.mouseRelease(canvas, Qt.MouseButton.LeftButton, pos=QPoint(210, 200))
+    qtbot.mouseRelease(canvas, Qt.MouseButton.MiddleButton, pos=QPoint(210, 200))
+    assert labeled_window.session.document is not None
+    assert not labeled_window.session.document.corrections.is_empty
+
+
+def test_without_classes_no_gesture_begins(
+    qtbot: QtBot, window: MainWindow, rocket: Path, drag: Callable[..., None]
+) -> None:
+    window.canvas.set_classes(())
+    with qtbot.waitSignal(window.session.document_changed, check_params_cb=bool):
+        window.session.open_paths([rocket])
+    window.canvas.set_classes(())
+    drag(window, LINE)
+    assert window.session.document is not None
+    assert window.session.document.corrections.is_empty
+
+
+def test_looking_at_images_leaves_no_file_behind(labeled_window: MainWindow, rocket: Path) -> None:
+    assert labeled_window.close()
+    assert [path.name for path in rocket.parent.iterdir()] == [rocket.name]
+
+
+def test_a_model_learned_here_does_not_go_elsewhere(
+    qtbot: QtBot, labeled_window: MainWindow, elsewhere: Path, drag: Callable[..., None]
+) -> None:
+    session = labeled_window.session
+    drag(labeled_window, LINE)
+    with qtbot.waitSignal(session.progressed, timeout=PATIENCE_MS):
+        session.learn(60)
+    with qtbot.waitSignals(
+        [session.prediction_changed, session._client.learning_failed], timeout=PATIENCE_MS
+    ):
+        session.open_paths([elsewhere])
+    drag(labeled_window, LINE)
+    here = session.project_path
+    assert here is not None
+    labeled_window.close()
+    assert _models(here) == 0
+    assert _models(elsewhere.parent.parent / "photos" / "photos.mdlp") == 0
+
+
+def test_each_project_has_its_own_model(
+    qtbot: QtBot, labeled_window: MainWindow, elsewhere: Path, drag: Callable[..., None]
+) -> None:
+    session = labeled_window.session
+    first = session.project.images[0]
+    drag(labeled_window, LINE)
+    _learn(qtbot, session)
+    assert session.document is not None
+    learned = session.document.prediction
+    _open(qtbot, session, elsewhere)
+    assert session.document is not None
+    shipped = session.document.prediction
+    assert learned is not None
+    assert shipped is not None
+    assert (learned != shipped).any()
+    _open(qtbot, session, first)
+    assert session.document is not None
+    np.testing.assert_array_equal(session.document.prediction, learned)
+
+
+def test_a_damaged_stored_model_gives_way_to_its_base(
+    qtbot: QtBot, labeled_window: MainWindow, rocket: Path, drag: Callable[..., None]
+) -> None:
+    drag(labeled_window, LINE)
+    _learn(qtbot, labeled_window.session)
+    project = labeled_window.session.project_path
+    assert project is not None
+    labeled_window.close()
+    database = sqlite3.connect(project)
+    database.execute("UPDATE models SET checkpoint = x'00' WHERE role = 'learned'")
+    database.commit()
+    database.close()
+    session = LabelingSession(device="cpu")
+    warnings: list[str] = []
+    session.warned.connect(warnings.append)
+    session.open_paths([rocket])
+    with qtbot.waitSignal(session.prediction_changed, timeout=PATIENCE_MS):
+        session.start_model()
+    assert "base model serves" in warnings[0]
+    session.close()
+
+
+def test_a_project_open_elsewhere_is_left_alone(
+    qtbot: QtBot, labeled_window: MainWindow, rocket: Path, drag: Callable[..., None]
+) -> None:
+    drag(labeled_window, LINE)
+    second = LabelingSession(device="cpu")
+    with qtbot.waitSignal(second.warned, timeout=PATIENCE_MS) as said:
+        second.open_paths([rocket])
+    assert "open in another window" in said.args[0]
+    second.close()
+
+
+def test_folders_are_opened_one_at_a_time(
+    qtbot: QtBot, window: MainWindow, rocket: Path, elsewhere: Path
+) -> None:
+    window.session.open_paths([rocket, elsewhere])
+    assert "one folder at a time" in window.messages.text
+    assert window.session.document is None
+
+
+def test_the_way_a_folder_is_named_does_not_matter(
+    qtbot: QtBot, labeled_window: MainWindow, rocket: Path
+) -> None:
+    before = labeled_window.session.project_path
+    labeled_window.session.open_paths([rocket.parent / ".." / rocket.parent.name])
+    assert labeled_window.session.project_path == before
+    assert labeled_window.session.project.images == [rocket]
+
+
+def test_strokes_show_over_a_gate(
+    qtbot: QtBot, labeled_window: MainWindow, drag: Callable[..., None]
+) -> None:
+    with qtbot.waitSignal(labeled_window.session.gate_shown, timeout=PATIENCE_MS):
+        labeled_window.gates.set_shown(True)
+    before = labeled_window.canvas.grab().toImage()
+    drag(labeled_window, LINE)
+    assert labeled_window.canvas.grab().toImage() != before
+
+
+def test_a_message_does_not_move_the_image(labeled_window: MainWindow) -> None:
+    before, size = labeled_window.canvas.transform, labeled_window.canvas.size()
+    labeled_window.messages.warn("Something happened.")
+    assert labeled_window.canvas.size() == size
+    assert labeled_window.canvas.transform == before
+    assert labeled_window.messages.isVisible()
