@@ -1,10 +1,11 @@
-# make run: set up and start with the sample. make test: all checks. make lint, make clean.
+# make run: set up and start with the sample. make test: all checks.
+# Also make lint, make pictures, make clean.
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test lint clean qt-libraries
+.PHONY: run test lint pictures clean qt-libraries
 
 run: $(VENV)/.installed qt-libraries
 	$(BIN)/mdlstm-labeler --sample
@@ -19,6 +20,13 @@ lint: $(VENV)/.installed-test
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
+
+# The pictures in docs/, drawn offscreen.
+pictures: export QT_QPA_PLATFORM := offscreen
+pictures: $(VENV)/.installed qt-libraries
+	rm -rf out/pictures
+	$(BIN)/mdlstm-labeler --sample --out out/pictures
+	cp out/pictures/window.png out/pictures/gates.png docs/
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info

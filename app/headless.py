@@ -17,6 +17,7 @@ from mdlstm_core.errors import InputError
 from mdlstm_core.formats.overlay_png import save_overlay_png
 
 _PATIENCE_MS = 120_000
+_SIZE = (1280, 800)
 
 
 def run_loop(session: LabelingSession, image: Path, out: Path) -> None:
@@ -31,6 +32,7 @@ def run_loop(session: LabelingSession, image: Path, out: Path) -> None:
     warnings: list[str] = []
     session.warned.connect(warnings.append)
     window = MainWindow(session)
+    window.resize(*_SIZE)  # whatever size it had last
     window.show()
 
     def wait_for(what: str, is_done: Callable[[], bool]) -> None:
@@ -99,6 +101,7 @@ def _save_pictures(
     assert document is not None
     assert model is not None
     save_overlay_png(document.image, document.displayed, model.classes, out / "overlay.png")
+    window.messages.hide()
     _grab(window, out / "window.png")
     answers: list[object] = []
     window.session.gate_shown.connect(answers.append)

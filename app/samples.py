@@ -10,6 +10,7 @@ from mdlstm_core.files import make_folder
 SAMPLE_STROKES: tuple[tuple[str, tuple[tuple[float, float], ...]], ...] = (
     ("grass", ((0.74, 0.62), (0.96, 0.60))),
     ("grass", ((0.80, 0.86), (0.97, 0.88))),
+    ("grass", ((0.42, 0.68), (0.38, 0.88))),
     ("foreground", ((0.34, 0.36), (0.22, 0.52), (0.12, 0.64))),
     ("foreground", ((0.36, 0.22), (0.40, 0.30))),
 )
