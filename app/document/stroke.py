@@ -13,6 +13,9 @@ _SHIFT = 4
 _FRACTIONS = 1 << _SHIFT
 """OpenCV's coordinates are whole numbers of 1/16 pixel."""
 
+_FAR = 1_000_000
+"""Pixels; points further out would overflow OpenCV's coordinates."""
+
 _DRAWN_EXCESS = 0.25
 """What OpenCV fills reaches further out than asked for, by this much on average."""
 
@@ -73,9 +76,7 @@ def rasterize(stroke: Stroke, height: int, width: int) -> Region | None:
     pixel under the pen is always covered.
     """
     reach = stroke.diameter / 2 + 1
-    # Points far outside would overflow OpenCV's fixed-point coordinates.
-    limits = [width + 4 * reach + 64, height + 4 * reach + 64]
-    points = np.array(stroke.points, dtype=np.float64).clip(-4 * reach - 64, limits)
+    points = np.array(stroke.points, dtype=np.float64).clip(-_FAR, _FAR)
     left, top = np.floor(points.min(axis=0) - reach).astype(int)
     right, bottom = np.ceil(points.max(axis=0) + reach).astype(int)
     box = Box(max(top, 0), max(left, 0), min(bottom, height), min(right, width))
