@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 import torch
+from hypothesis import settings
 from numpy.typing import NDArray
 from PIL import Image
 from tqdm import tqdm
@@ -23,6 +24,10 @@ from mdlstm_core.palette import default_color
 
 # Before Qt is started: tests need no display. One that is asked for is used.
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+
+# How long an example takes says more of the machine than of the code.
+settings.register_profile("no-deadline", deadline=None)
+settings.load_profile("no-deadline")
 
 CLASS_NAMES = ("sky", "grass", "road")
 
