@@ -1,3 +1,36 @@
-"""Image labeling with the 2D-LSTM: networks, kernels, training and learning, without a window."""
+"""Image labeling with the 2D-LSTM: networks, kernels, training and learning, without a window.
+
+The public names are loaded when they are first used, so that importing the package costs
+nothing: most of them need torch.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
 
 __version__ = "0.1.0"
+
+_HOMES = {
+    "Checkpoint": "checkpoint",
+    "CorrectedImage": "learning.fine_tuning",
+    "GateQuery": "insight.gates",
+    "IGNORE_INDEX": "config",
+    "InputError": "errors",
+    "LabelClass": "config",
+    "LabeledFolder": "data.dataset",
+    "LearningOptions": "learning.fine_tuning",
+    "Predictor": "predictor",
+    "load_checkpoint": "checkpoint",
+    "read_image": "data.images",
+    "save_checkpoint": "checkpoint",
+}
+
+__all__ = sorted(_HOMES)
+
+
+def __getattr__(name: str) -> Any:
+    """Load a public name from the module that defines it."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

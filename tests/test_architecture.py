@@ -43,7 +43,7 @@ def test_imports_follow_the_contracts() -> None:
 
 
 def test_window_appears_without_waiting_for_torch() -> None:
-    assert_not_loaded("import app.views.main_window", "torch")
+    assert_not_loaded("import app.__main__, app.views.main_window", "torch")
 
 
 def test_help_appears_without_waiting_for_torch() -> None:
