@@ -156,8 +156,10 @@ def _record(of_pass: Pass, table: Tensor) -> _Recorded | None:
     """Record the launches of a pass; None, and one line in the log, if that fails."""
     graph = torch.cuda.CUDAGraph()
     try:
-        # Other threads may allocate meanwhile.
-        with torch.cuda.graph(graph, capture_error_mode="thread_local"):
+        # A stream of this device, which torch's own for recording need not be; and other
+        # threads may allocate meanwhile.
+        stream = torch.cuda.Stream()
+        with torch.cuda.graph(graph, stream=stream, capture_error_mode="thread_local"):
             _launch_diagonals(of_pass, table)
     except RuntimeError as error:
         _log.warning("No CUDA graph of a 2D-LSTM pass, so it runs more slowly: %s", error)

@@ -162,3 +162,41 @@ def test_tf32_is_used_only_if_torch_may(tmp_path: Path) -> None:
         torch.set_float32_matmul_precision("highest")
 
     assert "tf32" in resources.ptx
+
+
+class NoGpu:
+    """What Triton asks a driver before it compiles, answered without one."""
+
+    def get_current_target(self) -> GPUTarget:
+        return GPUTarget("cuda", 90, 32)
+
+    def get_current_device(self) -> int:
+        return 1_000_000  # of its own, so that no kernel of a real GPU is replaced
+
+    def get_current_stream(self, device: int) -> int:
+        return 0
+
+
+def test_a_pass_compiles_one_kernel_whatever_its_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    launches: list[str] = []
+
+    def compile_only(kernel: Any, grid: tuple[int, ...]) -> Any:
+        def launched(*arguments: Any, **options: Any) -> None:
+            assert all(size > 0 for size in grid)
+            launches.append(kernel.__name__)
+            kernel.warmup(*arguments, grid=grid, **options)
+
+        return launched
+
+    monkeypatch.setattr(triton.runtime.driver, "_active", NoGpu())
+    monkeypatch.setattr(triton.JITFunction, "__getitem__", compile_only)
+    table = torch.empty(triton_diagonal.TABLE_SIZE, dtype=torch.int64)
+    kernel = triton_diagonal.forward_diagonal
+
+    for scale, size in ((1.0, (1, 1, 1)), (0.5, (16, 16, 17)), (1.0, SHORT)):
+        of_pass = Pass("forward", *size, 7, torch.float32, scale)
+        triton_launch._launch_diagonals(of_pass, table)
+
+    assert launches == ["forward_diagonal"] * (1 + 32 + 111)
+    in_memory = kernel.device_caches[NoGpu().get_current_device()][0]
+    assert len(in_memory) == 1
