@@ -1,6 +1,6 @@
 """Check the GPU kernels against float64 on the CPU, then time them.
 
-    python -m benchmarks.check_gpu [--quick] [--json FILE]
+    python -m benchmarks.check_gpu [--quick] [--tiles] [--json FILE]
 
 For a machine with a CUDA GPU, and the first thing to run on a new one: a kernel whose
 numbers are wrong is not timed. Each shape runs often enough to use the launches one by one,
@@ -19,6 +19,7 @@ from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
+from unittest import mock
 
 import torch
 from torch import Tensor
@@ -65,11 +66,22 @@ TIMED = [
 ]
 QUICK = 3
 
+SHORT_TILES = [
+    *((16, 16, 16, 4, 2), (16, 16, 16, 4, 4), (16, 16, 16, 2, 4), (16, 16, 32, 4, 3)),
+    *((8, 16, 16, 4, 4), (16, 32, 16, 4, 4), (32, 16, 16, 4, 4)),
+]
+LONG_TILES = [
+    *((32, 32, 16, 8, 2), (64, 32, 16, 8, 2), (64, 32, 16, 8, 3), (64, 32, 32, 8, 3)),
+    *((64, 64, 16, 8, 3), (128, 32, 16, 8, 3), (128, 64, 32, 8, 3)),
+]
+"""Tiles to time on short and on long diagonals (see `triton_launch.Tiles`)."""
+
 
 def main() -> int:
     """Check, time, print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="fewer and smaller shapes")
+    parser.add_argument("--tiles", action="store_true", help="time other tiles too")
     parser.add_argument("--json", type=Path, help="write the times to this file")
     options = parser.parse_args()
     if not torch.cuda.is_available():
@@ -95,6 +107,12 @@ def main() -> int:
     rows: list[dict[str, Any]] = []
     for layer in TIMED[:QUICK] if options.quick else TIMED:
         rows += time_layer({"triton": triton_wavefront, "torch": wavefront}, layer)
+    if options.tiles:
+        compare_tiles(triton_wavefront, TIMED[1], SHORT_TILES)
+        compare_tiles(triton_wavefront, TIMED[2], SHORT_TILES)
+        if not options.quick:
+            compare_tiles(triton_wavefront, TIMED[-2], LONG_TILES)
+            compare_tiles(triton_wavefront, TIMED[-1], LONG_TILES)
     if options.json:
         options.json.write_text(json.dumps(rows, indent=1) + "\n", "utf-8")
     return 0
@@ -200,6 +218,34 @@ def time_layer(backends: dict[str, ModuleType], layer: Layer) -> list[dict[str, 
                 f"  {seconds / floor:7.1f}× the products  {moved / seconds / 1e12:6.2f} TB/s"
             )
     return rows
+
+
+def compare_tiles(
+    backend: ModuleType, layer: Layer, candidates: list[tuple[int, int, int, int, int]]
+) -> None:
+    """Check and time a layer with each of the candidates in place of the kernels' own tiles."""
+    from mdlstm_core.kernels import triton_launch
+
+    own = triton_launch.tiles_for(_pass_of(layer))
+    # The numbers do not depend on the grid's size, and a small one is checked sooner.
+    sample = layer._replace(batch=3, rows=17, columns=21)
+    for candidate in candidates:
+        tiles = triton_launch.Tiles(*candidate)
+        print(f"{tiles}{' (its own)' if tiles == own else ''}")
+        try:
+            with mock.patch.object(triton_launch, "tiles_for", return_value=tiles):
+                if check(backend, sample):
+                    time_layer({"triton": backend}, layer)
+        # A tile may ask for more shared memory than there is: Triton's own kind of error.
+        except Exception as error:
+            print(f"       {error}")
+
+
+def _pass_of(layer: Layer) -> Any:
+    from mdlstm_core.kernels.triton_launch import Pass
+
+    batch, rows, columns, _, units, dtype = layer
+    return Pass("forward", batch, rows, columns, units, dtype, 0.5)
 
 
 def _products(layer: Layer) -> Callable[[], None]:

@@ -60,12 +60,14 @@ class Tiles(NamedTuple):
 def tiles_for(of_pass: Pass) -> Tiles:
     """Return the tiles of a pass.
 
-    Small ones spread a short diagonal over more of the GPU. More terms at a time than 16
+    Small ones spread a short diagonal over more of the GPU, and there more stages keep more
+    loads under way, since nothing else hides their latency. More terms at a time than 16
     unroll into more values than there are registers, at 20 units in float32.
+    `python -m benchmarks.check_gpu --tiles` times others.
     """
     cells = min(of_pass.rows, of_pass.columns) * of_pass.batch
     if cells <= 512:
-        return Tiles(16, 16, 16, 4, 2)
+        return Tiles(16, 16, 16, 4, 4)
     return Tiles(32 if of_pass.dtype == torch.float32 else 64, 32, 16, 8, 2)
 
 
@@ -136,7 +138,8 @@ def _graph_of(of_pass: Pass, table: Tensor) -> _Recorded | None:
     since a table is overwritten in the order of its stream.
     """
     stream = torch.cuda.current_stream().cuda_stream
-    key = (of_pass, torch.get_float32_matmul_precision(), table.device.index, stream)
+    compiled = (tiles_for(of_pass), torch.get_float32_matmul_precision())
+    key = (of_pass, compiled, table.device.index, stream)
     if key in _unrecordable:
         return None
     if key in _graphs:

@@ -43,8 +43,11 @@ def run(input_BRCI: Tensor, weights: MDLSTMWeights, forget_scale: float = 1.0) -
     """
     _check(input_BRCI, weights)
 
+    # `ctx.needs_input_grad` would say yes under `no_grad` too.
+    trained = torch.is_grad_enabled() and any(t.requires_grad for t in (input_BRCI, *weights))
+
     def apply(part_BRCI: Tensor) -> Tensor:
-        return _Layer.apply(part_BRCI, *weights, float(forget_scale))
+        return _Layer.apply(part_BRCI, *weights, float(forget_scale), trained)
 
     return _first_that_fits(
         "forward",
@@ -98,11 +101,11 @@ class _Layer(Function):
         recurrent_column: Tensor,
         bias_DG: Tensor,
         forget_scale: float,
+        trained: bool,
     ) -> Tensor:
         weights = MDLSTMWeights(input_DIG, recurrent_row, recurrent_column, bias_DG)
-        keep = any(ctx.needs_input_grad)
-        swept = _sweep(input_BRCI, weights, forget_scale, keep_gates=keep)
-        if keep:
+        swept = _sweep(input_BRCI, weights, forget_scale, keep_gates=trained)
+        if trained:
             ctx.save_for_backward(input_BRCI, *weights, *swept)
             ctx.forget_scale = forget_scale
         return _to_grid(swept.hidden_NDH, input_BRCI)
@@ -115,7 +118,7 @@ class _Layer(Function):
         grad_NDH = grads[0].permute(1, 2, 3, 0, 4).flatten(0, 2)
         computed = _gradients(grad_NDH, input_BRCI, weights, swept, ctx.forget_scale)
         wanted = zip(computed, ctx.needs_input_grad[:5], strict=True)
-        return (*(grad if needed else None for grad, needed in wanted), None)
+        return (*(grad if needed else None for grad, needed in wanted), None, None)
 
 
 def _sweep(

@@ -207,9 +207,8 @@ def test_memory_at_odd_addresses_and_arguments_left_as_they_are() -> None:
 
 
 @needs_kernels
-def test_second_backward_pass_gives_the_same_and_inference_stores_no_gates() -> None:
-    case = Case(1, 2, 3, 3, 3)
-    image, weights, grad = draw(case)
+def test_second_backward_pass_gives_the_same() -> None:
+    image, weights, grad = draw(Case(1, 2, 3, 3, 3))
     leaves = leaves_of(image, weights)
     hidden = triton_wavefront.run(leaves[0], MDLSTMWeights(*leaves[1:]))
 
@@ -217,8 +216,28 @@ def test_second_backward_pass_gives_the_same_and_inference_stores_no_gates() -> 
     second = torch.autograd.grad(hidden, leaves, grad)
 
     assert all(map(torch.equal, first, second))
+
+
+@needs_kernels
+def test_inference_stores_no_gates(monkeypatch: pytest.MonkeyPatch) -> None:
+    kept = []
+
+    def launch(of_pass: triton_launch.Pass, tensors: Any) -> None:
+        kept.append(of_pass.keep_gates)
+        triton_launch.launch_pass(of_pass, tensors)
+
+    monkeypatch.setattr(triton_wavefront, "launch_pass", launch)
+    image, weights, _ = draw(Case(1, 2, 3, 3, 3))
+    leaves = leaves_of(image, weights)
+
+    trained = triton_wavefront.run(leaves[0], MDLSTMWeights(*leaves[1:]))
+    frozen = triton_wavefront.run(image, weights)
     with torch.no_grad():
-        assert torch.equal(triton_wavefront.run(image, weights), hidden)
+        inferred = triton_wavefront.run(leaves[0], MDLSTMWeights(*leaves[1:]))
+
+    assert kept == [True, False, False]
+    assert torch.equal(trained, inferred)
+    assert torch.equal(trained, frozen)
 
 
 def too_large(most: int) -> Callable[..., None]:
