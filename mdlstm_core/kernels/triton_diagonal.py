@@ -70,13 +70,16 @@ def _sigmoid(x: tl.tensor) -> tl.tensor:
 @triton.jit
 def _tanh(x: tl.tensor) -> tl.tensor:
     # Near zero 1 - exp(-2x) loses digits: there a polynomial in x² (Cephes, tanhf).
-    small = tl.exp(-2.0 * tl.abs(x))
+    size = tl.abs(x)
+    small = tl.exp(-2.0 * size)
     large = (1.0 - small) / (1.0 + small)
     large = tl.where(x >= 0, large, -large)
-    z = x * x
+    # A cell state grows without bound: what is not taken must not overflow either.
+    near = tl.minimum(size, 1.0)
+    z = near * near
     p = ((-5.70498872745e-3 * z + 2.06390887954e-2) * z - 5.37397155531e-2) * z
     p = ((p + 1.33314422036e-1) * z - 3.33332819422e-1) * z
-    return tl.where(tl.abs(x) < 0.625, x + x * p, large)
+    return tl.where(size < 0.625, x + x * p, large)
 
 
 @triton.jit
