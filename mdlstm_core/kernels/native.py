@@ -29,12 +29,19 @@ Sweep = Callable[[Any, float], None]
 """A compiled function: takes an array of 64-bit integers and the forget gates' scale."""
 
 _NAMES = ("forward", "forward_keeping", "backward")
-_SOURCES = ("vector_code.py", "sweep_code.py", "native.py")
+_SOURCES = (
+    "vector_code.py",
+    "sweep_arguments.py",
+    "sweep_code.py",
+    "forward_code.py",
+    "backward_code.py",
+    "native.py",
+)
 
 
 @dataclass(frozen=True)
 class Sweeps:
-    """The compiled functions of one precision (see `sweep_code`).
+    """The compiled functions of one precision (see `sweep_arguments`).
 
     Attributes:
         lanes: to how many units a vector is padded.
@@ -120,12 +127,16 @@ def _load_kept(bits: int) -> Sweeps | None:
 
 def _compile(bits: int) -> Sweeps:
     """Compile for this processor and keep the result if the disk allows."""
-    from llvmlite import binding
+    from llvmlite import binding, ir
 
-    from mdlstm_core.kernels.sweep_code import write_sweeps
+    from mdlstm_core.kernels.backward_code import BackwardCode
+    from mdlstm_core.kernels.forward_code import ForwardCode
 
-    machine = _machine()
-    module = binding.parse_assembly(str(write_sweeps(_target(bits))))
+    machine, target, written = _machine(), _target(bits), ir.Module("sweeps")
+    ForwardCode(written, "forward", target, keep=False)
+    ForwardCode(written, "forward_keeping", target, keep=True)
+    BackwardCode(written, "backward", target)
+    module = binding.parse_assembly(str(written))
     module.verify()
     # The loops are vector code already; more would only take longer.
     options = binding.create_pipeline_tuning_options(speed_level=2)

@@ -11,10 +11,13 @@ import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any, TypeAlias
 
 from llvmlite import ir
 
-Value = ir.Value
+Value: TypeAlias = Any
+"""What an instruction leaves, an `ir.Value`; llvmlite carries no types."""
+
 INT = ir.IntType(64)
 
 
