@@ -151,7 +151,8 @@ def _forward(
         assert len(arguments) == len(FORWARD)
         call(sweeps.forward_keeping if keep else sweeps.forward, arguments, forget_scale)
 
-    in_parallel([partial(sweep, d, image) for d in range(4) for image in range(batch)])
+    tasks = [partial(sweep, d, image) for d in range(4) for image in range(batch)]
+    in_parallel(tasks, 2 * kept.output_DBRCH[..., 0].numel() * panels[0].numel())
     return kept
 
 
@@ -242,6 +243,7 @@ def _backward(
             assert len(arguments) == len(BACKWARD)
             call(sweeps.backward, arguments, forget_scale)
 
-    in_parallel([partial(sweep, d, part) for d in range(4) for part in range(len(parts))])
+    tasks = [partial(sweep, d, part) for d in range(4) for part in range(len(parts))]
+    in_parallel(tasks, 4 * kept.output_DBRCH[..., 0].numel() * weights.recurrent_row_DHG[0].numel())
     total = grad_weights.sum(0)[..., :units].flatten(2)
     return grad_input.sum(0)[..., :features] if wants_input else None, total
