@@ -12,7 +12,7 @@ import hashlib
 import importlib.metadata
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -28,7 +28,6 @@ _log = logging.getLogger(__name__)
 Sweep = Callable[[Any, float], None]
 """A compiled function: takes an array of 64-bit integers and the forget gates' scale."""
 
-_NAMES = ("forward", "forward_keeping", "backward")
 _SOURCES = (
     "vector_code.py",
     "sweep_arguments.py",
@@ -122,20 +121,39 @@ def _load_kept(bits: int) -> Sweeps | None:
         return None
     digest, code = content[:32], content[32:]
     # LLVM ends the process when it is given half a file.
-    return _link(code, bits) if hashlib.sha256(code).digest() == digest else None
+    return _sweeps(code, bits) if hashlib.sha256(code).digest() == digest else None
 
 
 def _compile(bits: int) -> Sweeps:
     """Compile for this processor and keep the result if the disk allows."""
-    from llvmlite import binding, ir
+    from llvmlite import ir
 
     from mdlstm_core.kernels.backward_code import BackwardCode
     from mdlstm_core.kernels.forward_code import ForwardCode
 
-    machine, target, written = _machine(), _target(bits), ir.Module("sweeps")
-    ForwardCode(written, "forward", target, keep=False)
-    ForwardCode(written, "forward_keeping", target, keep=True)
-    BackwardCode(written, "backward", target)
+    target, module = host_target(bits), ir.Module("sweeps")
+    ForwardCode(module, "forward", target, keep=False)
+    ForwardCode(module, "forward_keeping", target, keep=True)
+    BackwardCode(module, "backward", target)
+    code = object_code(module)
+    try:
+        make_folder(cache_folder())
+        write_whole(_kept_file(bits), hashlib.sha256(code).digest() + code)
+    except InputError as error:
+        _log.info("compiled code is not kept: %s", error)
+    return _sweeps(code, bits)
+
+
+def _sweeps(code: bytes, bits: int) -> Sweeps:
+    engine, functions = link(code, ("forward", "forward_keeping", "backward"))
+    return Sweeps(**functions, lanes=host_target(bits).lanes, engine=engine)
+
+
+def object_code(written: Any) -> bytes:
+    """Compile a module of llvmlite's for this processor."""
+    from llvmlite import binding
+
+    machine = _machine()
     module = binding.parse_assembly(str(written))
     module.verify()
     # The loops are vector code already; more would only take longer.
@@ -143,17 +161,15 @@ def _compile(bits: int) -> Sweeps:
     options.loop_vectorization = options.slp_vectorization = options.loop_unrolling = False
     passes = binding.create_pass_builder(machine, options)
     passes.getModulePassManager().run(module, passes)
-    code = machine.emit_object(module)
-    try:
-        make_folder(cache_folder())
-        write_whole(_kept_file(bits), hashlib.sha256(code).digest() + code)
-    except InputError as error:
-        _log.info("compiled code is not kept: %s", error)
-    return _link(code, bits)
+    return machine.emit_object(module)
 
 
-def _link(code: bytes, bits: int) -> Sweeps:
-    """Make object code callable."""
+def link(code: bytes, names: Sequence[str]) -> tuple[Any, dict[str, Sweep]]:
+    """Bring object code into memory.
+
+    Returns:
+        What keeps it there, and the functions by their names.
+    """
     from llvmlite import binding
 
     engine = binding.create_mcjit_compiler(binding.parse_assembly(""), _machine())
@@ -161,8 +177,7 @@ def _link(code: bytes, bits: int) -> Sweeps:
     engine.finalize_object()
     # A call through ctypes lets other Python threads run.
     kind = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_double)
-    functions = {name: kind(engine.get_function_address(name)) for name in _NAMES}
-    return Sweeps(**functions, lanes=_target(bits).lanes, engine=engine)
+    return engine, {name: kind(engine.get_function_address(name)) for name in names}
 
 
 def _machine() -> Any:
@@ -179,7 +194,7 @@ def _machine() -> Any:
     )
 
 
-def _target(bits: int) -> Any:
+def host_target(bits: int) -> Any:
     """Return the vectors that suit this processor.
 
     256 bits also where there are 512: the products are then as fast on processors that
