@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from mdlstm_core.kernels.diagonals import diagonal_layout
 from mdlstm_core.kernels.weights import MDLSTMWeights
 
-_MOST_ROWS = 16_384
+_MOST_ROWS = 4_096
 """Rows of a product that are timed; more would only leave the cache, and are scaled up."""
 
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
@@ -134,13 +133,15 @@ def compare(bench: Bench, size: Size, which: str, *, busy: bool) -> None:
     forward, backward, scale = floor_products(
         *size.grid, size.batch, size.hidden, bench.device, bench.dtype
     )
+    floors: dict[str, Callable[[], object]]
     floors = {"floor forward": forward, "floor backward": backward}
-    found = time_in_turn(jobs, bench.device, busy=busy)
-    # Apart from the rest: what the bare products reach when nothing else is in the cache.
-    bare = time_in_turn(floors, bench.device, busy=False)
+    found = time_in_turn(jobs if busy else jobs | floors, bench.device, busy=busy)
+    bare = time_in_turn(floors, bench.device, busy=False) if busy else found
     floor = bare["floor forward"] + (bare["floor backward"] if which != "forward" else 0.0)
     flops = layer_flops(*size.grid, size.batch, size.hidden)
     for name, seconds in found.items():
+        if name in floors:
+            continue
         if not busy:
             bench.rates[name, which] = flops / seconds
         bench.rows.append(
@@ -217,7 +218,8 @@ def main(arguments: list[str] | None = None) -> None:
             compare(bench, size, which, busy=busy)
     options.json.write_text(json.dumps(bench.rows, indent=1) + "\n", encoding="utf-8")
     if not options.quick:
-        write_tables(options.document, bench.rows, " ".join(sys.argv[1:]))
+        command = f"--device {device} --dtype {options.dtype} --seconds {options.seconds:g}"
+        write_tables(options.document, bench.rows, f"{command} --json FILE")
 
 
 if __name__ == "__main__":
