@@ -29,8 +29,8 @@ from mdlstm_core.kernels import KERNELS, MDLSTMWeights, reference, select_kernel
 Row = dict[str, Any]
 _PASSES = ("forward", "forward+backward")
 _SCALE = 0.5
-_FIRST_RATE = {"reference": 2e8, "autograd-diagonal": 2e9}
-"""Operations a second to expect of a backend before anything is known of it."""
+_FIRST_RATE = {"reference": 1e3, "autograd-diagonal": 2e9}
+"""Work a second (see `Bench.work`) to expect of a backend before anything is known of it."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class Bench:
         seconds: that one run may take.
         memory: bytes that are free.
         rows: what was found so far, as they go into the JSON file.
-        rates: operations a second of each backend and pass in the last size.
+        rates: work a second of each backend and pass in the last size.
     """
 
     device: torch.device
@@ -76,9 +76,15 @@ class Bench:
         values = cells * size.hidden * (2 if which == "forward" else 14)
         if name in ("reference", "autograd-diagonal", "torch"):
             values = cells * size.hidden * (10 if which == "forward" else 40)
-        flops = layer_flops(*size.grid, size.batch, size.hidden)
         rate = self.rates.get((name, which), _FIRST_RATE.get(name, 1e10))
-        return values * self.dtype.itemsize < self.memory / 2 and flops / rate < self.seconds
+        seconds = self.work(name, size) / rate
+        return values * self.dtype.itemsize < self.memory / 2 and seconds < self.seconds
+
+    def work(self, name: str, size: Size) -> int:
+        """Return what a backend's time grows with: its operations, or cells one by one."""
+        if name == "reference":
+            return size.grid[0] * size.grid[1]
+        return layer_flops(*size.grid, size.batch, size.hidden)
 
 
 def _draw(size: Size, device: torch.device, dtype: torch.dtype) -> tuple[Tensor, MDLSTMWeights]:
@@ -138,12 +144,11 @@ def compare(bench: Bench, size: Size, which: str, *, busy: bool) -> None:
     found = time_in_turn(jobs if busy else jobs | floors, bench.device, busy=busy)
     bare = time_in_turn(floors, bench.device, busy=False) if busy else found
     floor = bare["floor forward"] + (bare["floor backward"] if which != "forward" else 0.0)
-    flops = layer_flops(*size.grid, size.batch, size.hidden)
     for name, seconds in found.items():
         if name in floors:
             continue
         if not busy:
-            bench.rates[name, which] = flops / seconds
+            bench.rates[name, which] = bench.work(name, size) / seconds
         bench.rows.append(
             {
                 "grid": list(size.grid),

@@ -14,9 +14,16 @@ from typing import NamedTuple
 import torch
 
 from mdlstm_core.kernels import compiled_wavefront, reference, wavefront
-from mdlstm_core.kernels.weights import MDLSTMStates, MDLSTMWeights
+from mdlstm_core.kernels.weights import MDLSTMStates, MDLSTMWeights, NotFiniteError
 
-__all__ = ["KERNELS", "KernelChoice", "MDLSTMStates", "MDLSTMWeights", "select_kernel"]
+__all__ = [
+    "KERNELS",
+    "KernelChoice",
+    "MDLSTMStates",
+    "MDLSTMWeights",
+    "NotFiniteError",
+    "select_kernel",
+]
 
 ENVIRONMENT_VARIABLE = "MDLSTM_KERNEL"
 

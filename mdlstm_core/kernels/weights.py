@@ -13,6 +13,10 @@ from torch import Tensor
 NUMBER_TYPES = (torch.float64, torch.float32, torch.bfloat16, torch.float16)
 
 
+class NotFiniteError(ValueError):
+    """A layer's input holds NaN or infinity."""
+
+
 class MDLSTMWeights(NamedTuple):
     """Weights of the four directions of a 2D-LSTM layer.
 
@@ -53,8 +57,8 @@ def check_shapes(input_BRCI: Tensor, weights: MDLSTMWeights) -> None:
 
     Raises:
         ValueError: an argument has another shape, type or device than the others ask for,
-            or the input is not finite; the message names it, what was expected and what
-            was given.
+            or the input is not finite (`NotFiniteError`); the message names it, what was
+            expected and what was given.
     """
     if input_BRCI.dim() != 4 or 0 in input_BRCI.shape:
         raise ValueError(
@@ -93,7 +97,7 @@ def check_shapes(input_BRCI: Tensor, weights: MDLSTMWeights) -> None:
 def _check_finite(input_BRCI: Tensor) -> None:
     """Check for NaN and infinity, in one pass unless the sum of large numbers overflows."""
     if not input_BRCI.sum().isfinite() and not (finite := input_BRCI.isfinite()).all():
-        raise ValueError(
+        raise NotFiniteError(
             "input_BRCI: expected finite numbers, "
             f"given {int((~finite).sum())} that are not in shape {tuple(input_BRCI.shape)}"
         )

@@ -24,9 +24,10 @@ from torch.nn import functional
 from mdlstm_core.checkpoint import Checkpoint, checkpoint_of
 from mdlstm_core.config import IGNORE_INDEX
 from mdlstm_core.errors import InputError
+from mdlstm_core.kernels import NotFiniteError, select_kernel
 from mdlstm_core.losses import pool_shares, soft_cross_entropy
 from mdlstm_core.network import LabelingNetwork
-from mdlstm_core.segmentation import network_input
+from mdlstm_core.segmentation import finite_weights, network_input
 
 
 @dataclass(frozen=True)
@@ -99,7 +100,10 @@ def fine_tune(
 ) -> Checkpoint:
     """Return the checkpoint after learning (see `Predictor.learn`)."""
     network = checkpoint.network().to(device)
-    lessons = _lessons(network, corrected)
+    # All steps with one kernel: learning again gives the same to the last bit.
+    select_kernel(device=device, wait=True)
+    with finite_weights():
+        lessons = _lessons(network, corrected)
     optimizer = torch.optim.AdamW(network.parameters(), lr=options.learning_rate, weight_decay=0.0)
     deadline = time.monotonic() + options.seconds
     losses: list[float] = []
@@ -168,7 +172,10 @@ def _step(
     keep: float,
 ) -> float:
     """Learn from one image and return the loss on its corrections."""
-    logits = network(lesson.image_13HW)
+    try:
+        logits = network(lesson.image_13HW)
+    except NotFiniteError:
+        return math.nan
     loss = soft_cross_entropy(logits, lesson.shares_1Khw, lesson.learned_1hw)
     kept = soft_cross_entropy(logits, lesson.before_1Khw, lesson.kept_1hw)
     optimizer.zero_grad()
