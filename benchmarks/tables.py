@@ -49,6 +49,10 @@ def _processor() -> str:
     return platform.processor() or platform.machine()
 
 
+def _milliseconds(seconds: float) -> str:
+    return f"{seconds * 1e3:.3g}" if seconds < 1 else f"{seconds * 1e3:.0f}"
+
+
 def _sizes(rows: list[Row]) -> list[tuple[int, int, int, int]]:
     return list(dict.fromkeys((*row["grid"], row["hidden"], row["batch"]) for row in rows))
 
@@ -74,9 +78,9 @@ def _table(rows: list[Row], which: str) -> str:
     ]
     for size in _sizes(rows):
         found = [_find(rows, size, which, backend, busy=False) for backend in backends]
-        floors = [f"{row['floor_seconds'] * 1e3:.3g}" for row in found if row]
+        floors = [_milliseconds(row["floor_seconds"]) for row in found if row]
         cells = [
-            f"{row['seconds'] * 1e3:.3g} ({row['seconds'] / row['floor_seconds']:.1f})"
+            f"{_milliseconds(row['seconds'])} ({row['seconds'] / row['floor_seconds']:.1f})"
             if row
             else "not measured"
             for row in found
@@ -99,6 +103,6 @@ def _busy_table(rows: list[Row]) -> str:
         if row["busy"] and quiet:
             lines.append(
                 f"| {size[0]}×{size[1]} | {size[2]} | {size[3]} | {row['pass']} | {row['backend']} "
-                f"| {row['seconds'] * 1e3:.3g} | {row['seconds'] / quiet['seconds']:.1f} |"
+                f"| {_milliseconds(row['seconds'])} | {row['seconds'] / quiet['seconds']:.1f} |"
             )
     return "\n".join(lines) + "\n"
