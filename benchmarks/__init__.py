@@ -1,4 +1,4 @@
-"""Comparisons within one run; each checks that both sides agree before it times them."""
+"""Comparisons, each in one run; each checks that the numbers are equal before it times."""
 
-# Before torch is loaded: measured as the program runs.
+# Sets how torch's threads wait, as for the users; must come before torch is loaded.
 import app  # noqa: F401

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from mdlstm_core.config import GATES
-from mdlstm_core.kernels import MDLSTMStates, MDLSTMWeights, select_kernel
+from mdlstm_core.kernels import KernelChoice, MDLSTMStates, MDLSTMWeights, select_kernel
 
 
 class MDLSTM(nn.Module):
@@ -18,11 +18,11 @@ class MDLSTM(nn.Module):
         inputs: features of a cell of the input grid.
         units: hidden units of each direction.
         forget_scale: factor on both forget gates (see `NetworkConfig`).
-        kernel: the backend's name (see `kernels.KERNELS`).
+        kernel: the backend's name; "auto" for the fastest (see `kernels.select_kernel`).
     """
 
     def __init__(
-        self, inputs: int, units: int, forget_scale: float = 1.0, kernel: str = "torch"
+        self, inputs: int, units: int, forget_scale: float = 1.0, kernel: str = "auto"
     ) -> None:
         super().__init__()
         self.units = units
@@ -60,12 +60,17 @@ class MDLSTM(nn.Module):
 
     def forward(self, input_BRCI: Tensor) -> Tensor:
         """Return the hidden states of the four directions, D×B×R×C×H."""
-        hidden: Tensor = select_kernel(self.kernel).run(input_BRCI, self.weights, self.forget_scale)
+        hidden: Tensor = self._choose(input_BRCI).module.run(
+            input_BRCI, self.weights, self.forget_scale
+        )
         return hidden
 
     def states(self, input_BRCI: Tensor) -> MDLSTMStates:
         """Return all gates, cell and hidden states."""
-        states: MDLSTMStates = select_kernel(self.kernel).states(
+        states: MDLSTMStates = self._choose(input_BRCI).module.states(
             input_BRCI, self.weights, self.forget_scale
         )
         return states
+
+    def _choose(self, input_BRCI: Tensor) -> KernelChoice:
+        return select_kernel(self.kernel, input_BRCI.device, input_BRCI.dtype)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import cv2
@@ -12,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mdlstm_core.errors import InputError
+from mdlstm_core.kernels import NotFiniteError
 from mdlstm_core.network import LabelingNetwork
 
 
@@ -45,6 +48,20 @@ def network_input(image_HW3: NDArray[np.uint8], network: LabelingNetwork) -> Ten
     return tensor.permute(2, 0, 1).unsqueeze(0).float().div_(255)
 
 
+@contextmanager
+def finite_weights() -> Iterator[None]:
+    """Say for the user what it means that a network's numbers are not finite.
+
+    Raises:
+        InputError: in place of `NotFiniteError`; an image's numbers are finite.
+    """
+    try:
+        yield
+    except NotFiniteError as error:
+        message = "The model cannot be used: its weights give no finite numbers."
+        raise InputError(message) from error
+
+
 @torch.no_grad()
 def predict(network: LabelingNetwork, image_HW3: NDArray[np.uint8]) -> Prediction:
     """Label every pixel of an image H×W×3 (RGB, 0 to 255) of any size.
@@ -54,10 +71,11 @@ def predict(network: LabelingNetwork, image_HW3: NDArray[np.uint8]) -> Predictio
     """
     height, width = image_HW3.shape[:2]
     working = network_input(image_HW3, network)
-    logits = network.enlarge(network(working), *working.shape[2:])
-    probabilities = logits[0].softmax(dim=0).cpu().numpy()
-    if not np.isfinite(probabilities).all():
-        raise InputError("The model cannot be used: its weights give no finite numbers.")
+    with finite_weights():
+        logits = network.enlarge(network(working), *working.shape[2:])
+        probabilities = logits[0].softmax(dim=0).cpu().numpy()
+        if not np.isfinite(probabilities).all():
+            raise NotFiniteError
     return most_probable(probabilities, height, width)
 
 

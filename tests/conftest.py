@@ -19,6 +19,7 @@ from tqdm import tqdm
 from app.cli.main import main
 from mdlstm_core.checkpoint import Checkpoint, checkpoint_of, save_checkpoint
 from mdlstm_core.config import LabelClass, NetworkConfig
+from mdlstm_core.kernels.native import loader
 from mdlstm_core.network import build_network
 from mdlstm_core.palette import default_color
 
@@ -36,6 +37,13 @@ CLASS_NAMES = ("sky", "grass", "road")
 def torch_threads() -> None:
     """One thread: the networks are tiny, and sums come in one order."""
     torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def compiled_kernels() -> None:
+    """Compile before the first test, so that none of them ends while a thread does."""
+    for bits in (32, 64):
+        loader(bits).get(wait=True)
 
 
 @pytest.fixture

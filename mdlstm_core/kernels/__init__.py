@@ -1,24 +1,88 @@
-"""The 2D-LSTM operator: one contract, several backends that give the same numbers."""
+"""The 2D-LSTM operator: one contract, several backends that give the same numbers.
+
+Each backend has `run` and `states`, as described in `reference`. One that must be made
+ready, or that cannot run everywhere, also has `unavailable(dtype, wait=...)`, which returns
+None or why it cannot run now.
+"""
 
 from __future__ import annotations
 
+import os
 from types import ModuleType
+from typing import NamedTuple
 
-from mdlstm_core.kernels import reference, wavefront
-from mdlstm_core.kernels.weights import MDLSTMStates, MDLSTMWeights
+import torch
 
-__all__ = ["KERNELS", "MDLSTMStates", "MDLSTMWeights", "select_kernel"]
+from mdlstm_core.kernels import compiled_wavefront, reference, wavefront
+from mdlstm_core.kernels.weights import MDLSTMStates, MDLSTMWeights, NotFiniteError
 
-KERNELS: dict[str, ModuleType] = {"reference": reference, "torch": wavefront}
-"""Each backend has `run` and `states`, as described in `reference`."""
+__all__ = [
+    "KERNELS",
+    "KernelChoice",
+    "MDLSTMStates",
+    "MDLSTMWeights",
+    "NotFiniteError",
+    "select_kernel",
+]
+
+ENVIRONMENT_VARIABLE = "MDLSTM_KERNEL"
+
+KERNELS: dict[str, ModuleType] = {
+    "reference": reference,
+    "torch": wavefront,
+    "compiled": compiled_wavefront,
+}
+
+_FASTEST = {"cpu": "compiled", "cuda": "triton"}
+"""The backend to use on each type of device, if there is one of that name."""
 
 
-def select_kernel(name: str = "torch") -> ModuleType:
-    """Return the backend `name`.
+class KernelChoice(NamedTuple):
+    """A backend and, for the user, why it was chosen."""
+
+    name: str
+    module: ModuleType
+    reason: str
+
+
+def select_kernel(
+    name: str = "auto",
+    device: torch.device | str = "cpu",
+    dtype: torch.dtype = torch.float32,
+    *,
+    wait: bool = False,
+) -> KernelChoice:
+    """Return the backend for a device and a type of numbers.
+
+    Size plays no part: the compiled kernel was the fastest at every size measured (see
+    docs/performance.md). A backend that is still being made ready, or cannot be loaded,
+    is stood in for by torch; the log says once why. One that is asked for by name is
+    waited for.
+
+    Args:
+        name: of the backend; "auto" asks the environment variable MDLSTM_KERNEL, and
+            without that takes the fastest.
+        device: that the input is on.
+        dtype: of the input and the weights.
+        wait: until the fastest one is ready.
 
     Raises:
         ValueError: there is no backend of that name.
     """
+    why = "asked for"
+    if name == "auto" and (asked := os.environ.get(ENVIRONMENT_VARIABLE, "auto")) != "auto":
+        name, why = asked, f"{ENVIRONMENT_VARIABLE} asks for it"
+    given, wait = name, wait or name != "auto"
+    if name == "auto":
+        kind = torch.device(device).type
+        name, why = _FASTEST.get(kind, "torch"), f"the fastest on {kind}"
+        if name not in KERNELS:
+            return KernelChoice("torch", wavefront, f"there is no kernel of our own on {kind}")
     if name not in KERNELS:
-        raise ValueError(f"name: expected one of {', '.join(KERNELS)}, given {name!r}")
-    return KERNELS[name]
+        raise ValueError(f"name: expected auto or one of {', '.join(KERNELS)}, given {given!r}")
+    module = KERNELS[name]
+    unavailable = getattr(module, "unavailable", None)
+    missing = unavailable(dtype, wait=wait) if unavailable else None
+    if missing is not None:
+        return KernelChoice("torch", wavefront, f"instead of {name}: {missing}")
+    return KernelChoice(name, module, why)

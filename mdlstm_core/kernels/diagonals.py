@@ -18,11 +18,12 @@ from torch import Tensor
 class Diagonal(NamedTuple):
     """One diagonal: `length` cells from `cell` on, which lie from `slot` on with padding.
 
-    `row_slot` and `column_slot` are where their predecessors start: the cells one row
-    before and one column before.
+    `first_row` is the row of the first cell. `row_slot` and `column_slot` are where their
+    predecessors start: the cells one row before and one column before.
     """
 
     length: int
+    first_row: int
     cell: int
     slot: int
     row_slot: int
@@ -54,10 +55,8 @@ class DiagonalLayout(NamedTuple):
 @lru_cache(maxsize=64)
 def diagonal_layout(rows: int, columns: int, device: torch.device) -> DiagonalLayout:
     """Return the layout of a rows × columns grid, its indices on `device`."""
-    diagonals, cells = _walk(rows, columns)
-    # Torch keeps the index of a cell as int64, whatever the size of the grid.
+    diagonals, canonical = walk(rows, columns), cells_in_order(rows, columns)
     grid = torch.arange(rows * columns).view(rows, columns)
-    canonical = torch.tensor(cells)
     order = torch.cat(
         [
             flipped.flatten()[canonical] + direction * rows * columns
@@ -73,7 +72,7 @@ def diagonal_layout(rows: int, columns: int, device: torch.device) -> DiagonalLa
         return torch.cat(ranges).to(device)
 
     return DiagonalLayout(
-        diagonals=tuple(diagonals),
+        diagonals=diagonals,
         slots=diagonals[-1].slot + diagonals[-1].length + 1,
         order=order.to(device),
         inverse=order.argsort().to(device),
@@ -83,18 +82,28 @@ def diagonal_layout(rows: int, columns: int, device: torch.device) -> DiagonalLa
     )
 
 
-def _walk(rows: int, columns: int) -> tuple[list[Diagonal], list[int]]:
-    """Return the diagonals and the row-major indices of the cells in diagonal order."""
+@lru_cache(maxsize=64)
+def walk(rows: int, columns: int) -> tuple[Diagonal, ...]:
+    """Return the diagonals of a rows × columns grid in the order of the sweep."""
     diagonals: list[Diagonal] = []
-    cells: list[int] = []
-    before, before_first_row, slot = 1, 0, 3
+    before, before_first_row, cell, slot = 1, 0, 0, 3
     for number in range(rows + columns - 1):
         first_row = max(0, number - columns + 1)
-        last_row = min(rows - 1, number)
-        length = last_row - first_row + 1
+        length = min(rows - 1, number) - first_row + 1
         shift = before + first_row - before_first_row
-        diagonals.append(Diagonal(length, len(cells), slot, shift - 1, shift))
-        cells += [row * columns + number - row for row in range(first_row, last_row + 1)]
+        diagonals.append(Diagonal(length, first_row, cell, slot, shift - 1, shift))
         before, before_first_row = slot, first_row
+        cell += length
         slot += length + 2
-    return diagonals, cells
+    return tuple(diagonals)
+
+
+def cells_in_order(rows: int, columns: int) -> Tensor:
+    """Return the row-major indices of a grid's cells in diagonal order."""
+    cells = [
+        row * columns + number - row
+        for number, diagonal in enumerate(walk(rows, columns))
+        for row in range(diagonal.first_row, diagonal.first_row + diagonal.length)
+    ]
+    # Torch keeps the index of a cell as int64, whatever the size of the grid.
+    return torch.tensor(cells)

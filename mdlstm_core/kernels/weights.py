@@ -7,7 +7,14 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import torch
 from torch import Tensor
+
+NUMBER_TYPES = (torch.float64, torch.float32, torch.bfloat16, torch.float16)
+
+
+class NotFiniteError(ValueError):
+    """A layer's input holds NaN or infinity."""
 
 
 class MDLSTMWeights(NamedTuple):
@@ -46,15 +53,21 @@ class MDLSTMStates(NamedTuple):
 def check_shapes(input_BRCI: Tensor, weights: MDLSTMWeights) -> None:
     """Check that a backend can run.
 
+    On a GPU the input's numbers are not looked at: that would wait for all that is queued.
+
     Raises:
-        ValueError: an argument has another shape or type than the others ask for; the
-            message names it, what was expected and what was given.
+        ValueError: an argument has another shape, type or device than the others ask for,
+            or the input is not finite (`NotFiniteError`); the message names it, what was
+            expected and what was given.
     """
     if input_BRCI.dim() != 4 or 0 in input_BRCI.shape:
         raise ValueError(
             "input_BRCI: expected batch × rows × columns × features, none of them zero, "
             f"given {tuple(input_BRCI.shape)}"
         )
+    if input_BRCI.dtype not in NUMBER_TYPES:
+        known = ", ".join(map(str, NUMBER_TYPES))
+        raise ValueError(f"input_BRCI: expected one of {known}, given {input_BRCI.dtype}")
     features, units = input_BRCI.shape[3], weights.units
     expected = {
         "input_DIG": (4, features, 5 * units),
@@ -62,9 +75,29 @@ def check_shapes(input_BRCI: Tensor, weights: MDLSTMWeights) -> None:
         "recurrent_column_DHG": (4, units, 5 * units),
         "bias_DG": (4, 5 * units),
     }
+    if units == 0:
+        raise ValueError(
+            "recurrent_row_DHG: expected at least one hidden unit, "
+            f"given shape {tuple(weights.recurrent_row_DHG.shape)}"
+        )
     for name, shape in expected.items():
         given = getattr(weights, name)
         if tuple(given.shape) != shape:
             raise ValueError(f"{name}: expected shape {shape}, given {tuple(given.shape)}")
-        if given.dtype != input_BRCI.dtype:
-            raise ValueError(f"{name}: expected {input_BRCI.dtype}, given {given.dtype}")
+        for of in ("dtype", "device"):
+            if getattr(given, of) != getattr(input_BRCI, of):
+                raise ValueError(
+                    f"{name}: expected the {of} {getattr(input_BRCI, of)} of input_BRCI, "
+                    f"given {getattr(given, of)}"
+                )
+    if input_BRCI.device.type == "cpu":
+        _check_finite(input_BRCI.detach())
+
+
+def _check_finite(input_BRCI: Tensor) -> None:
+    """Check for NaN and infinity, in one pass unless the sum of large numbers overflows."""
+    if not input_BRCI.sum().isfinite() and not (finite := input_BRCI.isfinite()).all():
+        raise NotFiniteError(
+            "input_BRCI: expected finite numbers, "
+            f"given {int((~finite).sum())} that are not in shape {tuple(input_BRCI.shape)}"
+        )

@@ -24,9 +24,14 @@ from torch.nn import functional
 from mdlstm_core.checkpoint import Checkpoint, checkpoint_of
 from mdlstm_core.config import IGNORE_INDEX
 from mdlstm_core.errors import InputError
+from mdlstm_core.kernels import NotFiniteError, select_kernel
 from mdlstm_core.losses import pool_shares, soft_cross_entropy
 from mdlstm_core.network import LabelingNetwork
+<<<<<<< HEAD
 from mdlstm_core.prediction import network_input
+=======
+from mdlstm_core.segmentation import finite_weights, network_input
+>>>>>>> kernels-cpu
 
 
 @dataclass(frozen=True)
@@ -98,6 +103,15 @@ def fine_tune(
     stop: threading.Event,
 ) -> Checkpoint:
     """Return the checkpoint after learning (see `Predictor.learn`)."""
+<<<<<<< HEAD
+=======
+    network = checkpoint.network().to(device)
+    # All steps with one kernel: learning again gives the same to the last bit.
+    select_kernel(device=device, wait=True)
+    with finite_weights():
+        lessons = _lessons(network, corrected)
+    optimizer = torch.optim.AdamW(network.parameters(), lr=options.learning_rate, weight_decay=0.0)
+>>>>>>> kernels-cpu
     deadline = time.monotonic() + options.seconds
     network = checkpoint.network().to(device)
     lessons = _lessons(network, corrected, stop)
@@ -172,7 +186,10 @@ def _step(
     keep: float,
 ) -> float:
     """Learn from one image and return the loss on its corrections."""
-    logits = network(lesson.image_13HW)
+    try:
+        logits = network(lesson.image_13HW)
+    except NotFiniteError:
+        return math.nan
     loss = soft_cross_entropy(logits, lesson.shares_1Khw, lesson.learned_1hw)
     kept = soft_cross_entropy(logits, lesson.before_1Khw, lesson.kept_1hw)
     optimizer.zero_grad()

@@ -22,6 +22,7 @@ from mdlstm_core.data.augmentation import random_view
 from mdlstm_core.data.dataset import LabeledFolder
 from mdlstm_core.errors import InputError
 from mdlstm_core.files import write_whole
+from mdlstm_core.kernels import NotFiniteError, select_kernel
 from mdlstm_core.losses import class_shares, soft_cross_entropy
 from mdlstm_core.network import build_network
 from mdlstm_core.training.evaluation import evaluate
@@ -156,6 +157,8 @@ class Trainer:
             InputError: an image cannot be read, the loss is not finite, or a file cannot
                 be written. What was written before stays.
         """
+        # All steps with one kernel: a run can be repeated to the last bit.
+        select_kernel(device=self._device, wait=True)
         if self._epoch == 0:
             self._put_earlier_run_aside()
             write_whole(self._log_path, b"")
@@ -209,7 +212,10 @@ class Trainer:
         rate = self._learning_rate(done)
         for group in self._optimizer.param_groups:
             group["lr"] = rate
-        logits = self._network(images_BHW3.permute(0, 3, 1, 2).float().div(255))
+        try:
+            logits = self._network(images_BHW3.permute(0, 3, 1, 2).float().div(255))
+        except NotFiniteError:
+            return math.nan
         shares, area = class_shares(
             labels_BHW, self._network.config.classes, self._network.output_stride
         )

@@ -1,0 +1,249 @@
+"""The 2D-LSTM on the processor, compiled: one sweep of one direction over one image a task.
+
+The tasks are spread over torch's number of threads, and none waits for another: a busy
+machine delays a task, never every diagonal of it. Without gradients only the output and two
+diagonals of states are kept.
+
+Axes: D direction, B batch, R row, C column, I input feature, H hidden unit, G gate,
+P cell in diagonal order, S slot in diagonal order with padding, U hidden unit padded to
+whole vectors, K what a gate sums over: input features, then the units of the cell one row
+before, then those of the cell one column before.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.autograd import Function
+from torch.autograd.function import once_differentiable
+
+from mdlstm_core.kernels.diagonals import cells_in_order, walk
+from mdlstm_core.kernels.native import Sweeps, loader
+from mdlstm_core.kernels.sweep_arguments import BACKWARD, FORWARD
+from mdlstm_core.kernels.sweep_layout import (
+    FLIPS,
+    NUMBERS,
+    call,
+    corner,
+    diagonal_table,
+    gate_panels,
+    in_parallel,
+    panels_to,
+    ring_slots,
+    rows_of_numbers,
+)
+from mdlstm_core.kernels.weights import MDLSTMStates, MDLSTMWeights, check_shapes
+
+_PARTS = 4
+"""Into how many groups the images are split backward. Their weight gradients are summed in
+one order, whatever thread was first, so that a training run can be repeated exactly."""
+
+
+def unavailable(dtype: torch.dtype, *, wait: bool = False) -> str | None:
+    """Return why this backend cannot run now, None if it can.
+
+    Args:
+        dtype: of input and weights.
+        wait: until it is compiled.
+    """
+    if dtype not in NUMBERS:
+        return f"{dtype} has no compiled kernel"
+    native = loader(dtype.itemsize * 8)
+    if native.get(wait=wait) is not None:
+        return None
+    return native.failure or "the compiled kernel is being made ready"
+
+
+def run(input_BRCI: Tensor, weights: MDLSTMWeights, forget_scale: float = 1.0) -> Tensor:
+    """Return the hidden states D×B×R×C×H of the four directions, in image coordinates.
+
+    Differentiable once in the input and all weights. See `reference.run`.
+
+    Raises:
+        ValueError: shapes, types or devices do not fit.
+        RuntimeError: the kernel cannot be compiled on this machine.
+    """
+    _check(input_BRCI, weights)
+    if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in (input_BRCI, *weights)):
+        return _Layer.apply(input_BRCI, *weights, forget_scale)
+    return _forward(input_BRCI, weights, forget_scale, keep=False).output_DBRCH
+
+
+@torch.no_grad()
+def states(input_BRCI: Tensor, weights: MDLSTMWeights, forget_scale: float = 1.0) -> MDLSTMStates:
+    """Return all gates, cell and hidden states (see `run`), without gradients."""
+    _check(input_BRCI, weights)
+    kept = _forward(input_BRCI, weights, forget_scale, keep=True)
+    rows, columns = input_BRCI.shape[1:3]
+    slots = torch.cat([torch.arange(d.slot, d.slot + d.length) for d in walk(rows, columns)])
+    inverse = cells_in_order(rows, columns).argsort()
+
+    def to_grid(state_DBPU: Tensor) -> Tensor:
+        state = state_DBPU[:, :, inverse, : weights.units].unflatten(2, (rows, columns))
+        return torch.stack([of.flip(flip) for of, flip in zip(state, FLIPS, strict=True)])
+
+    output, write, forget_row, forget_column, candidate = map(to_grid, kept.gates_DBPGU.unbind(3))
+    cell = to_grid(kept.cell_DBSU[:, :, slots])
+    return MDLSTMStates(
+        output, write, forget_row, forget_column, candidate, cell, kept.output_DBRCH
+    )
+
+
+def _check(input_BRCI: Tensor, weights: MDLSTMWeights) -> None:
+    check_shapes(input_BRCI, weights)
+    if input_BRCI.device.type != "cpu":
+        raise ValueError(f"input_BRCI: expected the device cpu, given {input_BRCI.device}")
+    if input_BRCI.dtype not in NUMBERS:
+        raise ValueError(
+            f"input_BRCI: expected torch.float32 or torch.float64, given {input_BRCI.dtype}"
+        )
+
+
+def _sweeps(dtype: torch.dtype) -> Sweeps:
+    native = loader(dtype.itemsize * 8)
+    sweeps = native.get(wait=True)
+    if sweeps is None:
+        raise RuntimeError(f"The compiled kernel cannot be used: {native.failure}")
+    return sweeps
+
+
+class _Kept(NamedTuple):
+    """What a forward sweep leaves; all but the output are empty where nothing is kept."""
+
+    output_DBRCH: Tensor
+    hidden_DBSU: Tensor
+    cell_DBSU: Tensor
+    gates_DBPGU: Tensor
+
+
+@torch.no_grad()
+def _forward(
+    input_BRCI: Tensor, weights: MDLSTMWeights, forget_scale: float, *, keep: bool
+) -> _Kept:
+    """Sweep all directions over all images."""
+    sweeps = _sweeps(input_BRCI.dtype)
+    input_BRCI = rows_of_numbers(input_BRCI)
+    kept = _memory(input_BRCI, weights.units, sweeps.lanes, keep=keep)
+    batch, rows, columns, features = input_BRCI.shape
+    width, slots = kept.hidden_DBSU.shape[3], 2 * ring_slots(rows, columns)
+    table = diagonal_table(rows, columns, keep)
+    sizes = (len(table), table.ctypes.data, features, weights.units, width // sweeps.lanes)
+    panels = gate_panels(torch.cat(weights[:3], dim=1), weights.units, sweeps.lanes)
+    bias = gate_panels(weights.bias_DG.unsqueeze(1), weights.units, sweeps.lanes)
+
+    def sweep(direction: int, image: int) -> None:
+        if keep:
+            states = [state[direction, image].data_ptr() for state in kept[1:]]
+        else:
+            own = np.zeros((2, slots, width), NUMBERS[input_BRCI.dtype])
+            states = [own[0].ctypes.data, own[1].ctypes.data, 0]
+        arguments = (
+            *sizes,
+            *corner(input_BRCI[image], direction),
+            *(panels[direction].data_ptr(), bias[direction].data_ptr()),
+            *states,
+            *corner(kept.output_DBRCH[direction, image], direction),
+        )
+        assert len(arguments) == len(FORWARD)
+        call(sweeps.forward_keeping if keep else sweeps.forward, arguments, forget_scale)
+
+    tasks = [partial(sweep, d, image) for d in range(4) for image in range(batch)]
+    in_parallel(tasks, 2 * kept.output_DBRCH[..., 0].numel() * panels[0].numel())
+    return kept
+
+
+def _memory(input_BRCI: Tensor, units: int, lanes: int, *, keep: bool) -> _Kept:
+    """Return fresh memory for a forward sweep."""
+    batch, rows, columns, _ = input_BRCI.shape
+    width = -(-units // lanes) * lanes
+    slots, cells = (walk(rows, columns)[-1].slot + 2, rows * columns) if keep else (0, 0)
+    return _Kept(
+        input_BRCI.new_empty(4, batch, rows, columns, units),
+        input_BRCI.new_zeros(4, batch, slots, width),
+        input_BRCI.new_zeros(4, batch, slots, width),
+        input_BRCI.new_empty(4, batch, cells, 5, width),
+    )
+
+
+class _Layer(Function):
+    """The whole layer: input and weights to the hidden states D×B×R×C×H."""
+
+    @staticmethod
+    def forward(ctx: Any, input_BRCI: Tensor, *rest: Any) -> Tensor:
+        *tensors, forget_scale = rest
+        weights = MDLSTMWeights(*tensors)
+        kept = _forward(input_BRCI, weights, forget_scale, keep=True)
+        ctx.save_for_backward(input_BRCI, *weights, *kept[1:])
+        ctx.forget_scale = forget_scale
+        return kept.output_DBRCH
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        input_BRCI, *tensors, hidden, cell, gates = ctx.saved_tensors
+        weights = MDLSTMWeights(*tensors)
+        kept = _Kept(rows_of_numbers(grads[0]), hidden, cell, gates)
+        grad_input, total = _backward(
+            rows_of_numbers(input_BRCI), weights, kept, ctx.forget_scale, ctx.needs_input_grad[0]
+        )
+        units = weights.units
+        of_input, of_row, of_column, of_bias = total.split(
+            [input_BRCI.shape[3], units, units, 1], 1
+        )
+        return grad_input, of_input, of_row, of_column, of_bias.squeeze(1), None
+
+
+def _backward(
+    input_BRCI: Tensor,
+    weights: MDLSTMWeights,
+    kept: _Kept,
+    forget_scale: float,
+    wants_input: bool,
+) -> tuple[Tensor | None, Tensor]:
+    """Return the gradients of the input, where wanted, and of the weights D×(K, bias)×G.
+
+    The gradient of the output stands in `kept` in place of the output.
+    """
+    sweeps, number = _sweeps(input_BRCI.dtype), NUMBERS[input_BRCI.dtype]
+    (batch, rows, columns, features), units = input_BRCI.shape, weights.units
+    width, ring = kept.hidden_DBSU.shape[3], ring_slots(rows, columns)
+    table = diagonal_table(rows, columns, True)
+    sizes = (len(table), table.ctypes.data, features, units, width // sweeps.lanes)
+    recurrent = torch.cat([weights.recurrent_column_DHG, weights.recurrent_row_DHG], dim=2)
+    to_hidden = panels_to(recurrent, sweeps.lanes)
+    to_input = panels_to(weights.input_DIG, sweeps.lanes)
+    padded = to_input.shape[1] * sweeps.lanes
+    grid = (4, batch, rows, columns, padded) if wants_input else (4, batch, 0, 0, 0)
+    grad_input = input_BRCI.new_empty(grid)
+    size = -(-batch // _PARTS)
+    parts = [range(start, min(start + size, batch)) for start in range(0, batch, size)]
+    grad_weights = input_BRCI.new_zeros(len(parts), 4, features + 2 * units + 1, 5, width)
+
+    def sweep(direction: int, part: int) -> None:
+        for image in parts[part]:
+            hidden = np.zeros((ring, width), number)
+            gates = np.zeros((2 * ring, 5, width), number)
+            cells = np.zeros((2, 2 * ring, width), number)
+            arguments = (
+                *sizes,
+                *corner(input_BRCI[image], direction),
+                *(to_hidden[direction].data_ptr(), to_input[direction].data_ptr() * wants_input),
+                *(state[direction, image].data_ptr() for state in kept[1:]),
+                *corner(kept.output_DBRCH[direction, image], direction),
+                *(part.ctypes.data for part in (hidden, gates, *cells)),
+                grad_weights[part, direction].data_ptr(),
+                grad_weights[part, direction, -1].data_ptr(),
+                *corner(grad_input[direction, image], direction),
+                to_input.shape[1],
+            )
+            assert len(arguments) == len(BACKWARD)
+            call(sweeps.backward, arguments, forget_scale)
+
+    tasks = [partial(sweep, d, part) for d in range(4) for part in range(len(parts))]
+    in_parallel(tasks, 4 * kept.output_DBRCH[..., 0].numel() * weights.recurrent_row_DHG[0].numel())
+    total = grad_weights.sum(0)[..., :units].flatten(2)
+    return grad_input.sum(0)[..., :features] if wants_input else None, total

@@ -1,0 +1,147 @@
+"""Which kernel is chosen, and what happens when it is not there."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+from mdlstm_core.kernels import KERNELS, native, select_kernel
+from mdlstm_core.layers import MDLSTM
+
+
+@pytest.fixture(autouse=True)
+def fresh_loader(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+    """Nothing is loaded, nothing was ever kept, and nobody asks for a kernel."""
+    monkeypatch.setattr(native, "cache_folder", lambda: tmp_path / "kernels")
+    monkeypatch.delenv("MDLSTM_KERNEL", raising=False)
+    native.loader.cache_clear()
+    yield
+    native.loader.cache_clear()
+
+
+def run_layer(kernel: str) -> torch.Tensor:
+    torch.manual_seed(1)
+    with torch.no_grad():
+        return MDLSTM(3, 4, kernel=kernel)(torch.ones(1, 5, 6, 3))
+
+
+def test_the_fastest_is_chosen_and_says_so() -> None:
+    choice = select_kernel(wait=True)
+
+    assert choice.name == "compiled"
+    assert choice.module is KERNELS["compiled"]
+    assert choice.reason == "the fastest on cpu"
+
+
+@pytest.mark.parametrize("name", KERNELS)
+def test_environment_variable_chooses(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MDLSTM_KERNEL", name)
+
+    assert select_kernel().name == name
+    assert "MDLSTM_KERNEL" in select_kernel().reason
+
+
+def test_argument_goes_before_environment_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MDLSTM_KERNEL", "reference")
+
+    assert select_kernel("torch").name == "torch"
+
+
+def test_unknown_name_in_environment_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MDLSTM_KERNEL", "abacus")
+
+    with pytest.raises(ValueError, match=r"expected auto or one of .*, given 'abacus'"):
+        select_kernel()
+
+
+def test_other_number_types_go_to_torch() -> None:
+    choice = select_kernel(dtype=torch.bfloat16, wait=True)
+
+    assert choice.name == "torch"
+    assert "torch.bfloat16" in choice.reason
+
+
+def test_missing_compiler_is_logged_once_and_torch_serves(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    expected = run_layer("torch")
+    monkeypatch.setitem(sys.modules, "llvmlite", None)
+
+    with caplog.at_level(logging.INFO):
+        choices = [select_kernel(wait=True) for _ in range(3)]
+        served = [run_layer(kernel) for kernel in ("auto", "compiled")]
+
+    assert [choice.name for choice in choices] == ["torch"] * 3
+    assert "llvmlite" in choices[0].reason
+    assert len(caplog.records) == 1
+    assert "llvmlite" in caplog.text
+    assert all(torch.equal(hidden, expected) for hidden in served)
+
+
+def test_torch_serves_while_a_thread_compiles(monkeypatch: pytest.MonkeyPatch) -> None:
+    may_go_on, compile_now = threading.Event(), native._compile
+    where: list[threading.Thread] = []
+
+    def slowly(bits: int) -> native.Sweeps:
+        where.append(threading.current_thread())
+        assert may_go_on.wait(60)
+        return compile_now(bits)
+
+    monkeypatch.setattr(native, "_compile", slowly)
+
+    meanwhile = [select_kernel(), select_kernel()]
+    may_go_on.set()
+    afterwards = select_kernel(wait=True)
+
+    assert [choice.name for choice in meanwhile] == ["torch", "torch"]
+    assert "made ready" in meanwhile[0].reason
+    assert afterwards.name == "compiled"
+    assert len(where) == 1
+    assert where[0] is not threading.current_thread()
+    assert not where[0].is_alive()
+
+
+def test_a_later_start_compiles_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    select_kernel(wait=True)
+    native.loader.cache_clear()
+
+    def never(bits: int) -> native.Sweeps:
+        raise AssertionError(f"compiled {bits} bits again")
+
+    monkeypatch.setattr(native, "_compile", never)
+
+    assert select_kernel().name == "compiled"
+
+
+@pytest.mark.parametrize("content", [b"", b"not code", b"\0" * 4096])
+def test_damaged_code_is_compiled_again(content: bytes, tmp_path: Path) -> None:
+    expected = run_layer("compiled")
+    (kept,) = (tmp_path / "kernels").iterdir()
+    whole = kept.read_bytes()
+    kept.write_bytes(content or whole[:-1])
+    native.loader.cache_clear()
+
+    assert torch.equal(run_layer("compiled"), expected)
+    assert kept.read_bytes() == whole
+
+
+def test_code_that_cannot_be_kept_still_runs(tmp_path: Path) -> None:
+    (tmp_path / "kernels").write_text("in the way")
+
+    assert select_kernel(wait=True).name == "compiled"
+    torch.testing.assert_close(run_layer("compiled"), run_layer("torch"))
+
+
+def test_doctor_says_which_kernel_runs_where(mdlstm: Callable[..., object]) -> None:
+    kernel = json.loads(mdlstm("doctor", "--json").out)["kernel"]
+
+    assert kernel["used"] in KERNELS
+    assert kernel["on_cpu"] == "compiled, the fastest on cpu"
+    assert kernel["on_cuda"].split(",")[0] in KERNELS
