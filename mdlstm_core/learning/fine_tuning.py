@@ -27,11 +27,7 @@ from mdlstm_core.errors import InputError
 from mdlstm_core.kernels import NotFiniteError, select_kernel
 from mdlstm_core.losses import pool_shares, soft_cross_entropy
 from mdlstm_core.network import LabelingNetwork
-<<<<<<< HEAD
-from mdlstm_core.prediction import network_input
-=======
-from mdlstm_core.segmentation import finite_weights, network_input
->>>>>>> kernels-cpu
+from mdlstm_core.prediction import finite_weights, network_input
 
 
 @dataclass(frozen=True)
@@ -103,18 +99,12 @@ def fine_tune(
     stop: threading.Event,
 ) -> Checkpoint:
     """Return the checkpoint after learning (see `Predictor.learn`)."""
-<<<<<<< HEAD
-=======
+    deadline = time.monotonic() + options.seconds
     network = checkpoint.network().to(device)
     # All steps with one kernel: learning again gives the same to the last bit.
     select_kernel(device=device, wait=True)
     with finite_weights():
-        lessons = _lessons(network, corrected)
-    optimizer = torch.optim.AdamW(network.parameters(), lr=options.learning_rate, weight_decay=0.0)
->>>>>>> kernels-cpu
-    deadline = time.monotonic() + options.seconds
-    network = checkpoint.network().to(device)
-    lessons = _lessons(network, corrected, stop)
+        lessons = _lessons(network, corrected, stop)
     optimizer = torch.optim.AdamW(network.parameters(), lr=options.learning_rate, weight_decay=0.0)
     losses: list[float] = []
     for step in range(options.steps):

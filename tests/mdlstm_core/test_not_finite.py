@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from mdlstm_core.prediction import predict
 from numpy.typing import NDArray
 
 from mdlstm_core.checkpoint import Checkpoint
@@ -16,7 +17,6 @@ from mdlstm_core.config import NetworkConfig
 from mdlstm_core.data.dataset import LabeledFolder
 from mdlstm_core.errors import InputError
 from mdlstm_core.learning.fine_tuning import CorrectedImage, LearningOptions, fine_tune
-from mdlstm_core.segmentation import segment
 from mdlstm_core.training.trainer import Trainer, TrainingOptions
 
 
@@ -30,7 +30,7 @@ def broken(make_checkpoint: Callable[..., Checkpoint]) -> Checkpoint:
 
 def test_segmenting(broken: Checkpoint, photo: NDArray[np.uint8]) -> None:
     with pytest.raises(InputError, match="weights give no finite numbers"):
-        segment(broken.network(), photo)
+        predict(broken.network(), photo)
 
 
 def test_learning(broken: Checkpoint, photo: NDArray[np.uint8]) -> None:
