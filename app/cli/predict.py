@@ -67,9 +67,12 @@ def run(options: argparse.Namespace) -> None:
     jobs = _plan(find_images(options.paths), options.out, options.overlay)
 
     from mdlstm_core.checkpoint import load_checkpoint
+    from mdlstm_core.kernels import select_kernel
     from mdlstm_core.predictor import Predictor
 
     predictor = Predictor(load_checkpoint(options.model), options.device)
+    # All images through one kernel: the same call gives the same to the last bit.
+    select_kernel(device=predictor.device.device, wait=True)
     make_folder(options.out)
     failures: list[InputError] = []
     # disable=None: a bar on a terminal, none in a pipe.

@@ -7,7 +7,10 @@ None or why it cannot run now.
 
 from __future__ import annotations
 
+import logging
 import os
+from functools import lru_cache
+from importlib import import_module
 from types import ModuleType
 from typing import NamedTuple
 
@@ -25,6 +28,8 @@ __all__ = [
     "select_kernel",
 ]
 
+_log = logging.getLogger(__name__)
+
 ENVIRONMENT_VARIABLE = "MDLSTM_KERNEL"
 
 KERNELS: dict[str, ModuleType] = {
@@ -33,8 +38,11 @@ KERNELS: dict[str, ModuleType] = {
     "compiled": compiled_wavefront,
 }
 
-_FASTEST = {"cpu": "compiled", "cuda": "triton"}
-"""The backend to use on each type of device, if there is one of that name."""
+_FASTEST = {"cpu": "compiled"}
+"""The backend to use on each type of device, torch where there is none."""
+
+_TRITON = "triton"
+"""For CUDA GPUs, when asked for: it has not been measured on one yet. Imported only then."""
 
 
 class KernelChoice(NamedTuple):
@@ -54,7 +62,7 @@ def select_kernel(
 ) -> KernelChoice:
     """Return the backend for a device and a type of numbers.
 
-    Size plays no part: the compiled kernel was the fastest at every size measured (see
+    Size plays no part: on a CPU the compiled kernel was the fastest at every size measured (see
     docs/performance.md). A backend that is still being made ready, or cannot be loaded,
     is stood in for by torch; the log says once why. One that is asked for by name is
     waited for.
@@ -75,14 +83,37 @@ def select_kernel(
     given, wait = name, wait or name != "auto"
     if name == "auto":
         kind = torch.device(device).type
-        name, why = _FASTEST.get(kind, "torch"), f"the fastest on {kind}"
-        if name not in KERNELS:
-            return KernelChoice("torch", wavefront, f"there is no kernel of our own on {kind}")
+        if kind not in _FASTEST:
+            why = f"no kernel of our own was measured on {kind}; {ENVIRONMENT_VARIABLE} can ask"
+            return KernelChoice("torch", wavefront, why)
+        name, why = _FASTEST[kind], f"the fastest on {kind}"
+    if name == _TRITON:
+        return _choose_triton(dtype, why)
     if name not in KERNELS:
-        raise ValueError(f"name: expected auto or one of {', '.join(KERNELS)}, given {given!r}")
+        names = ", ".join([*KERNELS, _TRITON])
+        raise ValueError(f"name: expected auto or one of {names}, given {given!r}")
     module = KERNELS[name]
     unavailable = getattr(module, "unavailable", None)
     missing = unavailable(dtype, wait=wait) if unavailable else None
     if missing is not None:
         return KernelChoice("torch", wavefront, f"instead of {name}: {missing}")
     return KernelChoice(name, module, why)
+
+
+def _choose_triton(dtype: torch.dtype, why: str) -> KernelChoice:
+    module, failure = _load_triton()
+    if module is None:
+        return KernelChoice("torch", wavefront, f"instead of triton: {failure}")
+    if dtype not in module.DTYPES:
+        return KernelChoice("torch", wavefront, f"instead of triton: it has no {dtype}")
+    return KernelChoice(_TRITON, module, why)
+
+
+@lru_cache(maxsize=1)
+def _load_triton() -> tuple[ModuleType | None, str]:
+    """Return the Triton backend, or None and why it cannot be loaded; tries once."""
+    try:
+        return import_module("mdlstm_core.kernels.triton_wavefront"), ""
+    except ImportError as error:
+        _log.warning("The Triton kernel cannot be used, torch serves: %s", error)
+        return None, str(error)

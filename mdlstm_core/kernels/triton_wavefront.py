@@ -287,6 +287,3 @@ def _check(input_BRCI: Tensor, weights: MDLSTMWeights) -> None:
         raise ValueError(f"input_BRCI: expected {names}, given {input_BRCI.dtype}")
     if not input_BRCI.is_cuda and not INTERPRETED:
         raise ValueError(f"input_BRCI: expected a tensor on a CUDA GPU, given {input_BRCI.device}")
-    for name, weight in weights._asdict().items():
-        if weight.device != input_BRCI.device:
-            raise ValueError(f"{name}: expected {input_BRCI.device}, given {weight.device}")

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from mdlstm_core.data.dataset import LabeledFolder
+from mdlstm_core.kernels import select_kernel
 from mdlstm_core.metrics import confusion_matrix, scores
 from mdlstm_core.network import LabelingNetwork
 from mdlstm_core.prediction import predict
@@ -33,6 +34,8 @@ def evaluate(
         InputError: an image or its labels cannot be read.
     """
     network.eval()
+    # All images through one kernel: measuring again gives the same.
+    select_kernel(device=next(network.parameters()).device, wait=True)
     names = [c.name for c in dataset.classes]
     lookup = np.arange(len(names)) if dataset_class is None else np.asarray(dataset_class)
     class_ids = lookup.astype(np.uint8)

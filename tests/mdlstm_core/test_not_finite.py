@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from mdlstm_core.prediction import predict
 from numpy.typing import NDArray
 
 from mdlstm_core.checkpoint import Checkpoint
@@ -17,6 +16,7 @@ from mdlstm_core.config import NetworkConfig
 from mdlstm_core.data.dataset import LabeledFolder
 from mdlstm_core.errors import InputError
 from mdlstm_core.learning.fine_tuning import CorrectedImage, LearningOptions, fine_tune
+from mdlstm_core.prediction import predict
 from mdlstm_core.training.trainer import Trainer, TrainingOptions
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from mdlstm_core import kernels
 from mdlstm_core.kernels import KERNELS, native, select_kernel
 from mdlstm_core.layers import MDLSTM
 
@@ -145,3 +146,29 @@ def test_doctor_says_which_kernel_runs_where(mdlstm: Callable[..., object]) -> N
     assert kernel["used"] in KERNELS
     assert kernel["on_cpu"] == "compiled, the fastest on cpu"
     assert kernel["on_cuda"].split(",")[0] in KERNELS
+
+
+def test_triton_is_taken_when_asked_for() -> None:
+    pytest.importorskip("triton", reason="triton comes for Linux only")
+    choice = select_kernel("triton", "cuda")
+
+    assert choice.name == "triton"
+    assert choice.module.__name__ == "mdlstm_core.kernels.triton_wavefront"
+    assert select_kernel("triton", "cuda", torch.float64).name == "torch"
+
+
+def test_without_triton_torch_serves_and_the_log_says_so_once(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setitem(sys.modules, "mdlstm_core.kernels.triton_wavefront", None)
+    kernels._load_triton.cache_clear()
+
+    for _ in range(3):
+        assert select_kernel("triton", "cuda").name == "torch"
+
+    kernels._load_triton.cache_clear()
+    assert [record.getMessage()[:24] for record in caplog.records] == ["The Triton kernel cannot"]
+
+
+def test_on_a_gpu_torch_serves_unless_asked() -> None:
+    assert select_kernel(device="cuda").name == "torch"

@@ -301,7 +301,9 @@ def test_errors_name_argument_expected_and_given() -> None:
         triton_wavefront.states(image, weights._replace(bias_DG=weights.bias_DG[:, :14]))
     if triton_launch.INTERPRETED:
         elsewhere = weights._replace(bias_DG=weights.bias_DG.to("meta"))
-        with pytest.raises(ValueError, match=r"^bias_DG: expected cpu, given meta"):
+        with pytest.raises(
+            ValueError, match=r"^bias_DG: expected the device cpu of input_BRCI, given meta"
+        ):
             triton_wavefront.run(image, elsewhere)
     else:
         with pytest.raises(ValueError, match=r"^input_BRCI: expected .*CUDA GPU, given cpu"):
