@@ -32,11 +32,12 @@ def autograd_diagonal(
     none = input_BRCI.new_zeros(4, 1, batch, units)
     hidden, cell = none.expand(4, 3, batch, units), none.expand(4, 3, batch, units)
     found, slot = [], 1
-    for diagonal in layout.diagonals:
+    # Split at once: the gradient of a slice of all cells would be as large as all cells.
+    of_diagonals = projected.split([diagonal.length for diagonal in layout.diagonals], dim=1)
+    for diagonal, gates in zip(layout.diagonals, of_diagonals, strict=True):
         length, start = diagonal.length, diagonal.row_slot - (slot - 1)
         h_row, h_column = hidden[:, start : start + length], hidden[:, start + 1 :][:, :length]
         c_row, c_column = cell[:, start : start + length], cell[:, start + 1 :][:, :length]
-        gates = projected[:, diagonal.cell : diagonal.cell + length]
         gates = gates + (
             h_row.flatten(1, 2) @ weights.recurrent_row_DHG
             + h_column.flatten(1, 2) @ weights.recurrent_column_DHG
