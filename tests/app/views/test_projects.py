@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import shutil
 import sqlite3
 from collections.abc import Callable
@@ -12,9 +13,11 @@ import pytest
 from PySide6.QtCore import QPoint, Qt
 from pytestqt.qtbot import QtBot
 
+from app.document.stroke import Stroke
 from app.session import LabelingSession
 from app.storage.project_file import ProjectFile
 from app.views.main_window import MainWindow
+from mdlstm_core.checkpoint import checkpoint_from_bytes, load_checkpoint, save_checkpoint
 from mdlstm_core.config import IGNORE_INDEX
 
 PATIENCE_MS = 60_000
@@ -155,6 +158,34 @@ def test_each_project_has_its_own_model(
     _open(qtbot, session, first)
     assert session.document is not None
     np.testing.assert_array_equal(session.document.prediction, learned)
+
+
+def test_learning_starts_from_the_model_that_the_project_started_with(
+    qtbot: QtBot, rocket: Path, tmp_path: Path
+) -> None:
+    shipped = load_checkpoint("scene")
+    renamed = tuple(dataclasses.replace(c, name=f"my {c.name}") for c in shipped.classes)
+    mine = tmp_path / "mine.safetensors"
+    save_checkpoint(dataclasses.replace(shipped, classes=renamed), mine)
+    # At first with a model of the user's own, later without naming it again.
+    for base in (mine, "scene"):
+        session = LabelingSession(base, device="cpu")
+        session.start_model()
+        _open(qtbot, session, rocket)
+        assert [c.name for c in session.classes] == [c.name for c in renamed]
+        session.paint(rocket, Stroke(((100.0, 100.0), (150.0, 120.0)), 9, 3))
+        _learn(qtbot, session)
+        session.close()
+    stored = ProjectFile(rocket.parent / "photos.mdlp")
+    base_bytes, learned = stored.load_model("base"), stored.load_model("learned")
+    stored.close()
+    assert base_bytes is not None
+    assert learned is not None
+    assert checkpoint_from_bytes(learned).classes == renamed
+    kept = checkpoint_from_bytes(base_bytes)
+    assert kept.classes == renamed
+    for name, weight in shipped.weights.items():
+        assert kept.weights[name].equal(weight), name
 
 
 def test_a_damaged_stored_model_gives_way_to_its_base(
