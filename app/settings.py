@@ -31,25 +31,18 @@ class Settings:
     device: str = "auto"
 
 
-_RANGES = {
-    "overlay_opacity": range(101),
-    "brush_diameter": range(1, 513),
-    "learning_seconds": range(1, 3601),
-}
-
-
 def load_settings() -> Settings:
     """Return the stored settings; a value that is damaged or out of range is the default."""
-    stored = _store()
-    values: dict[str, object] = {}
-    for field in dataclasses.fields(Settings):
-        text = str(stored.value(field.name, ""))
-        if field.name in _RANGES:
-            if text.isdecimal() and int(text) in _RANGES[field.name]:
-                values[field.name] = int(text)
-        elif text in DEVICE_NAMES:
-            values[field.name] = text
-    return Settings(**values)  # type: ignore[arg-type]
+    stored, default = _store(), Settings()
+    device = str(stored.value("device", ""))
+    return Settings(
+        overlay_opacity=_number(stored, "overlay_opacity", range(101), default.overlay_opacity),
+        brush_diameter=_number(stored, "brush_diameter", range(1, 513), default.brush_diameter),
+        learning_seconds=_number(
+            stored, "learning_seconds", range(1, 3601), default.learning_seconds
+        ),
+        device=device if device in DEVICE_NAMES else default.device,
+    )
 
 
 def save_settings(settings: Settings) -> None:
@@ -62,8 +55,7 @@ def save_settings(settings: Settings) -> None:
 def load_window_state() -> tuple[QByteArray, QByteArray]:
     """Return the stored geometry and dock state of the window, empty at first."""
     stored = _store("window")
-    state = (stored.value("geometry", QByteArray()), stored.value("docks", QByteArray()))
-    return tuple(s if isinstance(s, QByteArray) else QByteArray() for s in state)  # type: ignore[return-value]
+    return _bytes(stored.value("geometry")), _bytes(stored.value("docks"))
 
 
 def save_window_state(geometry: QByteArray, docks: QByteArray) -> None:
@@ -80,3 +72,12 @@ def log_path() -> Path:
 
 def _store(name: str = "settings") -> QSettings:
     return QSettings(QSettings.Format.IniFormat, QSettings.Scope.UserScope, PROGRAM, name)
+
+
+def _number(stored: QSettings, name: str, allowed: range, default: int) -> int:
+    text = str(stored.value(name, ""))
+    return int(text) if text.isdecimal() and int(text) in allowed else default
+
+
+def _bytes(value: object) -> QByteArray:
+    return value if isinstance(value, QByteArray) else QByteArray()

@@ -21,7 +21,6 @@ from PySide6.QtWidgets import (
 )
 
 from app.document.document import ImageDocument
-from app.document.stroke import Stroke
 from app.inference.messages import GateAnswer, ModelInfo
 from app.session import LabelingSession
 from app.settings import (
@@ -144,7 +143,7 @@ class MainWindow(QMainWindow):
             toolbar.addWidget(field)
 
     def _connect_views(self) -> None:
-        self.canvas.stroke_finished.connect(self._on_stroke)
+        self.canvas.stroke_finished.connect(self.session.paint)
         self.canvas.pointer_moved.connect(self._show_pixel)
         self.canvas.zoom_changed.connect(lambda zoom: self._zoom.setText(f"{zoom:.0%}"))
         self.canvas.first_painted.connect(
@@ -152,7 +151,7 @@ class MainWindow(QMainWindow):
         )
         self.canvas.set_opacity(self._opacity.value() / 100)
         self._opacity.valueChanged.connect(lambda value: self.canvas.set_opacity(value / 100))
-        self._diameter.valueChanged.connect(lambda value: self._set_options(diameter=value))
+        self._diameter.valueChanged.connect(self._on_diameter)
         self.images.image_chosen.connect(self.session.open_image)
         self.classes.class_chosen.connect(self._on_class_chosen)
         self.learning.learn_asked.connect(self.session.learn)
@@ -202,10 +201,6 @@ class MainWindow(QMainWindow):
         self.images.mark_failed(image, reason)
         self.images.set_current(document.path if document else None)
 
-    @Slot(object, object)
-    def _on_stroke(self, image: Path, stroke: Stroke) -> None:
-        self.session.paint(image, stroke)
-
     @Slot()
     def _on_stored(self) -> None:
         self._unsaved.hide()
@@ -235,7 +230,12 @@ class MainWindow(QMainWindow):
 
     @Slot(int)
     def _on_class_chosen(self, label: int) -> None:
-        self._set_options(label=label, color=QColor(*self.session.classes[label].color))
+        color = QColor(*self.session.classes[label].color)
+        self._set_options(dataclasses.replace(self._options, label=label, color=color))
+
+    @Slot(int)
+    def _on_diameter(self, diameter: int) -> None:
+        self._set_options(dataclasses.replace(self._options, diameter=diameter))
 
     @Slot(int, int)
     def _show_pixel(self, x: int, y: int) -> None:
@@ -265,9 +265,9 @@ class MainWindow(QMainWindow):
             resized += 1 if factor > 1 else -1
         self._diameter.setValue(resized)
 
-    def _set_options(self, **changes: object) -> None:
-        self._options = dataclasses.replace(self._options, **changes)  # type: ignore[arg-type]
-        self.canvas.set_options(self._options)
+    def _set_options(self, options: ToolOptions) -> None:
+        self._options = options
+        self.canvas.set_options(options)
 
     def _ask_images(self) -> None:
         patterns = " ".join(f"*{suffix}" for suffix in IMAGE_SUFFIXES)
