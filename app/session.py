@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from PySide6.QtCore import QObject, Signal, Slot
 
 from app.document.document import ImageDocument
+from app.document.edit import Edit
 from app.document.label_map import LabelMap
 from app.document.project import Project
-from app.document.stroke import Stroke
 from app.inference.messages import (
     CorrectedFile,
     GateRequest,
@@ -153,9 +153,9 @@ class LabelingSession(QObject):
         if 0 <= index < len(self.project.images):
             self.open_image(self.project.images[index])
 
-    def paint(self, image: Path, stroke: Stroke) -> None:
-        """Paint a stroke on an image that was opened; it is stored when this returns."""
-        self.project.paint(image, stroke)
+    def edit(self, image: Path, edit: Edit) -> None:
+        """Change the corrections of an image that was opened; stored when this returns."""
+        self.project.edit(image, edit)
 
     def undo(self) -> None:
         """Take back the last stroke; if it was on another image, that image is shown."""

@@ -9,8 +9,8 @@ from PySide6.QtGui import QUndoCommand
 from app.document.label_map import LabelMap, Patch
 
 
-class PaintCommand(QUndoCommand):
-    """A person's stroke on the corrections of an image."""
+class EditCommand(QUndoCommand):
+    """A person's edit of the corrections of an image."""
 
     def __init__(self, image: Path, corrections: LabelMap, patch: Patch, text: str) -> None:
         super().__init__(text)
@@ -19,7 +19,7 @@ class PaintCommand(QUndoCommand):
         self._patch = patch
 
     def redo(self) -> None:
-        """Set the stroke's pixels."""
+        """Set the edit's pixels."""
         self._corrections.apply(self._patch)
 
     def undo(self) -> None:

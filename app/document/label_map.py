@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PySide6.QtCore import QObject, Signal
 
+from app.document.edit import Edit
 from app.document.stroke import Box, Region
 from mdlstm_core.config import IGNORE_INDEX
 
@@ -18,19 +19,22 @@ from mdlstm_core.config import IGNORE_INDEX
 class Patch:
     """One change of a label map: where, what stood there, and what was set.
 
-    Mask and labels before are compressed: the history keeps them for long.
+    Mask and labels are compressed: the history keeps them for long.
     """
 
     box: Box
-    after: int
+    _after: int | bytes
     _mask: bytes
     _before: bytes
 
     @classmethod
-    def make(cls, region: Region, before: NDArray[np.uint8], after: int) -> Patch:
+    def make(
+        cls, region: Region, before: NDArray[np.uint8], after: int | NDArray[np.uint8]
+    ) -> Patch:
         """Return the change of a region's pixels, which had the labels `before`, to `after`."""
         mask = zlib.compress(np.packbits(region.mask).tobytes(), level=1)
-        return cls(region.box, after, mask, zlib.compress(before.tobytes(), level=1))
+        set_to = after if isinstance(after, int) else zlib.compress(after.tobytes(), level=1)
+        return cls(region.box, set_to, mask, zlib.compress(before.tobytes(), level=1))
 
     @property
     def mask(self) -> NDArray[np.bool_]:
@@ -43,6 +47,13 @@ class Patch:
     def before(self) -> NDArray[np.uint8]:
         """The labels of these pixels before, in row-major order."""
         return np.frombuffer(zlib.decompress(self._before), np.uint8)
+
+    @property
+    def after(self) -> int | NDArray[np.uint8]:
+        """The label of all these pixels afterwards, or of each, in row-major order."""
+        if isinstance(self._after, int):
+            return self._after
+        return np.frombuffer(zlib.decompress(self._after), np.uint8)
 
 
 class LabelMap(QObject):
@@ -87,10 +98,11 @@ class LabelMap(QObject):
         copy = self.snapshot()
         return lambda: copy
 
-    def patch(self, region: Region, label: int) -> Patch | None:
-        """Return the change that sets `label` in a region, None if nothing would change."""
+    def patch(self, edit: Edit) -> Patch | None:
+        """Return the change that an edit makes, None if nothing would change."""
+        region, labels = edit.region, edit.labels
         before = self._values[region.box.slices][region.mask]
-        return Patch.make(region, before, label) if (before != label).any() else None
+        return Patch.make(region, before, labels) if (before != labels).any() else None
 
     def apply(self, patch: Patch) -> None:
         """Set what the patch sets."""

@@ -8,10 +8,10 @@ from pathlib import Path
 from PySide6.QtCore import QObject, Signal
 from PySide6.QtGui import QUndoStack
 
-from app.document.commands import PaintCommand
+from app.document.commands import EditCommand
+from app.document.edit import Edit
 from app.document.label_map import LabelMap
-from app.document.stroke import Box, Stroke, rasterize
-from mdlstm_core.config import IGNORE_INDEX
+from app.document.stroke import Box
 
 
 class Project(QObject):
@@ -60,19 +60,17 @@ class Project(QObject):
         self._corrections[image] = corrections
         corrections.changed.connect(partial(self.corrections_changed.emit, image))
 
-    def paint(self, image: Path, stroke: Stroke) -> Box | None:
-        """Paint a stroke as one undoable step.
+    def edit(self, image: Path, edit: Edit) -> Box | None:
+        """Change an image's corrections as one undoable step.
 
         Returns:
             where pixels changed, None if none did.
         """
         corrections = self._corrections[image]
-        region = rasterize(stroke, *corrections.values.shape)
-        patch = corrections.patch(region, stroke.label) if region else None
+        patch = corrections.patch(edit)
         if patch is None:
             return None
-        text = "erase" if stroke.label == IGNORE_INDEX else "paint"
-        self.undo_stack.push(PaintCommand(image, corrections, patch, text))
+        self.undo_stack.push(EditCommand(image, corrections, patch, edit.text))
         return patch.box
 
     def image_of_undo(self) -> Path | None:
@@ -85,4 +83,4 @@ class Project(QObject):
 
     def _image_of(self, index: int) -> Path | None:
         command = self.undo_stack.command(index) if index >= 0 else None
-        return command.image if isinstance(command, PaintCommand) else None
+        return command.image if isinstance(command, EditCommand) else None

@@ -143,7 +143,7 @@ class MainWindow(QMainWindow):
             toolbar.addWidget(field)
 
     def _connect_views(self) -> None:
-        self.canvas.stroke_finished.connect(self.session.paint)
+        self.canvas.edit_finished.connect(self.session.edit)
         self.canvas.pointer_moved.connect(self._show_pixel)
         self.canvas.zoom_changed.connect(lambda zoom: self._zoom.setText(f"{zoom:.0%}"))
         self.canvas.first_painted.connect(

@@ -20,7 +20,7 @@ from app.document.document import ImageDocument
 from app.document.stroke import Box
 from app.views.canvas.layers import HeatMapLayer, ImageLayer, LabelLayer
 from app.views.canvas.view_transform import ViewTransform
-from app.views.tools.tool import Tool, ToolOptions
+from app.views.tools.tool import Tool, ToolContext, ToolOptions
 from mdlstm_core.config import LabelClass
 
 _EMPTY_HINT = "Drop images or a folder here,\nor open them with Ctrl+O"
@@ -32,13 +32,13 @@ class CanvasView(QWidget):
 
     Signals:
         first_painted: the canvas was painted for the first time.
-        stroke_finished(Path, Stroke): a gesture on an image ended.
+        edit_finished(Path, Edit): a gesture on an image ended.
         pointer_moved(int, int): the pixel under the pointer; -1, -1 outside the view.
         zoom_changed(float): view pixels an image pixel.
     """
 
     first_painted = Signal()
-    stroke_finished = Signal(object, object)
+    edit_finished = Signal(object, object)
     pointer_moved = Signal(int, int)
     zoom_changed = Signal(float)
 
@@ -127,10 +127,10 @@ class CanvasView(QWidget):
 
     def finish_gesture(self) -> None:
         """End the gesture under way, if any, as letting go would."""
-        stroke = self._tool.release() if self._is_drawing else None
+        edit = self._tool.release() if self._is_drawing else None
         self._is_drawing = False
-        if stroke is not None and self._document is not None:
-            self.stroke_finished.emit(self._document.path, stroke)
+        if edit is not None and self._document is not None:
+            self.edit_finished.emit(self._document.path, edit)
         self.update()
 
     def fit(self) -> None:
@@ -234,7 +234,8 @@ class CanvasView(QWidget):
         elif left and self._document is not None and self._classes:
             self._is_drawing = True
             erasing = bool(event.modifiers() & Qt.KeyboardModifier.ShiftModifier)
-            self._tool.press(*self._point(event), self._options, erasing=erasing)
+            context = ToolContext(self._document, self._options, erasing)
+            self._tool.press(*self._point(event), context)
             self.update()
 
     def mouseMoveEvent(self, event: QMouseEvent) -> None:

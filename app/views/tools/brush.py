@@ -5,8 +5,9 @@ from __future__ import annotations
 from PySide6.QtCore import QPointF, Qt
 from PySide6.QtGui import QColor, QPainter, QPen, QPolygonF
 
+from app.document.edit import Edit, edit_of_stroke
 from app.document.stroke import Stroke
-from app.views.tools.tool import ToolOptions
+from app.views.tools.tool import ToolContext, ToolOptions
 from mdlstm_core.config import IGNORE_INDEX
 
 _ERASING = QColor(255, 255, 255)
@@ -21,32 +22,34 @@ class Brush:
     def __init__(self, *, erases: bool = False) -> None:
         self._erases = erases
         self._points: list[tuple[float, float]] = []
-        self._options: ToolOptions | None = None
+        self._context: ToolContext | None = None
         self._label = IGNORE_INDEX
 
-    def press(self, x: float, y: float, options: ToolOptions, *, erasing: bool) -> None:
+    def press(self, x: float, y: float, context: ToolContext) -> None:
         """See `Tool.press`."""
-        self._options = options
-        self._label = IGNORE_INDEX if erasing or self._erases else options.label
+        self._context = context
+        erasing = context.erasing or self._erases
+        self._label = IGNORE_INDEX if erasing else context.options.label
         self._points = [(x, y)]
 
     def move(self, x: float, y: float) -> None:
         """See `Tool.move`."""
-        if self._options is not None:
+        if self._context is not None:
             self._points.append((x, y))
 
-    def release(self) -> Stroke | None:
+    def release(self) -> Edit | None:
         """See `Tool.release`."""
-        if self._options is None:
+        if self._context is None:
             return None
-        stroke = Stroke(tuple(self._points), self._options.diameter, self._label)
+        document, options, _ = self._context
+        stroke = Stroke(tuple(self._points), options.diameter, self._label)
         self.abort()
-        return stroke
+        return edit_of_stroke(stroke, document.height, document.width)
 
     def abort(self) -> bool:
         """See `Tool.abort`."""
-        was_drawing = self._options is not None
-        self._points, self._options = [], None
+        was_drawing = self._context is not None
+        self._points, self._context = [], None
         return was_drawing
 
     def paint_preview(
@@ -54,8 +57,8 @@ class Brush:
     ) -> None:
         """See `Tool.paint_preview`."""
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        if self._options is not None:
-            self._paint_gesture(painter, self._options)
+        if self._context is not None:
+            self._paint_gesture(painter, self._context.options)
         radius = options.diameter / 2
         painter.setBrush(Qt.BrushStyle.NoBrush)
         # Light over dark, so that the ring is seen on any ground.

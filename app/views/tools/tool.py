@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from PySide6.QtGui import QColor, QPainter
 
-from app.document.stroke import Stroke
+from app.document.document import ImageDocument
+from app.document.edit import Edit
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,20 @@ class ToolOptions:
     color: QColor
 
 
+class ToolContext(NamedTuple):
+    """What a gesture works on.
+
+    Attributes:
+        document: the image, what a person set and what the model says; tools only read it.
+        options: what the user set.
+        erasing: whether Shift is held, so that the tool takes back instead of setting.
+    """
+
+    document: ImageDocument
+    options: ToolOptions
+    erasing: bool
+
+
 class Tool(Protocol):
     """A tool follows one gesture at a time; the document changes only when it ends.
 
@@ -36,14 +51,14 @@ class Tool(Protocol):
     name: str
     hint: str
 
-    def press(self, x: float, y: float, options: ToolOptions, *, erasing: bool) -> None:
-        """Begin a gesture at a point of the image; `erasing` while Shift is held."""
+    def press(self, x: float, y: float, context: ToolContext) -> None:
+        """Begin a gesture at a point of the image."""
 
     def move(self, x: float, y: float) -> None:
         """Follow the pen."""
 
-    def release(self) -> Stroke | None:
-        """End the gesture and return what it draws."""
+    def release(self) -> Edit | None:
+        """End the gesture and return what it sets, None if that is nothing."""
 
     def abort(self) -> bool:
         """Drop the gesture, without a trace; return whether there was one."""

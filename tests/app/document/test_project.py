@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -10,9 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.document.document import ImageDocument
+from app.document.edit import edit_of_stroke
 from app.document.label_map import LabelMap
 from app.document.project import Project
-from app.document.stroke import Box, Stroke, rasterize
+from app.document.stroke import Box, Stroke
 from mdlstm_core.config import IGNORE_INDEX
 
 _SIZES = {Path("a.png"): (17, 23), Path("b.png"): (40, 9)}
@@ -33,8 +35,8 @@ _OPERATIONS = st.lists(
 )
 
 
-@given(operations=_OPERATIONS)
-def test_equals_a_history_of_whole_copies(operations: list[tuple]) -> None:
+@given(operations=_OPERATIONS, each_its_own=st.booleans())
+def test_equals_a_history_of_whole_copies(operations: list[tuple], each_its_own: bool) -> None:
     project = Project()
     for path, size in _SIZES.items():
         project.set_corrections(path, LabelMap.empty(*size))
@@ -42,12 +44,16 @@ def test_equals_a_history_of_whole_copies(operations: list[tuple]) -> None:
     past, future = [], []
     for kind, path, stroke in operations:
         if kind == "paint":
-            region = rasterize(stroke, *_SIZES[path])
+            edit = edit_of_stroke(stroke, *_SIZES[path])
+            if edit is None:
+                continue
+            if each_its_own:
+                count = int(edit.region.mask.sum())
+                edit = dataclasses.replace(edit, labels=np.arange(count, dtype=np.uint8))
             after = {p: values.copy() for p, values in state.items()}
-            if region is not None:
-                after[path][region.box.slices][region.mask] = stroke.label
+            after[path][edit.region.box.slices][edit.region.mask] = edit.labels
             changed = any((after[p] != state[p]).any() for p in state)
-            assert (project.paint(path, stroke) is not None) == changed
+            assert (project.edit(path, edit) is not None) == changed
             if changed:
                 past, future, state = [*past, state], [], after
         elif kind == "undo":
@@ -72,8 +78,10 @@ def test_tells_which_image_an_undo_changes() -> None:
     for path, size in _SIZES.items():
         project.set_corrections(path, LabelMap.empty(*size))
     assert project.image_of_undo() is None
-    project.paint(first, Stroke(((5.0, 5.0),), 3, 1))
-    project.paint(second, Stroke(((5.0, 5.0),), 3, 1))
+    for path in (first, second):
+        edit = edit_of_stroke(Stroke(((5.0, 5.0),), 3, 1), *_SIZES[path])
+        assert edit is not None
+        project.edit(path, edit)
     assert project.image_of_undo() == second
     project.undo_stack.undo()
     assert project.image_of_undo() == first
@@ -82,7 +90,9 @@ def test_tells_which_image_an_undo_changes() -> None:
 
 def test_a_persons_label_wins_over_the_models() -> None:
     document = ImageDocument(Path("a.png"), np.zeros((4, 5, 3), np.uint8), LabelMap.empty(4, 5))
-    patch = document.corrections.patch(rasterize(Stroke(((2.5, 1.5),), 1, 3), 4, 5), 3)  # type: ignore[arg-type]
+    edit = edit_of_stroke(Stroke(((2.5, 1.5),), 1, 3), 4, 5)
+    assert edit is not None
+    patch = document.corrections.patch(edit)
     assert patch is not None
     document.corrections.apply(patch)
     document.set_prediction(np.full((4, 5), 6, np.uint8), np.full((4, 5), 51, np.uint8))
@@ -106,9 +116,9 @@ def test_image_and_corrections_must_have_one_size() -> None:
 def test_a_snapshot_does_not_change_with_the_map() -> None:
     labels = LabelMap.empty(6, 6)
     before = labels.snapshot()
-    region = rasterize(Stroke(((3.0, 3.0),), 4, 2), 6, 6)
-    assert region is not None
-    patch = labels.patch(region, 2)
+    edit = edit_of_stroke(Stroke(((3.0, 3.0),), 4, 2), 6, 6)
+    assert edit is not None
+    patch = labels.patch(edit)
     assert patch is not None
     labels.apply(patch)
     assert (before == IGNORE_INDEX).all()

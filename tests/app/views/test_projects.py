@@ -13,6 +13,7 @@ import pytest
 from PySide6.QtCore import QPoint, Qt
 from pytestqt.qtbot import QtBot
 
+from app.document.edit import edit_of_stroke
 from app.document.stroke import Stroke
 from app.session import LabelingSession
 from app.storage.project_file import ProjectFile
@@ -160,6 +161,14 @@ def test_each_project_has_its_own_model(
     np.testing.assert_array_equal(session.document.prediction, learned)
 
 
+def _paint(session: LabelingSession, stroke: Stroke) -> None:
+    document = session.document
+    assert document is not None
+    edit = edit_of_stroke(stroke, document.height, document.width)
+    assert edit is not None
+    session.edit(document.path, edit)
+
+
 def test_learning_starts_from_the_model_that_the_project_started_with(
     qtbot: QtBot, rocket: Path, tmp_path: Path
 ) -> None:
@@ -173,7 +182,7 @@ def test_learning_starts_from_the_model_that_the_project_started_with(
         session.start_model()
         _open(qtbot, session, rocket)
         assert [c.name for c in session.classes] == [c.name for c in renamed]
-        session.paint(rocket, Stroke(((100.0, 100.0), (150.0, 120.0)), 9, 3))
+        _paint(session, Stroke(((100.0, 100.0), (150.0, 120.0)), 9, 3))
         _learn(qtbot, session)
         session.close()
     stored = ProjectFile(rocket.parent / "photos.mdlp")
