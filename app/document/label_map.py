@@ -1,59 +1,17 @@
-"""A label map that can be painted on, and the patches that undo it."""
+"""A label map that can be painted on."""
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from PySide6.QtCore import QObject, Signal
 
 from app.document.edit import Edit
-from app.document.stroke import Box, Region
+from app.document.patch import Patch
+from app.document.stroke import Box
 from mdlstm_core.config import IGNORE_INDEX
-
-
-@dataclass(frozen=True)
-class Patch:
-    """One change of a label map: where, what stood there, and what was set.
-
-    Mask and labels are compressed: the history keeps them for long.
-    """
-
-    box: Box
-    _after: int | bytes
-    _mask: bytes
-    _before: bytes
-
-    @classmethod
-    def make(
-        cls, region: Region, before: NDArray[np.uint8], after: int | NDArray[np.uint8]
-    ) -> Patch:
-        """Return the change of a region's pixels, which had the labels `before`, to `after`."""
-        mask = zlib.compress(np.packbits(region.mask).tobytes(), level=1)
-        set_to = after if isinstance(after, int) else zlib.compress(after.tobytes(), level=1)
-        return cls(region.box, set_to, mask, zlib.compress(before.tobytes(), level=1))
-
-    @property
-    def mask(self) -> NDArray[np.bool_]:
-        """Which pixels of the box change."""
-        shape = (self.box.bottom - self.box.top, self.box.right - self.box.left)
-        bits = np.frombuffer(zlib.decompress(self._mask), np.uint8)
-        return np.unpackbits(bits, count=shape[0] * shape[1]).reshape(shape).astype(bool)
-
-    @property
-    def before(self) -> NDArray[np.uint8]:
-        """The labels of these pixels before, in row-major order."""
-        return np.frombuffer(zlib.decompress(self._before), np.uint8)
-
-    @property
-    def after(self) -> int | NDArray[np.uint8]:
-        """The label of all these pixels afterwards, or of each, in row-major order."""
-        if isinstance(self._after, int):
-            return self._after
-        return np.frombuffer(zlib.decompress(self._after), np.uint8)
 
 
 class LabelMap(QObject):
@@ -83,6 +41,12 @@ class LabelMap(QObject):
         return view
 
     @property
+    def size(self) -> tuple[int, int]:
+        """Height and width."""
+        height, width = self._values.shape
+        return height, width
+
+    @property
     def is_empty(self) -> bool:
         """Whether no pixel has a label."""
         return bool((self._values == IGNORE_INDEX).all())
@@ -102,14 +66,19 @@ class LabelMap(QObject):
         """Return the change that an edit makes, None if nothing would change."""
         region, labels = edit.region, edit.labels
         before = self._values[region.box.slices][region.mask]
-        return Patch.make(region, before, labels) if (before != labels).any() else None
+        return Patch(region.box, region.mask, before, labels) if (before != labels).any() else None
 
     def apply(self, patch: Patch) -> None:
         """Set what the patch sets."""
-        self._values[patch.box.slices][patch.mask] = patch.after
+        patch.write(self._values, forward=True)
         self.changed.emit(patch.box)
 
     def revert(self, patch: Patch) -> None:
         """Set what stood there before the patch."""
-        self._values[patch.box.slices][patch.mask] = patch.before
+        patch.write(self._values, forward=False)
         self.changed.emit(patch.box)
+
+    def relabel(self, source: int, target: int) -> None:
+        """Give all pixels of one class another label."""
+        self._values[self._values == source] = target
+        self.changed.emit(Box(0, 0, *self.size))

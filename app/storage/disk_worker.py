@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from PySide6.QtCore import QObject, QRunnable, QThreadPool, Signal
 
+from app.storage.changes import Fingerprint
+from app.storage.fingerprint import find_moved, fingerprint_of
 from mdlstm_core.config import LabelClass
 from mdlstm_core.data.images import read_image
 from mdlstm_core.errors import InputError
@@ -18,20 +21,35 @@ from mdlstm_core.formats.indexed_png import save_indexed_png
 _log = logging.getLogger(__name__)
 
 
+class LoadedImage(NamedTuple):
+    """An image H×W×3 RGB, 0 to 255, what file it is, and its label map if it was labeled.
+
+    `request` is what it was asked for with.
+    """
+
+    path: Path
+    image: NDArray[np.uint8]
+    fingerprint: Fingerprint
+    labels: NDArray[np.uint8] | None
+    request: object
+
+
 class DiskWorker(QObject):
     """Reads and writes in one thread of its own, in the order it was asked.
 
     Signals:
-        loaded(Path, ndarray): an image H×W×3 RGB, 0 to 255.
+        loaded(LoadedImage): an image that was asked for.
         load_failed(Path, str): an image cannot be read, and why, in one sentence.
         exported(Path): a label map is on disk.
         export_failed(str): a label map cannot be written, and why.
+        searched(dict[Path, Path]): where missing images are now, by their old paths.
     """
 
-    loaded = Signal(object, object)
+    loaded = Signal(object)
     load_failed = Signal(object, str)
     exported = Signal(object)
     export_failed = Signal(str)
+    searched = Signal(object)
 
     def __init__(self) -> None:
         super().__init__()
@@ -39,14 +57,24 @@ class DiskWorker(QObject):
         self._pool.setMaxThreadCount(1)
         self._newest = 0
 
-    def load(self, path: Path) -> None:
-        """Read an image, unless a newer request comes before its turn."""
+    def load(
+        self, path: Path, labels: Callable[[], NDArray[np.uint8] | None], request: object = None
+    ) -> None:
+        """Read an image, unless a newer request comes before its turn.
+
+        Args:
+            path: the image.
+            labels: reads its label map.
+            request: comes back with the image.
+        """
         self._newest += 1
         number = self._newest
 
         def read() -> None:
             if self._newest == number:
-                self.loaded.emit(path, read_image(path))
+                image = read_image(path)
+                found = LoadedImage(path, image, fingerprint_of(path), labels(), request)
+                self.loaded.emit(found)
 
         self._pool.start(_Job(read, lambda reason: self.load_failed.emit(path, reason)))
 
@@ -60,6 +88,14 @@ class DiskWorker(QObject):
             self.exported.emit(path)
 
         self._pool.start(_Job(write, self.export_failed.emit))
+
+    def search(self, missing: Mapping[Path, Fingerprint], given: Sequence[Path]) -> None:
+        """Look for missing images among files, by content."""
+
+        def look() -> None:
+            self.searched.emit(find_moved(missing, given))
+
+        self._pool.start(_Job(look, self.export_failed.emit))
 
     def close(self) -> None:
         """Wait for what is under way; exports asked for are still written."""

@@ -2,93 +2,275 @@
 
 from __future__ import annotations
 
+import logging
+import os
+import sqlite3
+import threading
+from collections import deque
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from PySide6.QtCore import QObject, QTimer, Signal, Slot
+from PySide6.QtCore import QObject, QRunnable, QThreadPool, QTimer, Signal, Slot
 
+from app.storage.changes import Change, Receipt, SaveClasses
 from app.storage.project_file import ProjectFile
-from mdlstm_core.config import LabelClass
+from app.storage.project_lock import ProjectLock
+from app.storage.project_writer import ProjectWriter
+from app.storage.replay import replay
+from app.storage.schema import errors
 from mdlstm_core.errors import InputError
 
 _RETRY_MS = 5000
+_BATCH = 64
 
-Box = tuple[int, int, int, int]
+_log = logging.getLogger(__name__)
+
+
+class _Written(NamedTuple):
+    receipt: Receipt
+    has_recovered: bool
+
+
+class _Failed(NamedTuple):
+    reason: str
 
 
 class Journal(QObject):
-    """Writes corrections into a project file as they change.
+    """Writes changes into a project file in a thread of its own, in the order they came.
 
     What cannot be written is tried again until it can: the disk may be full for a while.
+    The window's thread never waits for the disk, but in `store` and `close`.
+
+    Attributes:
+        file: reads the project, None before one is opened.
+        first_classes: what is written before the first change; None if classes are stored.
 
     Signals:
         failed(str): changes cannot be stored for now, and why.
-        stored: all changes are on disk again.
+        stored(int): all changes up to this number are on disk.
+        receipt(Receipt): what is on disk now.
+        recovered: all changes are on disk again after `failed`.
     """
 
     failed = Signal(str)
-    stored = Signal()
+    stored = Signal(int)
+    receipt = Signal(object)
+    recovered = Signal()
+    _answered = Signal(object)
 
     def __init__(self) -> None:
         super().__init__()
         self.file: ProjectFile | None = None
-        self.classes: tuple[LabelClass, ...] = ()
-        self._unsaved: dict[Path, tuple[NDArray[np.uint8], Box]] = {}
+        self.first_classes: SaveClasses | None = None
+        self._lock_file: ProjectLock | None = None
+        self._writer: ProjectWriter | None = None
+        self._pending: deque[tuple[int, Change]] = deque()
+        self._last = 0
+        self._is_writing = False
+        self._has_failed = False
+        self._said_failed = False
+        self._guard = threading.Lock()
+        """Of `_pending`, `_is_writing` and `_has_failed`; never held while the disk works."""
+        self._committing = threading.Lock()
+        """Held while what is pending and what is on disk change; not by the window's thread."""
+        self._pool = QThreadPool(self)
+        self._pool.setMaxThreadCount(1)
+        self._pool.setExpiryTimeout(-1)
         self._retry = QTimer(self)
         self._retry.setInterval(_RETRY_MS)
-        self._retry.timeout.connect(self.store)
+        self._retry.timeout.connect(self._start)
+        self._answered.connect(self._on_answered)
+
+    def open(self, path: Path) -> bool:
+        """Open a project; return whether it can be written, or only looked at.
+
+        Raises:
+            InputError: it cannot be opened; nothing has changed then.
+        """
+        lock = ProjectLock(path)
+        try:
+            is_ours = _can_write(path) and lock.acquire()
+        except (OSError, sqlite3.Error):
+            _log.exception("locking the project")
+            is_ours = False
+        try:
+            file = ProjectFile(path, read_only=not is_ours)
+            file.images()  # what is damaged beyond reading is refused now
+        except BaseException:
+            lock.release()
+            raise
+        self.close()
+        self.file = file
+        self.first_classes = None
+        self._lock_file = lock
+        self._writer = ProjectWriter(path) if is_ours else None
+        return is_ours
+
+    @property
+    def is_read_only(self) -> bool:
+        """Whether a project is open that can only be looked at."""
+        return self.file is not None and self._writer is None
 
     @property
     def has_unsaved(self) -> bool:
         """Whether changes are only in memory."""
-        return bool(self._unsaved)
+        with self._guard:
+            return bool(self._pending)
 
-    def record(self, image: Path, values_HW: NDArray[np.uint8], box: Box) -> None:
-        """Store what changed of a label map inside a box (top, left, bottom, right).
+    @property
+    def is_failing(self) -> bool:
+        """Whether the disk takes no changes for now."""
+        with self._guard:
+            return self._has_failed
 
-        Args:
-            image: whose corrections they are.
-            values_HW: a view of them, from which they are read again if storing fails.
-            box: where they changed.
-        """
-        if image in self._unsaved:
-            _, before = self._unsaved[image]
-            top, left = min(box[0], before[0]), min(box[1], before[1])
-            box = (top, left, max(box[2], before[2]), max(box[3], before[3]))
-        self._unsaved[image] = (values_HW, box)
-        self.store()
+    @property
+    def last_number(self) -> int:
+        """The number of the newest change."""
+        return self._last
 
-    @Slot()
+    def record(self, change: Change) -> int:
+        """Store a change soon; return its number, which `stored` acknowledges."""
+        assert self._writer is not None
+        changes: list[Change] = [change]
+        if self.first_classes is not None:
+            changes.insert(0, self.first_classes)
+            self.first_classes = None
+        with self._guard:
+            for found in changes:
+                self._last += 1
+                self._pending.append((self._last, found))
+            waits = self._has_failed
+        if not waits:
+            self._start()
+        return self._last
+
     def store(self) -> bool:
-        """Write what is not on disk yet; return whether all of it is now."""
-        had_failed = self._retry.isActive()
+        """Try now to write what is not on disk yet, and wait; return whether all of it is."""
+        self._start()
+        self._pool.waitForDone()
+        return not self.has_unsaved
+
+    def load_labels(self, image: Path) -> NDArray[np.uint8] | None:
+        """Return an image's label map with all changes so far; for other threads.
+
+        None if it was never labeled.
+
+        Raises:
+            InputError: it cannot be read.
+        """
+        if self.file is None:
+            return None
+        reader = ProjectFile(self.file.path)
         try:
-            self._write()
-        except InputError as error:
-            if not had_failed:
-                self.failed.emit(str(error))
-            self._retry.start()
-            return False
-        self._retry.stop()
-        if had_failed:
-            self.stored.emit()
-        return True
+            with self._committing:
+                with self._guard:
+                    pending = [change for _, change in self._pending]
+                stored = reader.stored_labels(image)
+            return replay(pending, image, stored.decode() if stored else None, reader)
+        finally:
+            reader.close()
 
     def close(self) -> None:
-        """Close the project file; what could not be stored is lost with the journal."""
-        self.store()
+        """Close the project; what could not be stored is lost with the journal."""
         self._retry.stop()
-        self._unsaved.clear()
-        if self.file:
-            self.file.close()
-            self.file = None
+        if self._writer is not None:
+            self.store()
+        with self._guard:
+            self._pending.clear()
+            self._has_failed = False
+        for opened in (self._writer, self.file):
+            if opened is not None:
+                try:
+                    opened.close()
+                except InputError:
+                    _log.exception("closing the project")
+        if self._lock_file is not None:
+            self._lock_file.release()
+        self._writer = self.file = self._lock_file = None
 
-    def _write(self) -> None:
-        if self.file is None:
+    @Slot()
+    def _start(self) -> None:
+        with self._guard:
+            if self._is_writing or not self._pending or self._writer is None:
+                return
+            self._is_writing = True
+        self._pool.start(_Work(self))
+
+    def write_pending(self) -> None:
+        """Write until nothing is pending or the disk fails; in the pool's thread."""
+        size = _BATCH
+        while True:
+            with self._guard:
+                batch = [self._pending[i] for i in range(min(size, len(self._pending)))]
+                if not batch:
+                    self._is_writing = False
+                    return
+            answer = self._write(batch)
+            if isinstance(answer, _Failed) and size > 1:
+                size = 1  # there may be room for some of it
+                continue
+            if isinstance(answer, _Failed):
+                with self._guard:
+                    self._is_writing, self._has_failed = False, True
+            self._answered.emit(answer)
+            if isinstance(answer, _Failed):
+                return
+
+    def _write(self, batch: list[tuple[int, Change]]) -> _Written | _Failed:
+        assert self._writer is not None
+        with self._committing:
+            try:
+                receipt = self._writer.commit(batch)
+            except InputError as error:
+                _log.warning("storing: %s", error)
+                return _Failed(str(error))
+            except Exception as error:
+                _log.exception("the journal's thread")
+                return _Failed(f"Storing failed ({type(error).__name__}); see the log.")
+            with self._guard:
+                for _ in batch:
+                    self._pending.popleft()
+                has_recovered = self._has_failed and not self._pending
+                self._has_failed = self._has_failed and not has_recovered
+        return _Written(receipt, has_recovered)
+
+    @Slot(object)
+    def _on_answered(self, answer: _Written | _Failed) -> None:
+        """Tell what became of changes; in the window's thread."""
+        if self._writer is None:
+            return  # it was closed before its answer came
+        if isinstance(answer, _Failed):
+            self._retry.start()
+            if not self._said_failed:
+                self._said_failed = True
+                self.failed.emit(answer.reason)
             return
-        if self._unsaved and not self.file.classes():
-            self.file.save_classes(self.classes)
-        for image, (values, box) in list(self._unsaved.items()):
-            self.file.save_corrections(image, values, box)
-            del self._unsaved[image]
+        self._said_failed = False  # said again should it fail again
+        self.receipt.emit(answer.receipt)
+        self.stored.emit(answer.receipt.number)
+        if answer.has_recovered:
+            self._retry.stop()
+            self.recovered.emit()
+
+
+class _Work(QRunnable):
+    """A journal's writing, for its pool."""
+
+    def __init__(self, journal: Journal) -> None:
+        super().__init__()
+        self._journal = journal
+
+    def run(self) -> None:
+        """Do the work; called in the pool's thread."""
+        self._journal.write_pending()
+
+
+def _can_write(path: Path) -> bool:
+    """Return whether a project can be written where it lies."""
+    if path.exists():
+        return os.access(path, os.W_OK) and os.access(path.parent, os.W_OK | os.X_OK)
+    with errors(path, "opened"):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    return os.access(path.parent, os.W_OK | os.X_OK)

@@ -1,60 +1,28 @@
 """The project file: one SQLite database that holds every stroke when the pen lifts.
 
 SQLite, because it survives being killed at any instant and a change writes kilobytes.
-Label maps lie in tiles, each compressed; a tile without labels has no row.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import sqlite3
-import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
-import numpy as np
 import platformdirs
-from numpy.typing import NDArray
 
-from mdlstm_core.config import IGNORE_INDEX, LabelClass
+from app.document.class_table import ClassTable
+from app.document.patch import Patch
+from app.document.project import Status
+from app.document.steps import ClassChange, ImagePatch, Step, StepHeader
+from app.document.stroke import Box
+from app.storage.changes import Fingerprint
+from app.storage.schema import connect, errors
+from app.storage.tiles import StoredLabels, unpack
 from mdlstm_core.errors import InputError
-
-TILE = 256
-"""Pixels a side of a tile."""
-
-_APPLICATION_ID = 0x4D444C50  # "MDLP"
-_VERSION = 1
-_SCHEMA = """
-CREATE TABLE images (
-    id INTEGER PRIMARY KEY,
-    path TEXT NOT NULL UNIQUE,
-    height INTEGER NOT NULL,
-    width INTEGER NOT NULL
-);
-CREATE TABLE tiles (
-    image INTEGER NOT NULL REFERENCES images ON DELETE CASCADE,
-    row INTEGER NOT NULL,
-    column INTEGER NOT NULL,
-    labels BLOB NOT NULL,
-    PRIMARY KEY (image, row, column)
-) WITHOUT ROWID;
-CREATE TABLE classes (
-    position INTEGER PRIMARY KEY,
-    name TEXT NOT NULL,
-    red INTEGER NOT NULL,
-    green INTEGER NOT NULL,
-    blue INTEGER NOT NULL
-);
-CREATE TABLE models (
-    role TEXT PRIMARY KEY CHECK (role IN ('base', 'learned')),
-    created TEXT NOT NULL DEFAULT CURRENT_TIMESTAMP,
-    checkpoint BLOB NOT NULL
-);
-"""
 
 
 def project_path_for(image: Path) -> Path:
@@ -71,218 +39,181 @@ def project_path_for(image: Path) -> Path:
     return data / f"{folder.name}-{digest}.mdlp"
 
 
-@dataclass(frozen=True)
-class StoredLabels:
-    """A label map as it is stored: its size and its compressed tiles (row, column, labels)."""
+class StoredImage(NamedTuple):
+    """An image that was labeled: where, what became of it, and what file it was if known."""
 
-    height: int
-    width: int
-    tiles: tuple[tuple[int, int, bytes], ...]
-
-    def decode(self) -> NDArray[np.uint8]:
-        """Return the label map H×W.
-
-        Raises:
-            InputError: a tile is damaged.
-        """
-        values = np.full((self.height, self.width), IGNORE_INDEX, dtype=np.uint8)
-        for row, column, labels in self.tiles:
-            tile = values[row * TILE : (row + 1) * TILE, column * TILE : (column + 1) * TILE]
-            try:
-                tile[:] = np.frombuffer(zlib.decompress(labels), np.uint8).reshape(tile.shape)
-            except (zlib.error, ValueError) as error:
-                raise InputError(f"A stored label map is damaged: {error}.") from error
-        return values
+    path: Path
+    status: Status
+    fingerprint: Fingerprint | None
 
 
 class ProjectFile:
-    """An open project file. Every method that writes has written when it returns.
+    """Reads a project file; a project that does not exist yet is an empty one.
 
-    A project that does not exist yet is made when something is first written: looking at
-    images leaves nothing behind. All methods raise `InputError` when the file cannot be
-    read or written, with the reason.
+    All methods raise `InputError` when the file cannot be read, with the reason.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, read_only: bool = True) -> None:
         """Open a project file, if there is one.
 
+        Args:
+            path: the file.
+            read_only: leave an older version as it is, instead of making it the newest.
+
         Raises:
-            InputError: the file is damaged, foreign, newer than this program, open in
-                another window, or cannot be opened.
+            InputError: the file is damaged, foreign, newer than this program, or cannot be
+                opened.
         """
         self.path = path
+        self._read_only = read_only
         self._database: sqlite3.Connection | None = None
         if path.exists():
-            self._connect()
+            self._database = connect(path, read_only=read_only)
 
-    def _connect(self) -> sqlite3.Connection:
-        """Open the file for this window alone."""
-        with self._errors("opened"):
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            # timeout 0: whoever paints must not wait for another program.
-            database = sqlite3.connect(self.path, isolation_level=None, timeout=0)
-            try:
-                self._prepare(database)
-            except BaseException:
-                database.close()
-                raise
-        self._database = database
-        return database
-
-    def _prepare(self, database: sqlite3.Connection) -> None:
-        """Check that the file is ours, lock it, and make the tables of a new one."""
-        # The lock ends with the process, however it ends.
-        database.execute("PRAGMA locking_mode = EXCLUSIVE")
-        (application,) = database.execute("PRAGMA application_id").fetchone()
-        (version,) = database.execute("PRAGMA user_version").fetchone()
-        (tables,) = database.execute("SELECT count(*) FROM sqlite_master").fetchone()
-        if tables and application != _APPLICATION_ID:
-            raise InputError(f"{self.path} is a database of another program, not a project.")
-        if version > _VERSION:
-            raise InputError(f"{self.path} was made by a newer version; update this program.")
-        database.execute("PRAGMA journal_mode = WAL")
-        # FULL: what is acknowledged outlives a power cut too.
-        database.execute("PRAGMA synchronous = FULL")
-        database.execute("PRAGMA foreign_keys = ON")
-        with _transaction(database):
-            if not tables:
-                for statement in _SCHEMA.split(";"):
-                    database.execute(statement)
-                database.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
-                database.execute(f"PRAGMA user_version = {_VERSION}")
-
-    def images(self) -> list[Path]:
+    def images(self) -> list[StoredImage]:
         """Return the images that have been labeled, in the order they were first."""
-        rows = self._read("SELECT path FROM images ORDER BY id")
-        return [self.path.parent / path for (path,) in rows]
+        rows = self._read(
+            "SELECT path, bytes, digest, done,"
+            " EXISTS (SELECT 1 FROM tiles WHERE tiles.image = images.id) FROM images ORDER BY id"
+        )
+        return [
+            StoredImage(
+                image_path(self.path, path),
+                "done" if done else "started" if labeled else "new",
+                None if digest is None else Fingerprint(size, digest),
+            )
+            for path, size, digest, done, labeled in rows
+        ]
+
+    def fingerprint(self, image: Path) -> Fingerprint | None:
+        """Return what file was labeled, None if nobody knows."""
+        found = self._read(
+            "SELECT bytes, digest FROM images WHERE path = ? AND digest IS NOT NULL",
+            (image_key(self.path, image),),
+        )
+        return Fingerprint(*found[0]) if found else None
 
     def stored_labels(self, image: Path) -> StoredLabels | None:
         """Return what a person set on an image, as stored; None if it was never labeled."""
-        found = self._read(
-            "SELECT id, height, width FROM images WHERE path = ?", (self._key(image),)
+        # One query: between two, the other thread may commit.
+        rows = self._read(
+            "SELECT height, width, row, column, labels FROM images"
+            " LEFT JOIN tiles ON tiles.image = images.id WHERE path = ?",
+            (image_key(self.path, image),),
         )
-        if not found:
+        if not rows:
             return None
-        ((number, height, width),) = found
-        tiles = self._read("SELECT row, column, labels FROM tiles WHERE image = ?", (number,))
-        return StoredLabels(height, width, tuple(tiles))
+        height, width = rows[0][:2]
+        return StoredLabels(height, width, tuple(r[2:] for r in rows if r[2] is not None))
 
-    def save_corrections(
-        self, image: Path, values_HW: NDArray[np.uint8], box: tuple[int, int, int, int]
-    ) -> None:
-        """Store the tiles of a label map that a box (top, left, bottom, right) touches."""
-        top, left, bottom, right = box
-        with self._writing() as database:
-            number = self._image_number(database, image, values_HW)
-            for row in range(top // TILE, -(-bottom // TILE)):
-                for column in range(left // TILE, -(-right // TILE)):
-                    _save_tile(database, number, row, column, values_HW)
+    def classes(self) -> ClassTable | None:
+        """Return the classes, None before they were saved."""
+        text = self._setting("classes")
+        return ClassTable.from_json(text) if text is not None else None
 
-    def classes(self) -> tuple[LabelClass, ...]:
-        """Return what the labels stand for, in their order; empty before it was saved."""
-        rows = self._read("SELECT name, red, green, blue FROM classes ORDER BY position")
-        return tuple(LabelClass(name, (red, green, blue)) for name, red, green, blue in rows)
-
-    def save_classes(self, classes: tuple[LabelClass, ...]) -> None:
-        """Store what the labels stand for."""
-        with self._writing() as database:
-            database.execute("DELETE FROM classes")
-            database.executemany(
-                "INSERT INTO classes VALUES (?, ?, ?, ?, ?)",
-                [(position, c.name, *c.color) for position, c in enumerate(classes)],
-            )
-
-    def save_models(self, base: bytes, learned: bytes) -> None:
-        """Store the checkpoint that learning starts from, and the one it led to."""
-        with self._writing() as database:
-            database.executemany(
-                "INSERT OR REPLACE INTO models (role, checkpoint) VALUES (?, ?)",
-                [("base", base), ("learned", learned)],
-            )
+    def model_classes(self) -> tuple[str, ...]:
+        """Return the names of the model's classes that the project began with, if any."""
+        return tuple(json.loads(self._setting("model_classes") or "[]"))
 
     def load_model(self, role: Literal["base", "learned"]) -> bytes | None:
-        """Return one of the checkpoints of `save_models`, None before the first learning."""
+        """Return a checkpoint: the one learning starts from, or led to; None at first."""
         found = self._read("SELECT checkpoint FROM models WHERE role = ?", (role,))
         return found[0][0] if found else None
+
+    def history(self) -> tuple[list[StepHeader], int]:
+        """Return all steps, oldest first, and the number of the last that is not undone."""
+        rows = self._read(
+            "SELECT number, text, path, size FROM steps"
+            " LEFT JOIN images ON images.id = steps.image ORDER BY number"
+        )
+        headers = [
+            StepHeader(number, text, image_path(self.path, path) if path else None, size)
+            for number, text, path, size in rows
+        ]
+        return headers, int(self._setting("history_position") or 0)
+
+    def load_step(self, number: int) -> Step:
+        """Return a step; without patches if it gave a class another label everywhere."""
+        found = self._read(
+            "SELECT text, path, classes FROM steps"
+            " LEFT JOIN images ON images.id = steps.image WHERE number = ?",
+            (number,),
+        )
+        if not found:
+            raise InputError(f"The step {number} is missing in the history of {self.path}.")
+        ((text, path, classes),) = found
+        image = image_path(self.path, path) if path else None
+        change = class_change_from_json(classes) if classes else None
+        if change and change.relabeled:
+            return Step(number, text, image, classes=change)
+        rows = self._read(
+            "SELECT path, height, width, top, left, bottom, right, mask, before, after"
+            " FROM patches JOIN images ON images.id = patches.image WHERE step = ?",
+            (number,),
+        )
+        patches = tuple(
+            ImagePatch(image_path(self.path, r[0]), (r[1], r[2]), unpack(Box(*r[3:7]), *r[7:]))
+            for r in rows
+        )
+        return Step(number, text, image, patches, change)
+
+    def load_patches(self, number: int, image: Path) -> list[Patch]:
+        """Return the changes that a step made on an image."""
+        rows = self._read(
+            "SELECT top, left, bottom, right, mask, before, after"
+            " FROM patches JOIN images ON images.id = patches.image WHERE step = ? AND path = ?",
+            (number, image_key(self.path, image)),
+        )
+        return [unpack(Box(*r[:4]), *r[4:]) for r in rows]
 
     def close(self) -> None:
         """Close the file; SQLite folds its journal into it."""
         if self._database:
-            self._database.close()
+            with errors(self.path, "closed"):
+                self._database.close()
             self._database = None
+
+    def _setting(self, name: str) -> str | None:
+        found = self._read("SELECT value FROM settings WHERE name = ?", (name,))
+        return found[0][0] if found else None
 
     def _read(self, query: str, values: tuple[object, ...] = ()) -> list[tuple[Any, ...]]:
         if self._database is None:
-            return []
-        with self._errors("read"):
+            if not self.path.exists():
+                return []
+            self._database = connect(self.path, read_only=self._read_only)
+        with errors(self.path, "read"):
             return self._database.execute(query, values).fetchall()
 
-    @contextmanager
-    def _writing(self) -> Iterator[sqlite3.Connection]:
-        database = self._database or self._connect()
-        with self._errors("written"), _transaction(database):
-            yield database
 
-    def _image_number(
-        self, database: sqlite3.Connection, image: Path, values_HW: NDArray[np.uint8]
-    ) -> int:
-        database.execute(
-            "INSERT OR IGNORE INTO images (path, height, width) VALUES (?, ?, ?)",
-            (self._key(image), *values_HW.shape),
-        )
-        (number,) = database.execute(
-            "SELECT id FROM images WHERE path = ?", (self._key(image),)
-        ).fetchone()
-        return int(number)
-
-    def _key(self, image: Path) -> str:
-        """Return an image's path as stored: relative to the project where that works."""
-        try:
-            return image.absolute().relative_to(self.path.absolute().parent).as_posix()
-        except ValueError:
-            return image.absolute().as_posix()
-
-    @contextmanager
-    def _errors(self, done: str) -> Iterator[None]:
-        """Turn what SQLite and the disk raise into one sentence."""
-        try:
-            yield
-        except sqlite3.OperationalError as error:
-            if "locked" in str(error):
-                raise InputError(
-                    f"The project {self.path} is open in another window; close it there first."
-                ) from error
-            raise InputError(f"The project {self.path} cannot be {done}: {error}.") from error
-        except (sqlite3.Error, OSError) as error:
-            raise InputError(f"The project {self.path} cannot be {done}: {error}.") from error
-
-
-@contextmanager
-def _transaction(database: sqlite3.Connection) -> Iterator[None]:
-    database.execute("BEGIN IMMEDIATE")
+def image_key(project: Path, image: Path) -> str:
+    """Return an image's path as stored: relative to the project where that works."""
     try:
-        yield
-        database.execute("COMMIT")
-    except BaseException:
-        if database.in_transaction:  # SQLite may have ended it itself when the disk is full
-            database.execute("ROLLBACK")
-        raise
+        return image.absolute().relative_to(project.absolute().parent).as_posix()
+    except ValueError:
+        return image.absolute().as_posix()
 
 
-def _save_tile(
-    database: sqlite3.Connection,
-    number: int,
-    row: int,
-    column: int,
-    values_HW: NDArray[np.uint8],
-) -> None:
-    tile = values_HW[row * TILE : (row + 1) * TILE, column * TILE : (column + 1) * TILE]
-    if (tile == IGNORE_INDEX).all():
-        database.execute(
-            "DELETE FROM tiles WHERE image = ? AND row = ? AND column = ?", (number, row, column)
-        )
-        return
-    labels = zlib.compress(tile.tobytes(), level=1)
-    database.execute(
-        "INSERT OR REPLACE INTO tiles VALUES (?, ?, ?, ?)", (number, row, column, labels)
-    )
+def image_path(project: Path, key: str) -> Path:
+    """Return the image's path that is stored as `key`."""
+    return project.parent / key
+
+
+def class_change_to_json(change: ClassChange) -> str:
+    """Return a class edit as text."""
+    before, after, relabeled = change
+    return json.dumps([before.to_json(), after.to_json(), relabeled])
+
+
+def class_change_from_json(text: str) -> ClassChange:
+    """Return the class edit that `class_change_to_json` wrote.
+
+    Raises:
+        InputError: the text is damaged.
+    """
+    try:
+        before, after, relabeled = json.loads(text)
+    except (ValueError, TypeError) as error:
+        raise InputError(f"A stored step of the history is damaged: {error}.") from error
+    pair = (int(relabeled[0]), int(relabeled[1])) if relabeled else None
+    return ClassChange(ClassTable.from_json(before), ClassTable.from_json(after), pair)

@@ -1,0 +1,108 @@
+"""Steps of the history, and what happens to them; immutable, so that threads can share them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+from app.document.class_table import ClassTable
+from app.document.patch import Patch
+
+
+@dataclass(frozen=True, eq=False)
+class ImagePatch:
+    """A change of one image's corrections; `size` is the image's height and width."""
+
+    image: Path
+    size: tuple[int, int]
+    patch: Patch
+
+
+class ClassChange(NamedTuple):
+    """An edit of the classes.
+
+    Attributes:
+        before: the classes before.
+        after: the classes afterwards.
+        relabeled: pixels of which label got which label, in all images; None if no pixel
+            changed.
+    """
+
+    before: ClassTable
+    after: ClassTable
+    relabeled: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Step:
+    """One undoable change.
+
+    Attributes:
+        number: of the step; never given twice while a project is open.
+        text: what the undo menu calls it, a verb.
+        image: the image to show before the step is undone, None for none.
+        patches: the pixels it changed; empty if it gave a class another label, which reaches
+            over all images, also those that are not in memory.
+        classes: how it changed the classes, None if it did not.
+    """
+
+    number: int
+    text: str
+    image: Path | None
+    patches: tuple[ImagePatch, ...] = ()
+    classes: ClassChange | None = None
+
+    @property
+    def relabels(self) -> bool:
+        """Whether it gave all pixels of a class another label."""
+        return self.classes is not None and self.classes.relabeled is not None
+
+    @property
+    def nbytes(self) -> int:
+        """Memory that the step holds."""
+        return sum(found.patch.nbytes for found in self.patches)
+
+
+@dataclass(frozen=True)
+class StepHeader:
+    """What is known of a step without loading its pixels.
+
+    Attributes:
+        number: see `Step`.
+        text: see `Step`.
+        image: see `Step`.
+        size: bytes that it takes on disk, 0 if it is not there yet.
+    """
+
+    number: int
+    text: str
+    image: Path | None
+    size: int = field(default=0, compare=False)
+
+
+class Do(NamedTuple):
+    """A new step; those that had been undone are gone."""
+
+    step: Step
+
+
+class Undo(NamedTuple):
+    """The step was taken back."""
+
+    step: Step
+
+
+class Redo(NamedTuple):
+    """The step was made again."""
+
+    step: Step
+
+
+class Prune(NamedTuple):
+    """The steps up to this number cannot be undone any more."""
+
+    number: int
+
+
+HistoryChange = Do | Undo | Redo | Prune

@@ -1,0 +1,401 @@
+"""The session that the window works on."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+from PySide6.QtCore import QObject, Signal, Slot
+
+from app.document.class_table import ClassTable
+from app.document.document import ImageDocument
+from app.document.edit import Edit
+from app.document.label_map import LabelMap
+from app.document.undo_stack import MOST_BYTES
+from app.inference.messages import (
+    GateRequest,
+    ModelInfo,
+    Prediction,
+    PredictRequest,
+)
+from app.inference.model_client import ModelClient
+from app.session.stored_project import StoredProject
+from app.session.teacher import Teacher
+from app.storage.disk_worker import DiskWorker, LoadedImage
+from app.storage.fingerprint import may_be_moved
+from app.storage.project_file import project_path_for
+from mdlstm_core.config import DEFAULT_MODEL, IGNORE_INDEX, LabelClass
+from mdlstm_core.data.images import find_images
+from mdlstm_core.errors import InputError
+
+
+class LabelingSession(QObject):
+    """What the user works on, and the model that works along.
+
+    Signals:
+        document_changed(ImageDocument | None): another image is shown.
+        image_failed(Path, str): an image cannot be opened, and why.
+        classes_changed(tuple[LabelClass, ...]): what can be painted; empty if unknown yet.
+        model_changed(ModelInfo | None): another model serves, or none does.
+        prediction_changed: the model said something new of the image shown.
+        gate_shown(GateAnswer): a gate map that was asked for.
+        learning_changed(bool): learning began or ended.
+        progressed(Progress): a step of learning is done.
+        exported(Path): a label map is on disk.
+        said(str): something the user may want to know.
+        warned(str): something went wrong, and what to do.
+    """
+
+    document_changed = Signal(object)
+    image_failed = Signal(object, str)
+    classes_changed = Signal(object)
+    model_changed = Signal(object)
+    prediction_changed = Signal()
+    gate_shown = Signal(object)
+    learning_changed = Signal(bool)
+    progressed = Signal(object)
+    exported = Signal(object)
+    said = Signal(str)
+    warned = Signal(str)
+
+    def __init__(
+        self,
+        base_model: str | Path = DEFAULT_MODEL,
+        device: str = "auto",
+        history_bytes: int = MOST_BYTES,
+    ) -> None:
+        super().__init__()
+        self.stored = StoredProject(history_bytes)
+        self.project, self.journal = self.stored.project, self.stored.journal
+        self.document: ImageDocument | None = None
+        self._wanted: Path | None = None
+        self._left: ImageDocument | None = None
+        self._prediction: Prediction | None = None
+        self._searching: list[Path] = []
+        self._is_started = False
+        self._disk = DiskWorker()
+        self._client = ModelClient()
+        self._teacher = Teacher(self.stored, self._client, base_model, device)
+        self._connect()
+
+    def _connect(self) -> None:
+        self.stored.said.connect(self.said)
+        self.stored.warned.connect(self.warned)
+        self.project.classes_changed.connect(self._on_classes_changed)
+        self._disk.loaded.connect(self._on_loaded)
+        self._disk.load_failed.connect(self._on_load_failed)
+        self._disk.searched.connect(self._on_searched)
+        self._disk.exported.connect(self._on_exported)
+        self._disk.export_failed.connect(self.warned)
+        self._client.predicted.connect(self._on_predicted)
+        self._client.gate_shown.connect(self.gate_shown)
+        self._client.failed.connect(self.warned)
+        self._client.progressed.connect(self.progressed)
+        self._teacher.model_changed.connect(self._on_model)
+        self._teacher.learning_changed.connect(self.learning_changed)
+        self._teacher.said.connect(self.said)
+        self._teacher.warned.connect(self.warned)
+
+    @property
+    def project_path(self) -> Path | None:
+        """Where the strokes are stored, None before an image was opened."""
+        return self.stored.path
+
+    @property
+    def classes(self) -> tuple[LabelClass, ...]:
+        """The project's classes at the places of their labels; one that is gone has no name."""
+        return self.project.classes.by_label()
+
+    @property
+    def model(self) -> ModelInfo | None:
+        """The model that serves, None if none does."""
+        return self._teacher.model
+
+    @property
+    def is_learning(self) -> bool:
+        """Whether learning is under way."""
+        return self._client.is_learning
+
+    def start_model(self) -> None:
+        """Load the model in its thread: the project's own, or the one to start from."""
+        self._is_started = True
+        self._teacher.start()
+
+    def open_paths(self, paths: list[Path]) -> None:
+        """Open images, folders of images, or a project file, and show the first image.
+
+        Images of another folder open that folder's project: what was painted before is
+        stored already.
+        """
+        try:
+            # Not resolve(): a link's name is the name the user knows.
+            given = [Path(os.path.abspath(path)) for path in paths]
+            projects = [path for path in given if path.suffix == ".mdlp"]
+            images = find_images([path for path in given if path not in projects])
+            if projects or images:
+                self._open_given(projects, images)
+        except InputError as error:
+            self.warned.emit(str(error))
+
+    def open_image(self, image: Path | None) -> None:
+        """Show an image of the project as soon as it is read."""
+        is_shown = self.document is not None and self.document.path == image
+        if image is None or (is_shown and self._wanted == image):
+            return
+        self._wanted = image
+        labels = partial(self.stored.labels_of, image)
+        self._disk.load(image, labels, self._request_of(image))
+
+    def step_image(self, step: int) -> None:
+        """Show the image `step` places further in the list, if there is one."""
+        current = self._wanted
+        if current is None or current not in self.project.images:
+            return
+        index = self.project.images.index(current) + step
+        if 0 <= index < len(self.project.images):
+            self.open_image(self.project.images[index])
+
+    def edit(self, image: Path, edit: Edit) -> None:
+        """Change the corrections of an image that is shown; `journal.stored` acknowledges it.
+
+        What shows a locked class, or is outside "paint only on", stays as it is.
+        """
+        documents = (self.document, self._left)
+        document = next((d for d in documents if d is not None and d.path == image), None)
+        shown = document.displayed if document else None
+        self._change(lambda: self.project.edit(image, edit, shown))
+
+    def edit_classes(self, classes: ClassTable, text: str) -> None:
+        """Change the classes, but no pixel, as one undoable step, which `text` names."""
+        self._change(lambda: self.project.edit_classes(classes, text))
+
+    def merge_class(self, source: int, target: int) -> None:
+        """Give all pixels of one class, in all images, to another one; undoable."""
+        self._change(lambda: self.project.merge_class(source, target))
+
+    def delete_class(self, label: int, target: int = IGNORE_INDEX) -> None:
+        """Delete a class; its pixels in all images get another label, or none; undoable."""
+        self._change(lambda: self.project.delete_class(label, target))
+
+    def mark_done(self, done: bool) -> None:
+        """Note that the user is done with the image shown, or is not."""
+        document = self.document
+        if document is not None:
+            size = document.height, document.width
+            self._change(lambda: self.stored.mark_done(document.path, size, done=done))
+
+    def accept_image(self, image: Path) -> None:
+        """Show a file that was refused because it is not the one that was labeled."""
+        self._change(lambda: self.stored.accept_file(image))
+        self.open_image(image)
+
+    def undo(self) -> None:
+        """Take back the last step; if it was on another image, that image is shown."""
+        self._show_before(self.project.image_of_undo())
+        self._change(self.project.undo)
+
+    def redo(self) -> None:
+        """Make the last step taken back again; its image is shown."""
+        self._show_before(self.project.image_of_redo())
+        self._change(self.project.redo)
+
+    def _change(self, change: Callable[[], object]) -> None:
+        """Do what changes the project, or say why it cannot be changed."""
+        try:
+            self.stored.check_writable()
+            change()
+        except InputError as error:
+            self.warned.emit(str(error))
+
+    def show_gate(self, layer: int, direction: int, gate: str, unit: int | None) -> None:
+        """Ask for a gate map of the image shown."""
+        if self.document is not None and self.model is not None:
+            document = self.document
+            self._client.send(
+                GateRequest(document.path, document.image, layer, direction, gate, unit)
+            )
+
+    def learn(self, seconds: float) -> None:
+        """Learn from all corrections of the project, from the model it started with."""
+        self._change(lambda: self._teacher.learn(seconds))
+
+    def stop_learning(self) -> None:
+        """End learning soon; what was learned is kept."""
+        self._client.stop_learning()
+
+    def export_label_map(self, path: Path) -> None:
+        """Write what is shown of the image as an indexed PNG, off the window's thread."""
+        if path in self.project.images:
+            self.warned.emit(f"{path} is one of the images; export under another name.")
+        elif self.document is not None and self.document.prediction is not None:
+            self._disk.export_label_map(path, self.document.displayed.copy(), self.classes)
+
+    def save(self) -> None:
+        """Say where the work is stored; strokes that could not be stored are tried again."""
+        if self.journal.is_failing and not self.journal.store():
+            self.warned.emit("The strokes still cannot be stored; make room on the disk.")
+        elif self.journal.file is None or not self.journal.file.path.exists():
+            self.said.emit("There is nothing to save yet.")
+        else:
+            self.said.emit(f"Everything is saved in {self.journal.file.path}.")
+
+    def close(self) -> None:
+        """End the threads and close the files; `journal.has_unsaved` tells beforehand."""
+        self._is_started = False
+        self._client.close()
+        self._disk.close()
+        self.stored.close()
+
+    def _request_of(self, image: Path) -> object:
+        """Return what an image's labels depend on: if it changes, they are read again."""
+        return self.project_path, self.project.revision(image)
+
+    def _open_given(self, projects: list[Path], images: list[Path]) -> None:
+        """Open a project and show its first image.
+
+        Raises:
+            InputError: it cannot be opened.
+        """
+        path = _project_of(projects, images)
+        if self.project_path != path and not projects and self._search(images):
+            return  # they may be images that the present project misses
+        self._open_project(path)
+        self.project.add_images(images)
+        self.open_image(next(iter(images or self.project.images), None))
+        self._search(images)
+
+    def _search(self, images: list[Path]) -> bool:
+        """Look for missing images among these; return whether there may be some."""
+        candidates = may_be_moved(self.stored.missing, images)
+        if candidates:
+            self._searching = images
+            self._disk.search(dict(self.stored.missing), candidates)
+        return bool(candidates)
+
+    @Slot(object)
+    def _on_searched(self, found: dict[Path, Path]) -> None:
+        images, self._searching = self._searching, []
+        try:
+            moved = self.stored.move_images(found) if found else []
+            if not moved and images:
+                path = _project_of([], images)
+                if path != self.project_path:
+                    self.stored.missing.clear()
+                    self._open_given([], images)
+                return
+        except InputError as error:
+            self.warned.emit(str(error))
+            return
+        self.project.add_images(moved)
+        self.said.emit(f"{len(moved)} images that were missing are found again.")
+        self._show_again(moved[0])
+
+    def _show_again(self, image: Path) -> None:
+        """Show an image, also if it is shown already."""
+        self._wanted = image
+        self._disk.load(image, partial(self.stored.labels_of, image), self._request_of(image))
+
+    def _open_project(self, path: Path) -> None:
+        """Make `path` the project file, unless it is already.
+
+        Raises:
+            InputError: it cannot be opened, or strokes of the present one are not stored.
+        """
+        if self.project_path == path:
+            return
+        self._leave(None)  # ends a gesture under way: its stroke still counts
+        self.stored.open(path)
+        self._wanted = None
+        self._teacher.forget()
+        if self._is_started:
+            self.start_model()
+
+    def _leave(self, document: ImageDocument | None) -> None:
+        """Show another document; a gesture on the one before ends while that is told."""
+        self._left, self.document = self.document, document
+        self._prediction = None
+        self.document_changed.emit(document)
+        self._left = None
+
+    @Slot(object)
+    def _on_classes_changed(self, classes: ClassTable) -> None:
+        self.classes_changed.emit(classes.by_label())
+        if self._prediction is not None and self.document is not None:
+            self._show_prediction(self.document, self._prediction)
+
+    def _show_prediction(self, document: ImageDocument, prediction: Prediction) -> None:
+        label_map = self.project.classes.current(prediction.label_map)
+        document.set_prediction(label_map, prediction.confidence)
+
+    def _show_before(self, image: Path | None) -> None:
+        if image is not None and image != self._wanted:
+            self.open_image(image)
+
+    @Slot(object)
+    def _on_loaded(self, loaded: LoadedImage) -> None:
+        path = loaded.path
+        if path != self._wanted:
+            return
+        corrections = self.project.corrections(path)
+        if corrections is None and loaded.request != self._request_of(path):
+            self._show_again(path)  # its labels changed meanwhile
+            return
+        try:
+            self.stored.check_file(loaded)
+        except InputError as error:
+            self._on_load_failed(path, str(error))
+            return
+        if corrections is None:
+            labels, (height, width) = loaded.labels, loaded.image.shape[:2]
+            corrections = LabelMap.empty(height, width) if labels is None else LabelMap(labels)
+            self.project.set_corrections(path, corrections)
+        self.stored.shown = path
+        self._leave(ImageDocument(path, loaded.image, corrections))
+        self.stored.release()
+        self._predict()
+
+    @Slot(object, str)
+    def _on_load_failed(self, path: Path, reason: str) -> None:
+        if path == self._wanted:
+            self._wanted = self.document.path if self.document else None
+        self.image_failed.emit(path, reason)
+        self.warned.emit(reason)
+
+    def _predict(self) -> None:
+        if self.document is not None and self.model is not None:
+            self._client.send(PredictRequest(self.document.path, self.document.image))
+
+    @Slot(object)
+    def _on_model(self, model: ModelInfo | None) -> None:
+        self.model_changed.emit(model)
+        self._predict()
+
+    @Slot(object)
+    def _on_predicted(self, prediction: Prediction) -> None:
+        if self.document is not None and prediction.image_path == self.document.path:
+            self._prediction = prediction
+            self._show_prediction(self.document, prediction)
+            self.prediction_changed.emit()
+
+    @Slot(object)
+    def _on_exported(self, path: Path) -> None:
+        self.exported.emit(path)
+        self.said.emit(f"Exported {path}.")
+
+
+def _project_of(projects: list[Path], images: list[Path]) -> Path:
+    """Return the one project file that the given projects and images belong to.
+
+    Raises:
+        InputError: there is no such project, or they belong to several.
+    """
+    wanted = dict.fromkeys([*projects, *(project_path_for(image) for image in images)])
+    if len(wanted) > 1:
+        folders = ", ".join(str(path.parent) for path in wanted)
+        raise InputError(f"Open one folder at a time; these lie in several: {folders}.")
+    (project,) = wanted
+    if projects and not project.is_file():
+        raise InputError(f"There is no project {project}.")
+    return project

@@ -1,0 +1,263 @@
+"""A project and the journal that keeps it on disk."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PySide6.QtCore import QObject, Signal, Slot
+
+from app.document.class_table import ClassTable
+from app.document.project import Project
+from app.document.steps import Do, HistoryChange
+from app.document.undo_stack import MOST_BYTES
+from app.storage.changes import (
+    Fingerprint,
+    MarkDone,
+    MoveImage,
+    Receipt,
+    SaveClasses,
+    SaveFingerprint,
+    SaveModels,
+)
+from app.storage.disk_worker import LoadedImage
+from app.storage.journal import Journal
+from mdlstm_core.config import LabelClass
+from mdlstm_core.errors import InputError
+
+
+class StoredProject(QObject):
+    """Records every change of a project, and loads what is not in memory.
+
+    Attributes:
+        project: the images, classes and history.
+        journal: writes what changes.
+        shown: the image whose corrections stay in memory.
+        missing: images that were labeled and are not where they were, by what they hold.
+
+    Signals:
+        said(str): something the user may want to know.
+        warned(str): something went wrong, and what to do.
+    """
+
+    said = Signal(str)
+    warned = Signal(str)
+
+    def __init__(self, history_bytes: int = MOST_BYTES) -> None:
+        super().__init__()
+        self.project = Project()
+        self.project.undo_stack.most_bytes = history_bytes
+        self.journal = Journal()
+        self.shown: Path | None = None
+        self.missing: dict[Path, Fingerprint] = {}
+        self._model_classes: tuple[str, ...] = ()
+        self._known: dict[Path, Fingerprint] = {}
+        self._loaded: dict[Path, Fingerprint] = {}
+        self._is_new = False
+        self._said_pruned = False
+        self.project.changed.connect(self._on_changed)
+        self.journal.receipt.connect(self._on_receipt)
+        self.journal.failed.connect(self._on_failed)
+        self.journal.recovered.connect(self._on_recovered)
+
+    @property
+    def path(self) -> Path | None:
+        """Where the project is stored, None before one is opened."""
+        return self.journal.file.path if self.journal.file else None
+
+    def open(self, path: Path) -> None:
+        """Close the present project and open another one.
+
+        Raises:
+            InputError: it cannot be opened, or changes of the present one are not stored.
+        """
+        if not self.journal.store():
+            raise InputError(
+                "Another project cannot be opened while strokes of this one are not stored; "
+                "make room on its disk."
+            )
+        is_ours = self.journal.open(path)
+        self.shown = None
+        self.project.clear()
+        self._loaded, self._is_new, self._said_pruned = {}, not path.exists(), False
+        self._load()
+        if not is_ours:
+            self.warned.emit(
+                f"{path} is open in another window or cannot be written: "
+                "this one shows it, but does not change it."
+            )
+
+    def close(self) -> None:
+        """Store what can be stored, and close the project."""
+        self.journal.close()
+
+    def check_writable(self) -> None:
+        """Refuse a change of a project that is only looked at.
+
+        Raises:
+            InputError: it is.
+        """
+        if self.journal.is_read_only:
+            raise InputError(
+                f"{self.path} is open in another window or cannot be written: "
+                "nothing can be changed here."
+            )
+
+    def use_model_classes(self, classes: Sequence[LabelClass]) -> None:
+        """Take the classes of the model that serves, unless the project has its own.
+
+        Raises:
+            InputError: the project was labeled with another model's classes.
+        """
+        stored = self.journal.file.classes() if self.journal.file else None
+        names = tuple(c.name for c in classes)
+        if stored is None and not self.project.undo_stack.count():
+            table = ClassTable.of(classes)
+            self._model_classes = names
+            self.journal.first_classes = SaveClasses(table, names)
+            if table != self.project.classes:
+                self.project.set_classes(table)
+            return
+        own = self._model_classes or tuple(c.name for c in self.project.classes.by_label())
+        if own != names:
+            raise InputError(
+                f"This project was labeled with the classes {', '.join(own)}, the model has "
+                f"{', '.join(names)}; start the program with --model and the project's model."
+            )
+
+    def save_models(self, base: bytes, learned: bytes) -> None:
+        """Store the checkpoint that learning starts from, and the one it led to."""
+        self.journal.record(SaveModels(base, learned))
+
+    def check_file(self, loaded: LoadedImage) -> None:
+        """Refuse a picture in the place of the one that was labeled.
+
+        Raises:
+            InputError: the file is another one, or of another size.
+        """
+        self._loaded[loaded.path] = loaded.fingerprint
+        given = loaded.image.shape[:2]
+        if loaded.labels is not None and loaded.labels.shape != given:
+            height, width = loaded.labels.shape
+            raise InputError(
+                f"{loaded.path} is {given[1]}×{given[0]} pixels, but was labeled at "
+                f"{width}×{height}; put the image back that was labeled."
+            )
+        known = self._known.get(loaded.path)
+        if known is not None and known != loaded.fingerprint:
+            raise InputError(
+                f"{loaded.path} is not the picture that was labeled under this name; "
+                "put that one back, or rename this one."
+            )
+        if loaded.labels is not None and not self.journal.is_read_only:
+            self._save_fingerprint(loaded.path)
+
+    def accept_file(self, image: Path) -> None:
+        """Take a file that `check_file` refused for the picture that was labeled."""
+        self.check_writable()
+        self._known.pop(image, None)
+        self._save_fingerprint(image)
+
+    def mark_done(self, image: Path, size: tuple[int, int], *, done: bool) -> None:
+        """Note that the user is done with an image of this height and width, or is not."""
+        self.check_writable()
+        self.journal.record(MarkDone(image, *size, done))
+
+    def move_images(self, moved: Mapping[Path, Path]) -> list[Path]:
+        """Take images for missing ones, old paths to new; return the new ones.
+
+        Raises:
+            InputError: the project cannot be written.
+        """
+        self.check_writable()
+        free = {o: n for o, n in moved.items() if self.project.revision(n)[0] == 0}
+        free = {o: n for o, n in free.items() if n not in self._known and o in self.missing}
+        for old, new in free.items():
+            self.journal.record(MoveImage(old, new))
+        # The history names images by their paths: it is read again.
+        if not self.journal.store() or self.journal.file is None:
+            raise InputError("Images cannot be found again while changes are not stored.")
+        self.project.undo_stack.reset(*self.journal.file.history())
+        self.project.drop_corrections(set())
+        for old, new in free.items():
+            self._known[new] = self._known.pop(old)
+            self.project.set_statuses({new: self.project.status(old), old: "new"})
+            del self.missing[old]
+        return list(free.values())
+
+    def labels_of(self, image: Path) -> NDArray[np.uint8] | None:
+        """Return an image's label map with all changes; for other threads."""
+        return self.journal.load_labels(image)
+
+    def labeled_images(self) -> list[Path]:
+        """Return the images that may have labels of a person."""
+        stored = [found.path for found in self.journal.file.images()] if self.journal.file else []
+        found = dict.fromkeys([*self.project.images, *stored])
+        return [
+            image
+            for image in found
+            if self.project.corrections(image) or self.project.status(image) != "new"
+        ]
+
+    def release(self) -> None:
+        """Let corrections leave memory that are stored and not shown."""
+        if not self.journal.has_unsaved:
+            self.project.drop_corrections({self.shown} if self.shown else set())
+
+    def _load(self) -> None:
+        """Take from the file what the document keeps in memory."""
+        file = self.journal.file
+        assert file is not None
+        images = file.images()
+        self._known = {i.path: i.fingerprint for i in images if i.fingerprint}
+        self.missing = {p: f for p, f in self._known.items() if not p.is_file()}
+        self.project.set_classes(file.classes() or ClassTable())
+        self._model_classes = file.model_classes()
+        self.project.undo_stack.source = file
+        self.project.undo_stack.reset(*file.history())
+        self.project.add_images([i.path for i in images if i.path.is_file()])
+        self.project.set_statuses({i.path: i.status for i in images})
+        if self.missing:
+            first = next(iter(self.missing))
+            self.warned.emit(
+                f"{len(self.missing)} labeled images are missing, {first} for one; "
+                "open the folder where they are now."
+            )
+
+    def _save_fingerprint(self, image: Path) -> None:
+        if image not in self._known and image in self._loaded:
+            self._known[image] = self._loaded[image]
+            self.journal.record(SaveFingerprint(image, self._loaded[image]))
+
+    @Slot(object)
+    def _on_changed(self, change: HistoryChange) -> None:
+        self.journal.record(change)
+        if isinstance(change, Do):
+            for found in change.step.patches:
+                self._save_fingerprint(found.image)
+
+    @Slot(object)
+    def _on_receipt(self, receipt: Receipt) -> None:
+        for number, size in receipt.sizes.items():
+            self.project.undo_stack.mark_stored(number, size)
+        self.project.set_statuses(receipt.statuses)
+        self.release()
+        if self._is_new:
+            self._is_new = False
+            self.said.emit(f"Your strokes are stored in {self.path}.")
+        if self.project.prune() and not self._said_pruned:
+            self._said_pruned = True
+            most = self.project.undo_stack.most_bytes >> 20
+            self.said.emit(
+                f"The oldest steps cannot be undone any more: the history is held to {most} MB."
+            )
+
+    @Slot(str)
+    def _on_failed(self, reason: str) -> None:
+        self.warned.emit(f"Strokes are kept in memory only: {reason}")
+
+    @Slot()
+    def _on_recovered(self) -> None:
+        self.said.emit("All strokes are stored again.")

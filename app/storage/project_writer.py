@@ -1,0 +1,237 @@
+"""Writes changes into a project file: all that is given, or nothing of it."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Sequence
+from pathlib import Path
+
+from app.document.class_table import ClassTable
+from app.document.patch import Patch
+from app.document.project import Status
+from app.document.steps import Do, ImagePatch, Prune, Redo, Step, Undo
+from app.document.stroke import Box
+from app.storage.changes import (
+    Change,
+    MarkDone,
+    MoveImage,
+    Receipt,
+    SaveClasses,
+    SaveFingerprint,
+    SaveModels,
+)
+from app.storage.project_file import class_change_to_json, image_key
+from app.storage.schema import connect, errors, transaction
+from app.storage.tiles import TiledLabels, pack, unpack
+
+
+class ProjectWriter:
+    """The one connection that writes; a project that does not exist yet is made by it."""
+
+    def __init__(self, path: Path) -> None:
+        """Take the project's path; the lock on it must be held."""
+        self.path = path
+        self._database: sqlite3.Connection | None = None
+
+    def commit(self, changes: Sequence[tuple[int, Change]]) -> Receipt:
+        """Write numbered changes in one transaction; they are on disk when this returns.
+
+        Raises:
+            InputError: they cannot be written, and nothing of them was.
+        """
+        if self._database is None:
+            self._database = connect(self.path, read_only=False)
+        with errors(self.path, "written"), transaction(self._database):
+            batch = _Batch(self._database, self.path)
+            for _, change in changes:
+                batch.write(change)
+            statuses = batch.finish()
+        return Receipt(changes[-1][0], batch.sizes, statuses)
+
+    def close(self) -> None:
+        """Close the file; SQLite folds its journal into it."""
+        if self._database:
+            with errors(self.path, "closed"):
+                self._database.close()
+            self._database = None
+
+
+class _Batch:
+    """The changes of one transaction; tiles are written once, at its end."""
+
+    def __init__(self, database: sqlite3.Connection, path: Path) -> None:
+        self._database, self._path = database, path
+        self._tiles: dict[int, TiledLabels] = {}
+        self._touched: dict[Path, int] = {}
+        self.sizes: dict[int, int] = {}
+
+    def write(self, change: Change) -> None:
+        """Write one change."""
+        match change:
+            case Do(step):
+                self._do(step)
+            case Undo(step):
+                self._move(step, forward=False)
+            case Redo(step):
+                self._move(step, forward=True)
+            case Prune(number):
+                self._database.execute("DELETE FROM steps WHERE number <= ?", (number,))
+            case SaveClasses(table, model):
+                self._save_first("classes", table.to_json())
+                self._save_first("model_classes", json.dumps(model))
+            case SaveModels(base, learned):
+                self._database.executemany(
+                    "INSERT OR REPLACE INTO models (role, checkpoint) VALUES (?, ?)",
+                    [("base", base), ("learned", learned)],
+                )
+            case SaveFingerprint(image, fingerprint):
+                self._database.execute(
+                    "UPDATE images SET bytes = ?, digest = ? WHERE path = ?",
+                    (*fingerprint, self._key(image)),
+                )
+            case MarkDone(image, height, width, done):
+                number = self._image(image, height, width)
+                self._database.execute("UPDATE images SET done = ? WHERE id = ?", (done, number))
+            case MoveImage(old, new):
+                self._database.execute(
+                    "UPDATE images SET path = ? WHERE path = ?", (self._key(new), self._key(old))
+                )
+
+    def finish(self) -> dict[Path, Status]:
+        """Write the tiles; return what became of the images."""
+        for tiles in self._tiles.values():
+            tiles.save()
+        return {image: self._status(number) for image, number in self._touched.items()}
+
+    def _do(self, step: Step) -> None:
+        self._database.execute("DELETE FROM steps WHERE number > ?", (self._position(),))
+        image = self._image_of(step)
+        classes = class_change_to_json(step.classes) if step.classes else None
+        self._database.execute(
+            "INSERT INTO steps VALUES (?, ?, ?, 0, ?)", (step.number, step.text, image, classes)
+        )
+        size = len(classes or "")
+        for found in step.patches:
+            number = self._image(found.image, *found.size)
+            self._labels(number).write([found.patch], forward=True)
+            size += self._save_patch(step.number, number, found.patch)
+        if step.classes and step.classes.relabeled:
+            size += self._relabel(step.number, *step.classes.relabeled)
+        self.sizes[step.number] = size
+        self._database.execute("UPDATE steps SET size = ? WHERE number = ?", (size, step.number))
+        if step.classes:
+            self._save("classes", step.classes.after.to_json())
+        self._save("history_position", str(step.number))
+
+    def _move(self, step: Step, *, forward: bool) -> None:
+        if step.relabels:
+            self._move_relabeling(step, forward=forward)
+        for found in step.patches:
+            self._labels(self._image_of_patch(found)).write([found.patch], forward=forward)
+        if step.classes:
+            table: ClassTable = step.classes.after if forward else step.classes.before
+            self._save("classes", table.to_json())
+        position = step.number
+        if not forward:
+            (before,) = self._database.execute(
+                "SELECT max(number) FROM steps WHERE number < ?", (step.number,)
+            ).fetchone()
+            position = before or 0
+        self._save("history_position", str(position))
+
+    def _move_relabeling(self, step: Step, *, forward: bool) -> None:
+        images = self._database.execute(
+            "SELECT DISTINCT image FROM patches WHERE step = ?", (step.number,)
+        ).fetchall()
+        for (number,) in images:
+            rows = self._database.execute(
+                "SELECT top, left, bottom, right, mask, before, after FROM patches"
+                " WHERE step = ? AND image = ?",
+                (step.number, number),
+            ).fetchall()
+            tiles = self._labels(number)
+            tiles.write((unpack(Box(*r[:4]), *r[4:]) for r in rows), forward=forward)
+            tiles.save()  # a project's label maps together are too much for memory
+            self._touch(number)
+
+    def _relabel(self, step: int, source: int, target: int) -> int:
+        """Give a class's pixels of all images another label; return the bytes of its step."""
+        size = 0
+        for (number,) in self._database.execute("SELECT id FROM images").fetchall():
+            tiles = self._labels(number)
+            tiles.save()  # what is read next lies in the file
+            patches = tiles.relabel(source, target)
+            for patch in patches:
+                size += self._save_patch(step, number, patch)
+            tiles.save()  # a project's label maps together are too much for memory
+            if patches:
+                self._touch(number)
+        return size
+
+    def _save_patch(self, step: int, image: int, patch: Patch) -> int:
+        mask, before, after = pack(patch)
+        self._database.execute(
+            "INSERT INTO patches VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (step, image, *patch.box, mask, before, after),
+        )
+        return len(mask) + len(before) + (0 if isinstance(after, int) else len(after))
+
+    def _position(self) -> int:
+        found = self._database.execute(
+            "SELECT value FROM settings WHERE name = 'history_position'"
+        ).fetchone()
+        return int(found[0]) if found else 0
+
+    def _save(self, name: str, value: str) -> None:
+        self._database.execute("INSERT OR REPLACE INTO settings VALUES (?, ?)", (name, value))
+
+    def _save_first(self, name: str, value: str) -> None:
+        self._database.execute("INSERT OR IGNORE INTO settings VALUES (?, ?)", (name, value))
+
+    def _key(self, image: Path) -> str:
+        return image_key(self._path, image)
+
+    def _image_of(self, step: Step) -> int | None:
+        for found in step.patches:
+            if found.image == step.image:
+                return self._image_of_patch(found)
+        return None
+
+    def _image_of_patch(self, found: ImagePatch) -> int:
+        return self._image(found.image, *found.size)
+
+    def _image(self, image: Path, height: int, width: int) -> int:
+        """Return an image's number; one that was never labeled gets one."""
+        self._database.execute(
+            "INSERT OR IGNORE INTO images (path, height, width) VALUES (?, ?, ?)",
+            (self._key(image), height, width),
+        )
+        (number,) = self._database.execute(
+            "SELECT id FROM images WHERE path = ?", (self._key(image),)
+        ).fetchone()
+        self._touched[image] = number
+        return int(number)
+
+    def _touch(self, number: int) -> None:
+        (path,) = self._database.execute(
+            "SELECT path FROM images WHERE id = ?", (number,)
+        ).fetchone()
+        self._touched[self._path.parent / path] = number
+
+    def _labels(self, number: int) -> TiledLabels:
+        found = self._tiles.get(number)
+        if found is None:
+            height, width = self._database.execute(
+                "SELECT height, width FROM images WHERE id = ?", (number,)
+            ).fetchone()
+            found = self._tiles[number] = TiledLabels(self._database, number, (height, width))
+        return found
+
+    def _status(self, number: int) -> Status:
+        done, labeled = self._database.execute(
+            "SELECT done, EXISTS (SELECT 1 FROM tiles WHERE image = images.id)"
+            " FROM images WHERE id = ?",
+            (number,),
+        ).fetchone()
+        return "done" if done else "started" if labeled else "new"
