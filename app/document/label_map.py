@@ -64,9 +64,12 @@ class LabelMap(QObject):
 
     def patch(self, edit: Edit) -> Patch | None:
         """Return the change that an edit makes, None if nothing would change."""
-        region, labels = edit.region, edit.labels
-        before = self._values[region.box.slices][region.mask]
-        return Patch(region.box, region.mask, before, labels) if (before != labels).any() else None
+        # Plain numbers: the database does not know NumPy's.
+        box = Box(*map(int, edit.region.box))
+        labels = edit.labels if isinstance(edit.labels, np.ndarray) else int(edit.labels)
+        mask = edit.region.mask
+        before = self._values[box.slices][mask]
+        return Patch(box, mask, before, labels) if (before != labels).any() else None
 
     def apply(self, patch: Patch) -> None:
         """Set what the patch sets."""

@@ -28,12 +28,12 @@ _BATCH = 64
 _log = logging.getLogger(__name__)
 
 
-class _Written(NamedTuple):
+class Written(NamedTuple):
     receipt: Receipt
     has_recovered: bool
 
 
-class _Failed(NamedTuple):
+class Failed(NamedTuple):
     reason: str
 
 
@@ -208,40 +208,40 @@ class Journal(QObject):
                     self._is_writing = False
                     return
             answer = self._write(batch)
-            if isinstance(answer, _Failed) and size > 1:
+            if isinstance(answer, Failed) and size > 1:
                 size = 1  # there may be room for some of it
                 continue
-            if isinstance(answer, _Failed):
+            if isinstance(answer, Failed):
                 with self._guard:
                     self._is_writing, self._has_failed = False, True
             self._answered.emit(answer)
-            if isinstance(answer, _Failed):
+            if isinstance(answer, Failed):
                 return
 
-    def _write(self, batch: list[tuple[int, Change]]) -> _Written | _Failed:
+    def _write(self, batch: list[tuple[int, Change]]) -> Written | Failed:
         assert self._writer is not None
         with self._committing:
             try:
                 receipt = self._writer.commit(batch)
             except InputError as error:
                 _log.warning("storing: %s", error)
-                return _Failed(str(error))
+                return Failed(str(error))
             except Exception as error:
                 _log.exception("the journal's thread")
-                return _Failed(f"Storing failed ({type(error).__name__}); see the log.")
+                return Failed(f"Storing failed ({type(error).__name__}); see the log.")
             with self._guard:
                 for _ in batch:
                     self._pending.popleft()
                 has_recovered = self._has_failed and not self._pending
                 self._has_failed = self._has_failed and not has_recovered
-        return _Written(receipt, has_recovered)
+        return Written(receipt, has_recovered)
 
     @Slot(object)
-    def _on_answered(self, answer: _Written | _Failed) -> None:
+    def _on_answered(self, answer: Written | Failed) -> None:
         """Tell what became of changes; in the window's thread."""
         if self._writer is None:
             return  # it was closed before its answer came
-        if isinstance(answer, _Failed):
+        if isinstance(answer, Failed):
             self._retry.start()
             if not self._said_failed:
                 self._said_failed = True

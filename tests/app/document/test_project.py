@@ -57,12 +57,12 @@ def test_equals_a_history_of_whole_copies(operations: list[tuple], each_its_own:
             if changed:
                 past, future, state = [*past, state], [], after
         elif kind == "undo":
-            project.undo_stack.undo()
+            project.undo()
             if past:
                 future.append(state)
                 state = past.pop()
         else:
-            project.undo_stack.redo()
+            project.redo()
             if future:
                 past.append(state)
                 state = future.pop()
@@ -83,7 +83,7 @@ def test_tells_which_image_an_undo_changes() -> None:
         assert edit is not None
         project.edit(path, edit)
     assert project.image_of_undo() == second
-    project.undo_stack.undo()
+    project.undo()
     assert project.image_of_undo() == first
     assert project.image_of_redo() == second
 

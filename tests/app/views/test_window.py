@@ -16,6 +16,7 @@ from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
 from app.session import LabelingSession
+from app.storage.project_writer import ProjectWriter
 from app.views.main_window import MainWindow
 from mdlstm_core.config import IGNORE_INDEX
 from mdlstm_core.errors import InputError
@@ -277,13 +278,15 @@ def test_strokes_stay_when_they_cannot_be_stored(
         raise InputError("The project cannot be written: disk full.")
 
     with monkeypatch.context() as broken:
-        broken.setattr(session.journal.file, "save_corrections", fail)
-        drag(labeled_window, LINE)
+        broken.setattr(ProjectWriter, "commit", fail)
+        with qtbot.waitSignal(session.journal.failed, timeout=PATIENCE_MS):
+            drag(labeled_window, LINE)
         assert "memory only" in labeled_window.messages.text
         assert _corrected(labeled_window) > 0
         assert not labeled_window.close()
         assert labeled_window.isVisible()
-    session.save()
+    with qtbot.waitSignal(session.journal.recovered, timeout=PATIENCE_MS):
+        session.save()
     assert not session.journal.has_unsaved
     assert session.document is not None
     stored = session.journal.file.stored_labels(session.document.path)
