@@ -113,7 +113,8 @@ class StoredProject(QObject):
         """
         stored = self.journal.file.classes() if self.journal.file else None
         names = tuple(c.name for c in classes)
-        if stored is None and not self.project.undo_stack.count():
+        is_empty = stored is None and not self.project.undo_stack.count()
+        if is_empty or not self.project.classes.classes:
             table = ClassTable.of(classes)
             self._model_classes = names
             self.journal.first_classes = SaveClasses(table, names)

@@ -29,11 +29,15 @@ _log = logging.getLogger(__name__)
 
 
 class Written(NamedTuple):
+    """Changes are on disk; whether all are, for the first time after the disk had failed."""
+
     receipt: Receipt
     has_recovered: bool
 
 
 class Failed(NamedTuple):
+    """Changes could not be written, and why."""
+
     reason: str
 
 
