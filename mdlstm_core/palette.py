@@ -1,4 +1,10 @@
-"""Default class colours."""
+"""Default class colours.
+
+Checked by a test: seen with normal eyes and through the matrices of Machado, Oliveira and
+Fernandes (2009) for protanopia, deuteranopia and tritanopia, the first eight colours lie at
+least 6 apart (CIEDE2000, every pair), and neighbours in the order of the first twenty at
+least 8. Beyond eight, colours that are not neighbours may look alike.
+"""
 
 from __future__ import annotations
 

@@ -61,11 +61,10 @@ def test_a_gesture_under_way_ends_on_its_own_image(
     drag(labeled_window, LINE, release=False)
     with qtbot.waitSignal(session.document_changed, timeout=PATIENCE_MS):
         session.open_paths([two_photos[1]])
-    first, second = (session.project.corrections(path) for path in two_photos)
+    first, second = (session.stored.labels_of(path) for path in two_photos)
     assert first is not None
-    assert second is not None
-    assert not first.is_empty
-    assert second.is_empty
+    assert (first != IGNORE_INDEX).any()
+    assert second is None
 
 
 def test_a_gesture_under_way_ends_in_its_own_project(
@@ -219,15 +218,145 @@ def test_a_damaged_stored_model_gives_way_to_its_base(
     session.close()
 
 
-def test_a_project_open_elsewhere_is_left_alone(
+def test_a_second_window_shows_and_labels_but_does_not_paint(
+    qtbot: QtBot, labeled_window: MainWindow, rocket: Path, drag: Callable[..., None]
+) -> None:
+    with qtbot.waitSignal(labeled_window.session.journal.stored, timeout=PATIENCE_MS):
+        drag(labeled_window, LINE)
+    assert labeled_window.session.document is not None
+    painted = labeled_window.session.document.corrections.snapshot()
+    session = LabelingSession(device="cpu")
+    second = MainWindow(session)
+    qtbot.addWidget(second)
+    second.show()
+    with qtbot.waitSignal(session.prediction_changed, timeout=PATIENCE_MS):
+        session.open_paths([rocket])
+    assert "open in another window" in second.messages.text
+    assert session.document is not None
+    np.testing.assert_array_equal(session.document.corrections.values, painted)
+    second.messages.hide()
+    drag(second, [(300.0, 300.0), (400.0, 320.0)])
+    session.undo()
+    session.learn(1)
+    np.testing.assert_array_equal(session.document.corrections.values, painted)
+    assert second.messages.text.endswith("nothing can be changed here.")
+    assert not session.is_learning
+    second.close()
+
+
+def test_undo_goes_on_after_a_restart(
+    qtbot: QtBot, labeled_window: MainWindow, two_photos: list[Path], drag: Callable[..., None]
+) -> None:
+    session = labeled_window.session
+    drag(labeled_window, LINE)
+    with qtbot.waitSignal(session.prediction_changed, timeout=PATIENCE_MS):
+        session.open_paths([two_photos[1]])
+    drag(labeled_window, LINE)
+    labeled_window.close()
+    again = LabelingSession(device="cpu")
+    with qtbot.waitSignal(again.document_changed, timeout=PATIENCE_MS, check_params_cb=bool):
+        again.open_paths([two_photos[1]])
+    assert again.document is not None
+    again.undo()
+    assert again.document.corrections.is_empty
+    # The step before was on the other image, which is shown.
+    with qtbot.waitSignal(again.document_changed, timeout=PATIENCE_MS, check_params_cb=bool):
+        again.undo()
+    assert again.document.path == two_photos[0]
+    assert again.document.corrections.is_empty
+    again.redo()
+    assert not again.document.corrections.is_empty
+    again.close()
+
+
+def test_merging_classes_takes_the_models_labels_along(
+    qtbot: QtBot, labeled_window: MainWindow, drag: Callable[..., None]
+) -> None:
+    session = labeled_window.session
+    document = session.document
+    assert document is not None
+    labeled_window.classes.choose(3)
+    drag(labeled_window, LINE)
+    before = document.displayed.copy()
+    source, target = 3, int(np.bincount(before[before != 3].ravel()).argmax())
+    session.merge_class(source, target)
+    np.testing.assert_array_equal(document.displayed, np.where(before == 3, target, before))
+    assert session.classes[3].name == ""
+    qtbot.waitUntil(lambda: session.project.undo_stack.is_stored(2), timeout=PATIENCE_MS)
+    session.undo()
+    np.testing.assert_array_equal(document.displayed, before)
+    assert session.classes[3].name != ""
+    warnings: list[str] = []
+    session.warned.connect(warnings.append)
+    session.merge_class(1, 99)
+    assert warnings == ["There is no class with the index 99."]
+
+
+def test_a_locked_class_stays_whoever_labeled_it(
+    qtbot: QtBot, labeled_window: MainWindow, drag: Callable[..., None]
+) -> None:
+    session = labeled_window.session
+    document = session.document
+    assert document is not None
+    before = document.displayed.copy()
+    labels = np.unique(before[95:125, 95:205])
+    locked = int(np.bincount(before[95:125, 95:205].ravel()).argmax())
+    other = next(label for label in range(len(session.classes)) if label not in labels)
+    session.edit_classes(session.project.classes.lock(locked, True), "lock class")
+    labeled_window.classes.choose(other)
+    drag(labeled_window, LINE)
+    assert (document.displayed[before == locked] == locked).all()
+    session.edit_classes(session.project.classes.lock(locked, False), "unlock class")
+    drag(labeled_window, LINE)
+    assert (document.displayed[before == locked] == other).any()
+
+
+def test_another_picture_in_the_place_of_a_labeled_one_is_told(
+    qtbot: QtBot, labeled_window: MainWindow, two_photos: list[Path], drag: Callable[..., None]
+) -> None:
+    from PIL import Image
+
+    session = labeled_window.session
+    drag(labeled_window, LINE)
+    with qtbot.waitSignal(session.document_changed, timeout=PATIENCE_MS):
+        session.open_image(two_photos[1])
+    with Image.open(two_photos[0]) as image:
+        turned = image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+    turned.save(two_photos[0])
+    with qtbot.waitSignal(session.image_failed, timeout=PATIENCE_MS) as said:
+        session.open_image(two_photos[0])
+    assert "not the picture that was labeled" in said.args[1]
+    assert session.document is not None
+    assert session.document.path == two_photos[1]
+    with qtbot.waitSignal(session.document_changed, timeout=PATIENCE_MS):
+        session.accept_image(two_photos[0])
+    assert not session.document.corrections.is_empty
+
+
+def test_images_moved_without_their_project_are_asked_for(
     qtbot: QtBot, labeled_window: MainWindow, rocket: Path, drag: Callable[..., None]
 ) -> None:
     drag(labeled_window, LINE)
-    second = LabelingSession(device="cpu")
-    with qtbot.waitSignal(second.warned, timeout=PATIENCE_MS) as said:
-        second.open_paths([rocket])
-    assert "open in another window" in said.args[0]
-    second.close()
+    assert labeled_window.session.document is not None
+    painted = labeled_window.session.document.corrections.snapshot()
+    project = labeled_window.session.project_path
+    assert project is not None
+    labeled_window.close()
+    folder = rocket.parent.parent / "moved"
+    folder.mkdir()
+    moved = Path(shutil.move(rocket, folder / "new name.png"))
+    session = LabelingSession(device="cpu")
+    warnings: list[str] = []
+    session.warned.connect(warnings.append)
+    session.open_paths([project])
+    assert "open the folder where they are now" in warnings[0]
+    with qtbot.waitSignal(session.document_changed, timeout=PATIENCE_MS, check_params_cb=bool):
+        session.open_paths([folder])
+    assert session.project_path == project
+    assert session.document is not None
+    assert session.document.path == moved
+    np.testing.assert_array_equal(session.document.corrections.values, painted)
+    session.close()
 
 
 def test_folders_are_opened_one_at_a_time(
