@@ -9,6 +9,8 @@ import sys
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 if sys.version_info < (3, 12):
-    # PySide6 6.12 drops a reference to True at each signal that is emitted; after a thousand
-    # or so Python 3.11 aborts. From 3.12 on True is immortal by itself.
-    ctypes.c_ssize_t.from_address(id(True)).value += 1 << 40
+    # PySide6 6.12 drops a reference to True at each signal emitted, and to None at each
+    # processEvents; after thousands of them Python 3.11 aborts. From 3.12 on they are
+    # immortal by themselves.
+    for constant in (None, True, False):
+        ctypes.c_ssize_t.from_address(id(constant)).value += 1 << 40

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -21,13 +20,12 @@ from app.inference.messages import (
     PredictRequest,
 )
 from app.inference.model_client import ModelClient
+from app.session.opening import project_of, projects_and_images
 from app.session.stored_project import StoredProject
 from app.session.teacher import Teacher
 from app.storage.disk_worker import DiskWorker, LoadedImage
 from app.storage.fingerprint import may_be_moved
-from app.storage.project_file import project_path_for
 from mdlstm_core.config import DEFAULT_MODEL, IGNORE_INDEX, LabelClass
-from mdlstm_core.data.images import find_images
 from mdlstm_core.errors import InputError
 
 
@@ -130,10 +128,7 @@ class LabelingSession(QObject):
         stored already.
         """
         try:
-            # Not resolve(): a link's name is the name the user knows.
-            given = [Path(os.path.abspath(path)) for path in paths]
-            projects = [path for path in given if path.suffix == ".mdlp"]
-            images = find_images([path for path in given if path not in projects])
+            projects, images = projects_and_images(paths)
             if projects or images:
                 self._open_given(projects, images)
         except InputError as error:
@@ -142,11 +137,8 @@ class LabelingSession(QObject):
     def open_image(self, image: Path | None) -> None:
         """Show an image of the project as soon as it is read."""
         is_shown = self.document is not None and self.document.path == image
-        if image is None or (is_shown and self._wanted == image):
-            return
-        self._wanted = image
-        labels = partial(self.stored.labels_of, image)
-        self._disk.load(image, labels, self._request_of(image))
+        if image is not None and not (is_shown and self._wanted == image):
+            self._load(image)
 
     def step_image(self, step: int) -> None:
         """Show the image `step` places further in the list, if there is one."""
@@ -258,7 +250,7 @@ class LabelingSession(QObject):
         Raises:
             InputError: it cannot be opened.
         """
-        path = _project_of(projects, images)
+        path = project_of(projects, images)
         if self.project_path != path and not projects and self._search(images):
             return  # they may be images that the present project misses
         self._open_project(path)
@@ -277,10 +269,12 @@ class LabelingSession(QObject):
     @Slot(object)
     def _on_searched(self, found: dict[Path, Path]) -> None:
         images, self._searching = self._searching, []
+        if self.document is not None and self.document.path in found.values():
+            self._leave(None)  # it is shown again with the labels that are its own
         try:
             moved = self.stored.move_images(found) if found else []
             if not moved and images:
-                path = _project_of([], images)
+                path = project_of([], images)
                 if path != self.project_path:
                     self.stored.missing.clear()
                     self._open_given([], images)
@@ -290,10 +284,10 @@ class LabelingSession(QObject):
             return
         self.project.add_images(moved)
         self.said.emit(f"{len(moved)} images that were missing are found again.")
-        self._show_again(moved[0])
+        self._load(moved[0])
 
-    def _show_again(self, image: Path) -> None:
-        """Show an image, also if it is shown already."""
+    def _load(self, image: Path) -> None:
+        """Have an image and its labels read, to show it."""
         self._wanted = image
         self._disk.load(image, partial(self.stored.labels_of, image), self._request_of(image))
 
@@ -305,8 +299,13 @@ class LabelingSession(QObject):
         """
         if self.project_path == path:
             return
+        before = self.document
         self._leave(None)  # ends a gesture under way: its stroke still counts
-        self.stored.open(path)
+        try:
+            self.stored.open(path)
+        except InputError:
+            self._leave(before)
+            raise
         self._wanted = None
         self._teacher.forget()
         if self._is_started:
@@ -340,7 +339,7 @@ class LabelingSession(QObject):
             return
         corrections = self.project.corrections(path)
         if corrections is None and loaded.request != self._request_of(path):
-            self._show_again(path)  # its labels changed meanwhile
+            self._load(path)  # its labels changed meanwhile
             return
         try:
             self.stored.check_file(loaded)
@@ -383,19 +382,3 @@ class LabelingSession(QObject):
     def _on_exported(self, path: Path) -> None:
         self.exported.emit(path)
         self.said.emit(f"Exported {path}.")
-
-
-def _project_of(projects: list[Path], images: list[Path]) -> Path:
-    """Return the one project file that the given projects and images belong to.
-
-    Raises:
-        InputError: there is no such project, or they belong to several.
-    """
-    wanted = dict.fromkeys([*projects, *(project_path_for(image) for image in images)])
-    if len(wanted) > 1:
-        folders = ", ".join(str(path.parent) for path in wanted)
-        raise InputError(f"Open one folder at a time; these lie in several: {folders}.")
-    (project,) = wanted
-    if projects and not project.is_file():
-        raise InputError(f"There is no project {project}.")
-    return project

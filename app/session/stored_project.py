@@ -181,7 +181,7 @@ class StoredProject(QObject):
         if not self.journal.store() or self.journal.file is None:
             raise InputError("Images cannot be found again while changes are not stored.")
         self.project.undo_stack.reset(*self.journal.file.history())
-        self.project.drop_corrections(set())
+        self.project.drop_corrections({self.shown} - set(free.values()) if self.shown else set())
         for old, new in free.items():
             self._known[new] = self._known.pop(old)
             self.project.set_statuses({new: self.project.status(old), old: "new"})
@@ -199,7 +199,8 @@ class StoredProject(QObject):
         return [
             image
             for image in found
-            if self.project.corrections(image) or self.project.status(image) != "new"
+            if image not in self.missing
+            and (self.project.corrections(image) or self.project.status(image) != "new")
         ]
 
     def release(self) -> None:

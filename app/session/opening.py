@@ -1,0 +1,39 @@
+"""What the user opens: which project it belongs to, and which images."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from app.storage.project_file import project_path_for
+from mdlstm_core.data.images import find_images
+from mdlstm_core.errors import InputError
+
+
+def projects_and_images(paths: Sequence[Path]) -> tuple[list[Path], list[Path]]:
+    """Return the project files among `paths`, and the images, also those in folders.
+
+    Raises:
+        InputError: a path does not exist, or a folder has no images.
+    """
+    # Not resolve(): a link's name is the name the user knows.
+    given = [Path(os.path.abspath(path)) for path in paths]
+    projects = [path for path in given if path.suffix == ".mdlp"]
+    return projects, find_images([path for path in given if path not in projects])
+
+
+def project_of(projects: list[Path], images: list[Path]) -> Path:
+    """Return the one project file that the given projects and images belong to.
+
+    Raises:
+        InputError: there is no such project, or they belong to several.
+    """
+    wanted = dict.fromkeys([*projects, *(project_path_for(image) for image in images)])
+    if len(wanted) > 1:
+        folders = ", ".join(str(path.parent) for path in wanted)
+        raise InputError(f"Open one folder at a time; these lie in several: {folders}.")
+    (project,) = wanted
+    if projects and not project.is_file():
+        raise InputError(f"There is no project {project}.")
+    return project
