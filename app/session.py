@@ -29,7 +29,8 @@ from app.storage.disk_worker import DiskWorker
 from app.storage.journal import Journal
 from app.storage.project_file import ProjectFile, project_path_for
 from mdlstm_core.config import DEFAULT_MODEL, LabelClass
-from mdlstm_core.data.images import find_images
+from mdlstm_core.data.display_window import DisplayWindow
+from mdlstm_core.data.images import Picture, Preview, find_images
 from mdlstm_core.errors import InputError
 
 
@@ -38,6 +39,7 @@ class LabelingSession(QObject):
 
     Signals:
         document_changed(ImageDocument | None): another image is shown.
+        preview_loaded(Path, Preview): the image that was asked for, small, until it is read.
         image_failed(Path, str): an image cannot be opened, and why.
         classes_changed(tuple[LabelClass, ...]): what can be painted; empty if unknown yet.
         model_changed(ModelInfo | None): another model serves, or none does.
@@ -51,6 +53,7 @@ class LabelingSession(QObject):
     """
 
     document_changed = Signal(object)
+    preview_loaded = Signal(object, object)
     image_failed = Signal(object, str)
     classes_changed = Signal(object)
     model_changed = Signal(object)
@@ -81,6 +84,7 @@ class LabelingSession(QObject):
         self.journal.failed.connect(self._on_storing_failed)
         self.journal.stored.connect(self._on_stored)
         self.project.corrections_changed.connect(self._on_corrections_changed)
+        self._disk.preview_loaded.connect(self._on_preview_loaded)
         self._disk.loaded.connect(self._on_loaded)
         self._disk.load_failed.connect(self._on_load_failed)
         self._disk.exported.connect(self._on_exported)
@@ -143,6 +147,11 @@ class LabelingSession(QObject):
             return
         self._wanted = image
         self._disk.load(image)
+
+    def set_display_window(self, window: DisplayWindow) -> None:
+        """See the image shown, one of more than 8 bits, through another window."""
+        if self.document is not None and self._wanted == self.document.path:
+            self._disk.load(self.document.path, window)
 
     def step_image(self, step: int) -> None:
         """Show the image `step` places further in the list, if there is one."""
@@ -271,15 +280,20 @@ class LabelingSession(QObject):
         return tuple(found)
 
     @Slot(object, object)
-    def _on_loaded(self, path: Path, image_HW3: NDArray[np.uint8]) -> None:
+    def _on_preview_loaded(self, path: Path, preview: Preview) -> None:
+        if path == self._wanted:
+            self.preview_loaded.emit(path, preview)
+
+    @Slot(object, object)
+    def _on_loaded(self, path: Path, picture: Picture) -> None:
         if path != self._wanted:
             return
         try:
-            corrections = self._corrections_of(path, image_HW3)
+            corrections = self._corrections_of(path, picture.rgb)
         except InputError as error:
             self._on_load_failed(path, str(error))
             return
-        self.document = ImageDocument(path, image_HW3, corrections)
+        self.document = ImageDocument(path, picture.rgb, corrections, picture)
         self.document_changed.emit(self.document)
         self._predict()
 

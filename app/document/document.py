@@ -12,6 +12,7 @@ from PySide6.QtCore import QObject, Signal
 from app.document.label_map import LabelMap
 from app.document.stroke import Box
 from mdlstm_core.config import IGNORE_INDEX
+from mdlstm_core.data.images import Picture
 
 
 class PixelLabel(NamedTuple):
@@ -40,8 +41,17 @@ class ImageDocument(QObject):
 
     labels_changed = Signal(object)
 
-    def __init__(self, path: Path, image_HW3: NDArray[np.uint8], corrections: LabelMap) -> None:
+    def __init__(
+        self,
+        path: Path,
+        image_HW3: NDArray[np.uint8],
+        corrections: LabelMap,
+        picture: Picture | None = None,
+    ) -> None:
         """Take an image and its corrections, which have the same size.
+
+        `picture` says what else is known of the image: its alpha, and the window that
+        values of more than 8 bits are seen through.
 
         Raises:
             ValueError: the sizes differ.
@@ -55,6 +65,7 @@ class ImageDocument(QObject):
         self.path = path
         self.image = image_HW3
         self.corrections = corrections
+        self.picture = picture
         self._prediction: NDArray[np.uint8] | None = None
         self._confidence: NDArray[np.uint8] | None = None
         self._displayed = corrections.values.copy()

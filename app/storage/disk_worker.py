@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from PySide6.QtCore import QObject, QRunnable, QThreadPool, Signal
 
 from mdlstm_core.config import LabelClass
-from mdlstm_core.data.images import read_image
+from mdlstm_core.data.display_window import DisplayWindow
+from mdlstm_core.data.images import read_picture, read_preview
 from mdlstm_core.errors import InputError
 from mdlstm_core.formats.indexed_png import save_indexed_png
 
@@ -22,12 +23,14 @@ class DiskWorker(QObject):
     """Reads and writes in one thread of its own, in the order it was asked.
 
     Signals:
-        loaded(Path, ndarray): an image H×W×3 RGB, 0 to 255.
+        preview_loaded(Path, Preview): a large image, small, while it is being read.
+        loaded(Path, Picture): an image.
         load_failed(Path, str): an image cannot be read, and why, in one sentence.
         exported(Path): a label map is on disk.
         export_failed(str): a label map cannot be written, and why.
     """
 
+    preview_loaded = Signal(object, object)
     loaded = Signal(object, object)
     load_failed = Signal(object, str)
     exported = Signal(object)
@@ -39,14 +42,22 @@ class DiskWorker(QObject):
         self._pool.setMaxThreadCount(1)
         self._newest = 0
 
-    def load(self, path: Path) -> None:
-        """Read an image, unless a newer request comes before its turn."""
+    def load(self, path: Path, window: DisplayWindow | None = None) -> None:
+        """Read an image, unless a newer request comes before its turn.
+
+        Args:
+            path: the image.
+            window: what values of more than 8 bits are seen through. An image that is given
+                one is shown already and needs no preview.
+        """
         self._newest += 1
         number = self._newest
 
         def read() -> None:
+            if self._newest == number and window is None and (preview := read_preview(path)):
+                self.preview_loaded.emit(path, preview)
             if self._newest == number:
-                self.loaded.emit(path, read_image(path))
+                self.loaded.emit(path, read_picture(path, window))
 
         self._pool.start(_Job(read, lambda reason: self.load_failed.emit(path, reason)))
 
