@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PySide6.QtCore import QObject, Signal
@@ -13,6 +14,8 @@ from app.document.label_map import LabelMap
 from app.document.stroke import Box
 from mdlstm_core.config import IGNORE_INDEX
 from mdlstm_core.data.images import Picture
+
+_STRIP_ROWS = 64
 
 
 class PixelLabel(NamedTuple):
@@ -113,9 +116,14 @@ class ImageDocument(QObject):
     def _refresh(self, box: Box) -> None:
         """Work out again what is displayed inside a box."""
         corrected = self.corrections.values[box.slices]
-        if self._prediction is None:
-            self._displayed[box.slices] = corrected
-        else:
-            predicted = self._prediction[box.slices]
-            self._displayed[box.slices] = np.where(corrected == IGNORE_INDEX, predicted, corrected)
+        # In strips, so that what lies in between stays in the processor's cache.
+        for top in range(box.top, box.bottom, _STRIP_ROWS):
+            strip = box._replace(top=top, bottom=min(top + _STRIP_ROWS, box.bottom)).slices
+            shown, corrected = self._displayed[strip], self.corrections.values[strip]
+            if self._prediction is None:
+                shown[...] = corrected
+            else:
+                is_set = cv2.compare(corrected, IGNORE_INDEX, cv2.CMP_NE)
+                # The lesser of both: each is 255 where the other one counts.
+                cv2.min(corrected, cv2.bitwise_or(self._prediction[strip], is_set), dst=shown)
         self.labels_changed.emit(box)

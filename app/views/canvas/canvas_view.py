@@ -78,6 +78,7 @@ class CanvasView(QWidget):
         self._painted = False
         self._layers.changed.connect(self._on_layers_changed)
         self._overlays.minimap.moved.connect(self._show_place)
+        self.pointer_moved.connect(self._overlays.set_pointer)
 
     @property
     def transform(self) -> ViewTransform:
@@ -287,7 +288,6 @@ class CanvasView(QWidget):
         """Draw, pan, or show what is under the pointer."""
         before = self._ring_area()
         self._pointer = event.position()
-        self._overlays.set_pointer(self._pointer)
         if self._pan_from is not None:
             moved = event.position() - self._pan_from
             self._pan_from = event.position()
@@ -348,7 +348,6 @@ class CanvasView(QWidget):
     def leaveEvent(self, event: object) -> None:
         """Hide the brush's ring."""
         self._pointer = None
-        self._overlays.set_pointer(None)
         self.pointer_moved.emit(-1, -1)
         self.update()
 

@@ -51,11 +51,10 @@ class Overlays:
             corner = QPointF(left / width, top / height)
             self.minimap.set_part(QRectF(corner, QPointF(right / width, bottom / height)))
 
-    def set_pointer(self, place: QPointF | None) -> None:
-        """Mark the pointer on the rulers."""
-        if self._has_rulers:
-            self._upper.set_pointer(place)
-            self._left.set_pointer(place)
+    def set_pointer(self, x: int, y: int) -> None:
+        """Mark a pixel of the image on the rulers, none if it is -1, -1."""
+        self._upper.set_marked(None if x == y == -1 else x)
+        self._left.set_marked(None if x == y == -1 else y)
 
     def lay_out(self, view: QSize) -> None:
         """Put everything to its edge of the view."""

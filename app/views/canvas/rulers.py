@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from PySide6.QtCore import QPointF, QRect, Qt
+from PySide6.QtCore import QRect, Qt
 from PySide6.QtGui import QColor, QPainter, QPaintEvent
 from PySide6.QtWidgets import QWidget
 
@@ -14,6 +14,7 @@ THICKNESS = 20
 """Pixels of the view."""
 
 _LABEL_DISTANCE = 60
+_MARK = QColor(220, 60, 40)
 
 
 class Ruler(QWidget):
@@ -23,7 +24,7 @@ class Ruler(QWidget):
         super().__init__(parent)
         self._is_upper = orientation == Qt.Orientation.Horizontal
         self._transform: ViewTransform | None = None
-        self._pointer: float | None = None
+        self._marked: int | None = None
         self.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
         font = self.font()
         font.setPixelSize(10)
@@ -35,17 +36,11 @@ class Ruler(QWidget):
         self._transform = transform
         self.update()
 
-    def set_pointer(self, place: QPointF | None) -> None:
-        """Mark the pointer's place in the view."""
-        before = self._pointer
-        self._pointer = None if place is None else (place.x() if self._is_upper else place.y())
-        for position in (before, self._pointer):
-            if position is not None:
-                at = round(position) - 1
-                if self._is_upper:
-                    self.update(at, 0, 3, THICKNESS)
-                else:
-                    self.update(0, at, THICKNESS, 3)
+    def set_marked(self, pixel: int | None) -> None:
+        """Mark the pixel of the image that is under the pointer."""
+        if self._marked != pixel:
+            self._marked = pixel
+            self.update()
 
     def paintEvent(self, event: QPaintEvent) -> None:
         """Draw ticks and coordinates."""
@@ -59,9 +54,9 @@ class Ruler(QWidget):
             self._paint_ticks(painter, self._transform, length)
         start = 0 if self._is_upper else -length
         painter.drawLine(start, THICKNESS - 1, start + length, THICKNESS - 1)
-        if self._pointer is not None:
-            painter.setPen(QColor(220, 60, 40))
-            self._paint_tick(painter, round(self._pointer), THICKNESS)
+        if self._transform is not None and self._marked is not None:
+            painter.setPen(_MARK)
+            self._paint_tick(painter, self._place(self._marked + 0.5), THICKNESS)
         painter.end()
 
     def _paint_ticks(self, painter: QPainter, transform: ViewTransform, length: int) -> None:
@@ -71,11 +66,17 @@ class Ruler(QWidget):
         first = math.floor(-corner / transform.zoom / label_step) * label_step
         last = math.ceil((length - corner) / transform.zoom)
         for value in range(first, last + 1, step):
-            at = round(value * transform.zoom + corner)
+            at = self._place(value)
             is_labeled = value % label_step == 0
             self._paint_tick(painter, at, THICKNESS if is_labeled else 5)
             if is_labeled:
                 self._paint_label(painter, at, str(value))
+
+    def _place(self, value: float) -> int:
+        """Return where a coordinate of the image lies along the ruler."""
+        assert self._transform is not None
+        x, y = self._transform.to_view(value, value)
+        return round(x if self._is_upper else y)
 
     def _paint_tick(self, painter: QPainter, at: int, height: int) -> None:
         along = at if self._is_upper else -at
