@@ -29,7 +29,7 @@ from app.storage.disk_worker import DiskWorker
 from app.storage.journal import Journal
 from app.storage.project_file import ProjectFile, project_path_for
 from mdlstm_core.config import DEFAULT_MODEL, LabelClass
-from mdlstm_core.data.display_window import DisplayWindow
+from mdlstm_core.data.display_window import DisplayWindow, Percentiles
 from mdlstm_core.data.images import Picture, Preview, find_images
 from mdlstm_core.errors import InputError
 
@@ -148,7 +148,7 @@ class LabelingSession(QObject):
         self._wanted = image
         self._disk.load(image)
 
-    def set_display_window(self, window: DisplayWindow) -> None:
+    def set_display_window(self, window: DisplayWindow | Percentiles) -> None:
         """See the image shown, one of more than 8 bits, through another window."""
         if self.document is not None and self._wanted == self.document.path:
             self._disk.load(self.document.path, window)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PySide6.QtCore import QObject, QRunnable, QThreadPool, Signal
 
 from mdlstm_core.config import LabelClass
-from mdlstm_core.data.display_window import DisplayWindow
+from mdlstm_core.data.display_window import DisplayWindow, Percentiles
 from mdlstm_core.data.images import read_picture, read_preview
 from mdlstm_core.errors import InputError
 from mdlstm_core.formats.indexed_png import save_indexed_png
@@ -42,13 +42,13 @@ class DiskWorker(QObject):
         self._pool.setMaxThreadCount(1)
         self._newest = 0
 
-    def load(self, path: Path, window: DisplayWindow | None = None) -> None:
+    def load(self, path: Path, window: DisplayWindow | Percentiles | None = None) -> None:
         """Read an image, unless a newer request comes before its turn.
 
         Args:
             path: the image.
-            window: what values of more than 8 bits are seen through. An image that is given
-                one is shown already and needs no preview.
+            window: what values of more than 8 bits are seen through, the usual percentiles
+                by default. An image that is given one is shown already and needs no preview.
         """
         self._newest += 1
         number = self._newest
@@ -57,7 +57,7 @@ class DiskWorker(QObject):
             if self._newest == number and window is None and (preview := read_preview(path)):
                 self.preview_loaded.emit(path, preview)
             if self._newest == number:
-                self.loaded.emit(path, read_picture(path, window))
+                self.loaded.emit(path, read_picture(path, window or Percentiles()))
 
         self._pool.start(_Job(read, lambda reason: self.load_failed.emit(path, reason)))
 

@@ -144,6 +144,7 @@ class MainWindow(QMainWindow):
 
     def _connect_views(self) -> None:
         self.canvas.edit_finished.connect(self.session.edit)
+        self.canvas.window_chosen.connect(self.session.set_display_window)
         self.canvas.pointer_moved.connect(self._show_pixel)
         self.canvas.zoom_changed.connect(lambda zoom: self._zoom.setText(f"{zoom:.0%}"))
         self.canvas.first_painted.connect(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,16 @@ _SAMPLE = 1_000_000
 
 _STRIP = 1_000_000
 """Values converted at once, so that the wide numbers in between need little memory."""
+
+
+class Percentiles(NamedTuple):
+    """A window still to be found: it lies between these percentiles, 0 to 100."""
+
+    low: float = 1.0
+    high: float = 99.0
+
+
+_USUAL = Percentiles()
 
 
 @dataclass(frozen=True)
@@ -28,9 +39,9 @@ class DisplayWindow:
 
     @classmethod
     def of_percentiles(
-        cls, values: NDArray[np.generic], low: float = 1, high: float = 99
+        cls, values: NDArray[np.generic], percentiles: Percentiles = _USUAL
     ) -> DisplayWindow:
-        """Return the window between two percentiles, 0 to 100, of the finite values.
+        """Return the window between two percentiles of the finite values.
 
         Of large images every n-th value counts. Where the percentiles are equal, the
         window reaches from the lowest to the highest value.
@@ -40,7 +51,7 @@ class DisplayWindow:
         sample = sample[np.isfinite(sample)]
         if not sample.size:
             return cls(0.0, 0.0)
-        lowest, highest = np.percentile(sample, (low, high))
+        lowest, highest = np.percentile(sample, percentiles)
         if highest <= lowest:
             return cls(float(sample.min()), float(sample.max()))
         return cls(float(lowest), float(highest))

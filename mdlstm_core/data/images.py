@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from mdlstm_core.data.display_window import DisplayWindow, value_span
+from mdlstm_core.data.display_window import DisplayWindow, Percentiles, value_span
 from mdlstm_core.data.pages import file_and_page, image_file, pages_of
 from mdlstm_core.data.wide_values import read_wide, tiff_size
 from mdlstm_core.errors import InputError
@@ -34,6 +34,8 @@ _STRIP_ROWS = 256
 
 _PREVIEW_FROM = 12_000_000
 """Pixels; smaller images are read at once."""
+
+_USUAL = Percentiles()
 
 _ORIENTATION = 0x0112
 """EXIF's tag."""
@@ -85,12 +87,12 @@ def read_image(path: Path) -> NDArray[np.uint8]:
     return read_picture(path).rgb
 
 
-def read_picture(path: Path, window: DisplayWindow | None = None) -> Picture:
+def read_picture(path: Path, window: DisplayWindow | Percentiles = _USUAL) -> Picture:
     """Read an image with all that is known of it, see `read_image`.
 
     Args:
         path: the image.
-        window: what values of more than 8 bits are seen through, instead of percentiles.
+        window: what values of more than 8 bits are seen through.
 
     Raises:
         InputError: as `read_image`.
@@ -285,9 +287,11 @@ def _over_white(image: Image.Image) -> Picture:
     return Picture(rgb, None if (alpha == 255).all() else alpha)
 
 
-def _windowed(values: NDArray[np.generic], window: DisplayWindow | None) -> Picture:
-    """Show values of any type, H×W or H×W×3, through a window or their percentiles."""
-    chosen = window or DisplayWindow.of_percentiles(values)
+def _windowed(values: NDArray[np.generic], window: DisplayWindow | Percentiles) -> Picture:
+    """Show values of any type, H×W or H×W×3, through a window."""
+    chosen = (
+        DisplayWindow.of_percentiles(values, window) if isinstance(window, Percentiles) else window
+    )
     shown = chosen.to_8_bit(values)
     rgb = cv2.cvtColor(shown, cv2.COLOR_GRAY2RGB) if shown.ndim == 2 else shown
     return Picture(np.ascontiguousarray(rgb), window=chosen, span=value_span(values))

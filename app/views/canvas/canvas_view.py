@@ -47,12 +47,15 @@ class CanvasView(QWidget):
         edit_finished(Path, Edit): a gesture on an image ended.
         pointer_moved(int, int): the pixel under the pointer; -1, -1 outside the view.
         zoom_changed(float): pixels of the screen a pixel of the image; 1.0 is 1:1.
+        window_chosen(DisplayWindow | Percentiles): values of more than 8 bits are to be seen
+            through this.
     """
 
     first_painted = Signal()
     edit_finished = Signal(object, object)
     pointer_moved = Signal(int, int)
     zoom_changed = Signal(float)
+    window_chosen = Signal(object)
 
     def __init__(self, tool: Tool, options: ToolOptions, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -78,6 +81,7 @@ class CanvasView(QWidget):
         self._painted = False
         self._layers.changed.connect(self._on_layers_changed)
         self._overlays.minimap.moved.connect(self._show_place)
+        self._overlays.window_bar.chosen.connect(self.window_chosen)
         self.pointer_moved.connect(self._overlays.set_pointer)
 
     @property
@@ -105,12 +109,14 @@ class CanvasView(QWidget):
             size_before = self._layers.size
             self._layers.set_document(document)
             self._show(document.path, size_before)
+        self._overlays.set_picture(document.picture if document else None)
 
     def set_preview(self, path: Path, rgb: NDArray[np.uint8], size: tuple[int, int]) -> None:
         """Show a small version of an image of this height and width until it is read."""
         self._leave_document()
         size_before = self._layers.size
         self._layers.set_preview(rgb, size)
+        self._overlays.set_picture(None)
         self._show(path, size_before)
 
     def _leave_document(self) -> None:

@@ -161,13 +161,15 @@ class LayerStack(QObject):
         tiles = grid.tiles_at(_box(part))
         if self._image is not None and tiles:
             self._image.paint(painter, grid, tiles)
-            painter.setOpacity(self._opacity)
+            # Lines one pixel wide would hardly be seen through.
+            opacity = 1.0 if self._has_outlines and self._opacity else self._opacity
+            painter.setOpacity(opacity)
             if self._heat is None and self._labels is not None:
                 self._labels.paint(painter, grid, tiles)
             elif self._heat is not None and self._corrections is not None:
                 painter.setOpacity(max(self._opacity, _WEAKEST_HEAT_MAP))
                 self._heat.paint(painter, grid.scale, QRectF(part))
-                painter.setOpacity(self._opacity)
+                painter.setOpacity(opacity)
                 self._corrections.paint(painter, grid, tiles)
             painter.setOpacity(1)
             self._paint_grid(painter, grid, _box(part))

@@ -10,6 +10,8 @@ from PySide6.QtGui import QColor, QImage, QMouseEvent, QPainter, QPaintEvent, QP
 from PySide6.QtWidgets import QWidget
 
 _SIDE = 160
+_SMALLEST = 8
+"""Pixels of the frame, so that it can be seen and grasped."""
 
 
 class Minimap(QWidget):
@@ -65,6 +67,8 @@ class Minimap(QWidget):
             self._part.width() * width,
             self._part.height() * height,
         ).intersected(QRectF(self.rect()))
+        lacking = max(_SMALLEST - min(part.width(), part.height()), 0) / 2
+        part = part.adjusted(-lacking, -lacking, lacking, lacking)
         # Light within dark, so that the frame is seen on any ground.
         for inset, color in ((0, QColor(0, 0, 0)), (1, QColor(255, 255, 255))):
             painter.setPen(QPen(color, 1))

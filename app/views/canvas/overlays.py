@@ -1,4 +1,4 @@
-"""What lies over the canvas: rulers and minimap."""
+"""What lies over the canvas: rulers, minimap and the bar of the display window."""
 
 from __future__ import annotations
 
@@ -7,18 +7,21 @@ from numpy.typing import NDArray
 from PySide6.QtCore import QPointF, QRectF, QSize, Qt
 from PySide6.QtWidgets import QWidget
 
+from app.views.canvas.display_window_bar import DisplayWindowBar
 from app.views.canvas.minimap import Minimap
 from app.views.canvas.rulers import THICKNESS, Ruler
 from app.views.canvas.view_transform import ViewTransform
+from mdlstm_core.data.images import Picture
 
 _MARGIN = 10
 
 
 class Overlays:
-    """Keeps rulers and minimap where they belong and up to date."""
+    """Keeps what lies over the canvas where it belongs and up to date."""
 
     def __init__(self, canvas: QWidget) -> None:
         self.minimap = Minimap(canvas)
+        self.window_bar = DisplayWindowBar(canvas)
         self._upper = Ruler(Qt.Orientation.Horizontal, canvas)
         self._left = Ruler(Qt.Orientation.Vertical, canvas)
         self._canvas = canvas
@@ -38,6 +41,11 @@ class Overlays:
     def set_image(self, rgb: NDArray[np.uint8] | None, size: tuple[int, int] | None) -> None:
         """Show an image of this height and width in the minimap; `rgb` may be smaller."""
         self.minimap.set_image(rgb, size)
+        self.lay_out(self._canvas.size())
+
+    def set_picture(self, picture: Picture | None) -> None:
+        """Offer to adjust the window of an image of more than 8 bits."""
+        self.window_bar.set_picture(picture)
         self.lay_out(self._canvas.size())
 
     def set_transform(self, transform: ViewTransform, size: tuple[int, int] | None) -> None:
@@ -64,4 +72,8 @@ class Overlays:
         minimap = self.minimap.size()
         self.minimap.move(
             view.width() - minimap.width() - _MARGIN, view.height() - minimap.height() - _MARGIN
+        )
+        bar = self.window_bar.sizeHint()
+        self.window_bar.setGeometry(
+            self.inset + _MARGIN, view.height() - bar.height() - _MARGIN, bar.width(), bar.height()
         )
