@@ -79,7 +79,8 @@ class CanvasView(QWidget):
         self._pan_button = Qt.MouseButton.NoButton
         self._space_held = False
         self._painted = False
-        self._layers.changed.connect(self._on_layers_changed)
+        self._layers.changed.connect(self.update)
+        self._layers.image_changed.connect(self._on_image_changed)
         self._overlays.minimap.moved.connect(self._show_place)
         self._overlays.window_bar.chosen.connect(self.window_chosen)
         self.pointer_moved.connect(self._overlays.set_pointer)
@@ -103,7 +104,6 @@ class CanvasView(QWidget):
         if document is None:
             self._shown = None
             self._layers.clear()
-            self._overlays.set_image(None, None)
         else:
             document.labels_changed.connect(self._update_box)
             size_before = self._layers.size
@@ -224,7 +224,7 @@ class CanvasView(QWidget):
         self.zoom_changed.emit(transform.zoom * self.devicePixelRatioF())
         self.update()
 
-    def _on_layers_changed(self) -> None:
+    def _on_image_changed(self) -> None:
         self._overlays.set_image(self._layers.thumbnail, self._layers.size)
         self._overlays.set_transform(self._transform, self._layers.size)
         self.update()

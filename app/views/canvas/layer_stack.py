@@ -42,9 +42,11 @@ class LayerStack(QObject):
 
     Signals:
         changed: all of it is to be drawn again.
+        image_changed: another image is shown, or none; or it can be drawn better now.
     """
 
     changed = Signal()
+    image_changed = Signal()
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -69,13 +71,13 @@ class LayerStack(QObject):
     @property
     def thumbnail(self) -> NDArray[np.uint8] | None:
         """A small version of the image, RGB."""
-        return self._image.smallest if self._image else None
+        return self._image.thumbnail if self._image else None
 
     def clear(self) -> None:
         """Show nothing."""
         self._size = self._image = self._labels = self._corrections = self._heat = None
         self._level = None
-        self.changed.emit()
+        self.image_changed.emit()
 
     def set_preview(self, rgb: NDArray[np.uint8], size: tuple[int, int]) -> None:
         """Show a small version of an image of this height and width, without labels."""
@@ -103,13 +105,13 @@ class LayerStack(QObject):
         self._level = level
         self._image = ImageLayer(level, self._size)
         self._builder.start(level)
-        self.changed.emit()
+        self.image_changed.emit()
 
     @Slot(object, object)
     def _on_built(self, level: Level, levels: Sequence[Level]) -> None:
         if self._image is not None and level is self._level:
             self._image.add_levels(levels)
-            self.changed.emit()
+            self.image_changed.emit()
 
     def set_classes(self, classes: tuple[LabelClass, ...], hidden: frozenset[int]) -> None:
         """Colour the labels; those of hidden classes are not drawn."""

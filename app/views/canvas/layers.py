@@ -21,6 +21,12 @@ from mdlstm_core.config import IGNORE_INDEX, LabelClass
 
 _CHECKERS = (255, 204)
 _CHECKER_SIZE = 8
+_FINEST = 0.24
+"""Device pixels a pixel, below which pictures are not smoothed."""
+
+_THUMBNAIL = 256
+"""Pixels of the longer side, at least."""
+
 _HATCH = 8
 """Device pixels from one stripe to the next."""
 
@@ -41,9 +47,11 @@ class ImageLayer:
         self._pictures.clear()
 
     @property
-    def smallest(self) -> NDArray[np.uint8]:
-        """The smallest version there is, RGB."""
-        return self._levels[-1].rgb
+    def thumbnail(self) -> NDArray[np.uint8]:
+        """A small version, RGB; a rough one while smaller versions are being built."""
+        rgb = self._levels[-1].rgb
+        step = max(max(rgb.shape) // _THUMBNAIL, 1)
+        return np.ascontiguousarray(rgb[::step, ::step])
 
     def paint(self, painter: QPainter, grid: TileGrid, tiles: Sequence[Tile]) -> None:
         """Draw tiles."""
@@ -84,8 +92,8 @@ class ImageLayer:
             for whole, part in zip(self._size, (height, width), strict=True)
         )
         is_whole = (height, width) == self._size
-        # Below 1/2, smaller versions are not built yet: rough for a moment, but at once.
-        if (is_whole and grid.scale >= 1) or across < 0.49:
+        # Below 1/4, smaller versions are not built yet: rough for a moment, but at once.
+        if (is_whole and grid.scale >= 1) or across < _FINEST:
             rows = pixels_shown(extent.top, extent.bottom, down, height)
             columns = pixels_shown(extent.left, extent.right, across, width)
             return sample_nearest(values, rows, columns)

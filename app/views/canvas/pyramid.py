@@ -1,4 +1,4 @@
-"""Smaller versions of an image, each half as high and wide as the one before."""
+"""Smaller versions of an image: a quarter, an eighth and so on of its sides."""
 
 from __future__ import annotations
 
@@ -23,13 +23,17 @@ class Level(NamedTuple):
     alpha: NDArray[np.uint8] | None
 
 
-def halved_levels(whole: Level) -> list[Level]:
-    """Return the smaller versions, largest first: one more byte a pixel of RGB in all."""
+def smaller_levels(whole: Level) -> list[Level]:
+    """Return the smaller versions, largest first, from a quarter of the sides on.
+
+    A version of half the sides would take more memory than all of these together; `tiles`
+    halves what it needs of the whole, a tile at a time.
+    """
     levels, level = [], whole
     while max(level.rgb.shape) > _SMALLEST:
         level = Level(_halved(level.rgb), None if level.alpha is None else _halved(level.alpha))
         levels.append(level)
-    return levels
+    return levels[1:]
 
 
 def _halved(values: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -50,7 +54,7 @@ class PyramidBuilder(QObject):
         """Build the levels; `built` comes before this returns if the image is small."""
         height, width, _ = whole.rgb.shape
         if height * width <= _AT_ONCE:
-            self.built.emit(whole, halved_levels(whole))
+            self.built.emit(whole, smaller_levels(whole))
         else:
             QThreadPool.globalInstance().start(_Job(self, whole))
 
@@ -64,4 +68,4 @@ class _Job(QRunnable):
 
     def run(self) -> None:
         """Build; called in the pool's thread."""
-        self._builder.built.emit(self._whole, halved_levels(self._whole))
+        self._builder.built.emit(self._whole, smaller_levels(self._whole))

@@ -20,6 +20,9 @@ from app.document.stroke import Box
 TILE = 256
 """Device pixels a side."""
 
+_COARSE = 0.49
+"""Device pixels a pixel, below which pixels are averaged before they are interpolated."""
+
 _Number = TypeVar("_Number", bound=np.generic)
 
 
@@ -103,19 +106,25 @@ def sample_smooth(
     """Return the device pixels of a box, interpolated between the pixels of `values`.
 
     Args:
-        values: H×W or H×W×C; at most twice as fine as the device pixels, or it would flicker.
+        values: H×W or H×W×C; at most four times as fine as the device pixels, or it would
+            flicker.
         box: in device pixels.
         scale: device pixels a pixel of `values`, down and across.
     """
     down, across = scale
-    top = max(math.floor(box.top / down) - 2, 0)
-    left = max(math.floor(box.left / across) - 2, 0)
+    top, left = (max(int(n), 0) & ~1 for n in (box.top / down - 2, box.left / across - 2))
     bottom, right = math.ceil(box.bottom / down) + 2, math.ceil(box.right / across) + 2
+    part = values[top:bottom, left:right]
     # Pixel i of the tile has its centre at i + 0.5, and so have the pixels of `values`.
     x = (box.left + 0.5) / across - 0.5 - left
     y = (box.top + 0.5) / down - 0.5 - top
+    if across < _COARSE and min(part.shape[:2]) > 1:
+        size = (part.shape[1] // 2, part.shape[0] // 2)
+        even = part[: 2 * size[1], : 2 * size[0]]
+        part = cv2.resize(even, size, interpolation=cv2.INTER_AREA)
+        down, across, x, y = 2 * down, 2 * across, (x - 0.5) / 2, (y - 0.5) / 2
     return cv2.warpAffine(
-        values[top:bottom, left:right],
+        part,
         np.array([[1 / across, 0, x], [0, 1 / down, y]]),
         (box.right - box.left, box.bottom - box.top),
         flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,

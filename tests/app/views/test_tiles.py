@@ -9,14 +9,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from PySide6.QtCore import QRect
+from PySide6.QtCore import QCoreApplication, QRect, QThreadPool
 from PySide6.QtGui import QImage, QPainter
 
 from app.document.document import ImageDocument
 from app.document.label_map import LabelMap
 from app.document.stroke import Box
 from app.views.canvas.layer_stack import LayerStack
-from app.views.canvas.pyramid import Level, halved_levels
+from app.views.canvas.pyramid import Level, smaller_levels
 from app.views.canvas.tiles import Tile, TileGrid, pixels_shown, sample_nearest, sample_smooth
 from app.views.canvas.view_transform import ViewTransform
 from mdlstm_core.config import IGNORE_INDEX, LabelClass
@@ -74,23 +74,52 @@ def test_nearest_samples_are_exact(rows: list[int], columns: list[int]) -> None:
     np.testing.assert_array_equal(sample_nearest(values, at_rows, at_columns), expected)
 
 
-@pytest.mark.parametrize("scale", [0.5, 0.63, 0.99])
+@pytest.mark.parametrize("scale", [0.25, 0.31, 0.48, 0.5, 0.63, 0.99])
 def test_smooth_samples_of_a_ramp_are_where_they_belong(scale: float) -> None:
-    ramp = np.arange(200, dtype=np.uint8)[np.newaxis].repeat(100, axis=0)
-    found = sample_smooth(ramp, Box(10, 20, 30, 90), (scale, scale))
-    expected = (np.arange(20, 90) + 0.5) / scale - 0.5
-    assert np.abs(found - expected).max() < 1
+    ramp = np.arange(200, dtype=np.uint8)[np.newaxis].repeat(200, axis=0)
+    left, right = 7, int(190 * scale)
+    across = sample_smooth(ramp, Box(3, left, 30, right), (scale, scale))
+    down = sample_smooth(ramp.T, Box(left, 3, right, 30), (scale, scale))
+    expected = (np.arange(left, right) + 0.5) / scale - 0.5
+    assert np.abs(across - expected).max() < 1
+    assert np.abs(down.T - expected).max() < 1
 
 
-def test_levels_halve_and_average() -> None:
-    rgb = np.random.default_rng(0).integers(0, 256, (1024, 700, 3), dtype=np.uint8)
+def test_levels_average() -> None:
+    rgb = np.random.default_rng(0).integers(0, 256, (2048, 720, 3), dtype=np.uint8)
     alpha = rgb[..., 0].copy()
-    levels = halved_levels(Level(rgb, alpha))
-    assert [level.rgb.shape[:2] for level in levels] == [(512, 350), (256, 175)]
-    mean = rgb.reshape(512, 2, 350, 2, 3).mean(axis=(1, 3))
-    assert np.abs(levels[0].rgb - mean).max() <= 1
+    levels = smaller_levels(Level(rgb, alpha))
+    assert [level.rgb.shape[:2] for level in levels] == [(512, 180), (256, 90)]
+    mean = rgb.reshape(512, 4, 180, 4, 3).mean(axis=(1, 3))
+    assert np.abs(levels[0].rgb - mean).max() <= 2
     assert levels[1].alpha is not None
-    assert levels[1].alpha.shape == (256, 175)
+    assert levels[1].alpha.shape == (256, 90)
+
+
+@pytest.mark.parametrize("zoom", [0.03, 0.11, 0.26, 0.4, 0.7])
+def test_zoomed_out_the_image_is_averaged(qapp: QCoreApplication, zoom: float) -> None:
+    rows, columns = np.mgrid[:2000, :1500]
+    rgb = np.stack([rows // 8, columns // 6, (rows + columns) // 14], axis=-1).astype(np.uint8)
+    rgb[::2, ::2] ^= 8  # what nearest samples would show
+    stack = LayerStack()
+    stack.set_document(_document(np.full((2000, 1500), IGNORE_INDEX, np.uint8), rgb))
+    with_levels = _wait_for_levels(stack)
+
+    seen = _painted(stack, ViewTransform(zoom))
+
+    assert with_levels
+    height, width = (min(int(n * zoom), m) for n, m in ((2000, 260), (1500, 300)))
+    y, x = ((np.arange(n) + 0.5) / zoom - 0.5 for n in (height, width))
+    expected = np.stack(np.broadcast_arrays(y[:, None] / 8, x / 6, (y[:, None] + x) / 14), axis=-1)
+    assert np.abs(seen[2 : height - 2, 2 : width - 2] - expected[2:-2, 2:-2]).mean() < 3
+
+
+def _wait_for_levels(stack: LayerStack) -> bool:
+    """Wait for the pyramid, which is built in a thread; return whether it is there."""
+    QThreadPool.globalInstance().waitForDone()
+    QCoreApplication.processEvents()
+    thumbnail = stack.thumbnail
+    return thumbnail is not None and max(thumbnail.shape) <= 256
 
 
 def _document(labels: NDArray[np.uint8], rgb: NDArray[np.uint8] | None = None) -> ImageDocument:
