@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PySide6.QtCore import QObject, Signal
@@ -12,6 +13,9 @@ from PySide6.QtCore import QObject, Signal
 from app.document.label_map import LabelMap
 from app.document.stroke import Box
 from mdlstm_core.config import IGNORE_INDEX
+from mdlstm_core.data.images import Picture
+
+_STRIP_ROWS = 64
 
 
 class PixelLabel(NamedTuple):
@@ -40,8 +44,17 @@ class ImageDocument(QObject):
 
     labels_changed = Signal(object)
 
-    def __init__(self, path: Path, image_HW3: NDArray[np.uint8], corrections: LabelMap) -> None:
+    def __init__(
+        self,
+        path: Path,
+        image_HW3: NDArray[np.uint8],
+        corrections: LabelMap,
+        picture: Picture | None = None,
+    ) -> None:
         """Take an image and its corrections, which have the same size.
+
+        `picture` says what else is known of the image: its alpha, and the window that
+        values of more than 8 bits are seen through.
 
         Raises:
             ValueError: the sizes differ.
@@ -55,6 +68,7 @@ class ImageDocument(QObject):
         self.path = path
         self.image = image_HW3
         self.corrections = corrections
+        self.picture = picture
         self._prediction: NDArray[np.uint8] | None = None
         self._confidence: NDArray[np.uint8] | None = None
         self._displayed = corrections.values.copy()
@@ -102,9 +116,14 @@ class ImageDocument(QObject):
     def _refresh(self, box: Box) -> None:
         """Work out again what is displayed inside a box."""
         corrected = self.corrections.values[box.slices]
-        if self._prediction is None:
-            self._displayed[box.slices] = corrected
-        else:
-            predicted = self._prediction[box.slices]
-            self._displayed[box.slices] = np.where(corrected == IGNORE_INDEX, predicted, corrected)
+        # In strips, so that what lies in between stays in the processor's cache.
+        for top in range(box.top, box.bottom, _STRIP_ROWS):
+            strip = box._replace(top=top, bottom=min(top + _STRIP_ROWS, box.bottom)).slices
+            shown, corrected = self._displayed[strip], self.corrections.values[strip]
+            if self._prediction is None:
+                shown[...] = corrected
+            else:
+                is_set = cv2.compare(corrected, IGNORE_INDEX, cv2.CMP_NE)
+                # The lesser of both: each is 255 where the other one counts.
+                cv2.min(corrected, cv2.bitwise_or(self._prediction[strip], is_set), dst=shown)
         self.labels_changed.emit(box)

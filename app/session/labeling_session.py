@@ -26,6 +26,8 @@ from app.session.teacher import Teacher
 from app.storage.disk_worker import DiskWorker, LoadedImage
 from app.storage.fingerprint import may_be_moved
 from mdlstm_core.config import DEFAULT_MODEL, IGNORE_INDEX, LabelClass
+from mdlstm_core.data.display_window import DisplayWindow, Percentiles
+from mdlstm_core.data.images import Preview
 from mdlstm_core.errors import InputError
 
 
@@ -34,6 +36,7 @@ class LabelingSession(QObject):
 
     Signals:
         document_changed(ImageDocument | None): another image is shown.
+        preview_loaded(Path, Preview): the image that was asked for, small, until it is read.
         image_failed(Path, str): an image cannot be opened, and why.
         classes_changed(tuple[LabelClass, ...]): what can be painted; empty if unknown yet.
         model_changed(ModelInfo | None): another model serves, or none does.
@@ -47,6 +50,7 @@ class LabelingSession(QObject):
     """
 
     document_changed = Signal(object)
+    preview_loaded = Signal(object, object)
     image_failed = Signal(object, str)
     classes_changed = Signal(object)
     model_changed = Signal(object)
@@ -82,6 +86,7 @@ class LabelingSession(QObject):
         self.stored.said.connect(self.said)
         self.stored.warned.connect(self.warned)
         self.project.classes_changed.connect(self._on_classes_changed)
+        self._disk.preview_loaded.connect(self._on_preview_loaded)
         self._disk.loaded.connect(self._on_loaded)
         self._disk.load_failed.connect(self._on_load_failed)
         self._disk.searched.connect(self._on_searched)
@@ -139,6 +144,11 @@ class LabelingSession(QObject):
         is_shown = self.document is not None and self.document.path == image
         if image is not None and not (is_shown and self._wanted == image):
             self._load(image)
+
+    def set_display_window(self, window: DisplayWindow | Percentiles) -> None:
+        """See the image shown, one of more than 8 bits, through another window."""
+        if self.document is not None and self._wanted == self.document.path:
+            self._load(self.document.path, window)
 
     def step_image(self, step: int) -> None:
         """Show the image `step` places further in the list, if there is one."""
@@ -286,10 +296,11 @@ class LabelingSession(QObject):
         self.said.emit(f"{len(moved)} images that were missing are found again.")
         self._load(moved[0])
 
-    def _load(self, image: Path) -> None:
+    def _load(self, image: Path, window: DisplayWindow | Percentiles | None = None) -> None:
         """Have an image and its labels read, to show it."""
         self._wanted = image
-        self._disk.load(image, partial(self.stored.labels_of, image), self._request_of(image))
+        labels = partial(self.stored.labels_of, image)
+        self._disk.load(image, labels, self._request_of(image), window)
 
     def _open_project(self, path: Path) -> None:
         """Make `path` the project file, unless it is already.
@@ -332,6 +343,11 @@ class LabelingSession(QObject):
         if image is not None and image != self._wanted:
             self.open_image(image)
 
+    @Slot(object, object)
+    def _on_preview_loaded(self, path: Path, preview: Preview) -> None:
+        if path == self._wanted:
+            self.preview_loaded.emit(path, preview)
+
     @Slot(object)
     def _on_loaded(self, loaded: LoadedImage) -> None:
         path = loaded.path
@@ -347,11 +363,11 @@ class LabelingSession(QObject):
             self._on_load_failed(path, str(error))
             return
         if corrections is None:
-            labels, (height, width) = loaded.labels, loaded.image.shape[:2]
+            labels, (height, width) = loaded.labels, loaded.picture.rgb.shape[:2]
             corrections = LabelMap.empty(height, width) if labels is None else LabelMap(labels)
             self.project.set_corrections(path, corrections)
         self.stored.shown = path
-        self._leave(ImageDocument(path, loaded.image, corrections))
+        self._leave(ImageDocument(path, loaded.picture.rgb, corrections, loaded.picture))
         self.stored.release()
         self._predict()
 

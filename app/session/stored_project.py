@@ -139,7 +139,7 @@ class StoredProject(QObject):
             InputError: the file is another one, or of another size.
         """
         self._loaded[loaded.path] = loaded.fingerprint
-        given = loaded.image.shape[:2]
+        given = loaded.picture.rgb.shape[:2]
         if loaded.labels is not None and loaded.labels.shape != given:
             height, width = loaded.labels.shape
             raise InputError(

@@ -14,7 +14,8 @@ from PySide6.QtCore import QObject, QRunnable, QThreadPool, Signal
 from app.storage.changes import Fingerprint
 from app.storage.fingerprint import find_moved, fingerprint_of
 from mdlstm_core.config import LabelClass
-from mdlstm_core.data.images import read_image
+from mdlstm_core.data.display_window import DisplayWindow, Percentiles
+from mdlstm_core.data.images import Picture, read_picture, read_preview
 from mdlstm_core.errors import InputError
 from mdlstm_core.formats.indexed_png import save_indexed_png
 
@@ -22,13 +23,13 @@ _log = logging.getLogger(__name__)
 
 
 class LoadedImage(NamedTuple):
-    """An image H×W×3 RGB, 0 to 255, what file it is, and its label map if it was labeled.
+    """An image, what file it is, and its label map H×W if it was labeled.
 
     `request` is what it was asked for with.
     """
 
     path: Path
-    image: NDArray[np.uint8]
+    picture: Picture
     fingerprint: Fingerprint
     labels: NDArray[np.uint8] | None
     request: object
@@ -39,6 +40,7 @@ class DiskWorker(QObject):
 
     Signals:
         loaded(LoadedImage): an image that was asked for.
+        preview_loaded(Path, Preview): a large image, small, while it is being read.
         load_failed(Path, str): an image cannot be read, and why, in one sentence.
         exported(Path): a label map is on disk.
         export_failed(str): a label map cannot be written, and why.
@@ -46,6 +48,7 @@ class DiskWorker(QObject):
     """
 
     loaded = Signal(object)
+    preview_loaded = Signal(object, object)
     load_failed = Signal(object, str)
     exported = Signal(object)
     export_failed = Signal(str)
@@ -58,7 +61,11 @@ class DiskWorker(QObject):
         self._newest = 0
 
     def load(
-        self, path: Path, labels: Callable[[], NDArray[np.uint8] | None], request: object = None
+        self,
+        path: Path,
+        labels: Callable[[], NDArray[np.uint8] | None],
+        request: object = None,
+        window: DisplayWindow | Percentiles | None = None,
     ) -> None:
         """Read an image, unless a newer request comes before its turn.
 
@@ -66,14 +73,18 @@ class DiskWorker(QObject):
             path: the image.
             labels: reads its label map.
             request: comes back with the image.
+            window: what values of more than 8 bits are seen through, the usual percentiles
+                by default. An image that is given one is shown already and needs no preview.
         """
         self._newest += 1
         number = self._newest
 
         def read() -> None:
+            if self._newest == number and window is None and (preview := read_preview(path)):
+                self.preview_loaded.emit(path, preview)
             if self._newest == number:
-                image = read_image(path)
-                found = LoadedImage(path, image, fingerprint_of(path), labels(), request)
+                picture = read_picture(path, window or Percentiles())
+                found = LoadedImage(path, picture, fingerprint_of(path), labels(), request)
                 self.loaded.emit(found)
 
         self._pool.start(_Job(read, lambda reason: self.load_failed.emit(path, reason)))

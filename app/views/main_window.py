@@ -40,7 +40,7 @@ from app.views.panels.learning_panel import LearningPanel
 from app.views.tools.brush import Brush, Eraser
 from app.views.tools.tool import Tool, ToolOptions
 from mdlstm_core.config import LabelClass
-from mdlstm_core.data.images import IMAGE_SUFFIXES
+from mdlstm_core.data.images import IMAGE_SUFFIXES, Preview
 
 _TITLE = "mdlstm-labeler"
 
@@ -144,6 +144,7 @@ class MainWindow(QMainWindow):
 
     def _connect_views(self) -> None:
         self.canvas.edit_finished.connect(self.session.edit)
+        self.canvas.window_chosen.connect(self.session.set_display_window)
         self.canvas.pointer_moved.connect(self._show_pixel)
         self.canvas.zoom_changed.connect(lambda zoom: self._zoom.setText(f"{zoom:.0%}"))
         self.canvas.first_painted.connect(
@@ -169,6 +170,7 @@ class MainWindow(QMainWindow):
         self.actions_by_name["undo"].setEnabled(session.project.undo_stack.canUndo())
         self.actions_by_name["redo"].setEnabled(session.project.undo_stack.canRedo())
         session.document_changed.connect(self._on_document)
+        session.preview_loaded.connect(self._on_preview)
         session.image_failed.connect(self._on_image_failed)
         session.classes_changed.connect(self._on_classes)
         session.prediction_changed.connect(self._on_prediction)
@@ -191,6 +193,10 @@ class MainWindow(QMainWindow):
             self.gates.refresh()
             self.canvas.setFocus()
 
+    @Slot(object, object)
+    def _on_preview(self, path: Path, preview: Preview) -> None:
+        self.canvas.set_preview(path, *preview)
+
     @Slot()
     def _on_prediction(self) -> None:
         self.actions_by_name["export"].setEnabled(True)
@@ -198,6 +204,7 @@ class MainWindow(QMainWindow):
     @Slot(object, str)
     def _on_image_failed(self, image: Path, reason: str) -> None:
         document = self.session.document
+        self.canvas.set_document(document)  # in place of a preview
         self.images.mark_failed(image, reason)
         self.images.set_current(document.path if document else None)
 

@@ -1,6 +1,7 @@
 """Reading images and label maps.
 
-Pillow reads them: it knows EXIF, palettes and CMYK, and fails loudly on damaged files.
+Pillow reads them: it knows EXIF, palettes and CMYK, and fails loudly on damaged files. What
+has more than 8 bits is read by `wide_values` and shown through a `DisplayWindow`.
 """
 
 from __future__ import annotations
@@ -9,18 +10,38 @@ import logging
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from mdlstm_core.data.display_window import DisplayWindow, Percentiles, value_span
+from mdlstm_core.data.pages import file_and_page, image_file, pages_of
+from mdlstm_core.data.wide_values import read_wide, tiff_size
 from mdlstm_core.errors import InputError
 
-IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp")
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp", ".gif")
 
 MAX_PIXELS = 400_000_000
 """Larger images are refused: they would not fit into a laptop's memory."""
+
+_STRIP_ROWS = 256
+"""Rows converted at once, so that a large image is in memory but once."""
+
+_PREVIEW_FROM = 12_000_000
+"""Pixels; smaller images are read at once."""
+
+_USUAL = Percentiles()
+
+_ORIENTATION = 0x0112
+"""EXIF's tag."""
+
+_TURNED = (5, 6, 7, 8)
+"""Orientations that swap height and width."""
 
 Image.MAX_IMAGE_PIXELS = None  # checked below, with a sentence that names the file
 
@@ -29,26 +50,91 @@ warnings.filterwarnings("ignore", module=r"PIL\.")
 logging.getLogger("PIL").addHandler(logging.NullHandler())
 
 
+@dataclass(frozen=True)
+class Picture:
+    """An image as it is shown, and what stood in its file.
+
+    Attributes:
+        rgb: H×W×3, 0 to 255, upright; alpha is laid over white.
+        alpha: H×W, 0 (transparent) to 255; None if all is opaque.
+        window: what the values of an image of more than 8 bits were seen through; None
+            of others.
+        span: the lowest and the highest of these values.
+    """
+
+    rgb: NDArray[np.uint8]
+    alpha: NDArray[np.uint8] | None = None
+    window: DisplayWindow | None = None
+    span: tuple[float, float] | None = None
+
+
+class Preview(NamedTuple):
+    """A small version of an image, RGB, and the height and width of the whole."""
+
+    rgb: NDArray[np.uint8]
+    size: tuple[int, int]
+
+
 def read_image(path: Path) -> NDArray[np.uint8]:
     """Read an image as H×W×3 RGB, 0 to 255, upright (EXIF orientation applied).
 
     16-bit, 32-bit and float images are scaled from their 1st to their 99th percentile;
-    alpha is laid over white.
+    alpha is laid over white. Of a file with several pages, see `pages` for their names.
 
     Raises:
         InputError: the file is missing, empty, truncated, too large or not an image.
     """
+    return read_picture(path).rgb
+
+
+def read_picture(path: Path, window: DisplayWindow | Percentiles = _USUAL) -> Picture:
+    """Read an image with all that is known of it, see `read_image`.
+
+    Args:
+        path: the image.
+        window: what values of more than 8 bits are seen through.
+
+    Raises:
+        InputError: as `read_image`.
+    """
+    file, page = file_and_page(path)
+    try:
+        wide = read_wide(file, page, MAX_PIXELS)
+    except InputError:
+        raise
+    except Exception as error:
+        raise _unreadable(file, error) from error
+    if wide is not None:
+        return _windowed(wide, window)
     with _opened(path) as image:
         _check_size(path, image.size)
         image.load()
-        upright = ImageOps.exif_transpose(image)
-        if upright.mode[0] in "IF":
-            return np.repeat(_to_8_bit(np.asarray(upright))[..., np.newaxis], 3, axis=2)
-        if upright.has_transparency_data:
-            rgba = upright.convert("RGBA")
-            white = Image.new("RGBA", rgba.size, "white")
-            upright = Image.alpha_composite(white, rgba)
-        return np.array(upright.convert("RGB"))
+        ImageOps.exif_transpose(image, in_place=True)
+        if image.mode[0] in "IF":
+            return _windowed(np.asarray(image), window)
+        if image.has_transparency_data:
+            return _over_white(image)
+        return Picture(_converted(image, "RGB"))
+
+
+def read_preview(path: Path) -> Preview | None:
+    """Read a large JPEG at an eighth of its size, several times faster than all of it.
+
+    Returns:
+        None if the image is small, of another format, or damaged: reading all of it tells.
+    """
+    try:
+        with Image.open(path) as image:
+            width, height = image.size
+            if image.format != "JPEG" or not _PREVIEW_FROM <= width * height <= MAX_PIXELS:
+                return None
+            is_turned = image.getexif().get(_ORIENTATION, 1) in _TURNED
+            image.draft("RGB", (width // 8, height // 8))
+            ImageOps.exif_transpose(image, in_place=True)
+            rgb = _converted(image, "RGB")
+    except Exception:
+        return None
+    return Preview(rgb, (width, height) if is_turned else (height, width))
 
 
 def read_label_map(path: Path) -> NDArray[np.uint8]:
@@ -76,10 +162,18 @@ def image_size(path: Path) -> tuple[int, int]:
     Raises:
         InputError: the file is missing, empty or not an image.
     """
-    with _opened(path) as image:
-        width, height = image.size
-        orientation = image.getexif().get(0x0112, 1)
-    return (width, height) if orientation in (5, 6, 7, 8) else (height, width)
+    try:
+        with _opened(path) as image:
+            width, height = image.size
+            orientation = image.getexif().get(_ORIENTATION, 1)
+            # Of a TIFF, Pillow gives the upright size at once.
+            is_turned = orientation in _TURNED and image.format != "TIFF"
+    except InputError:
+        size = tiff_size(*file_and_page(path))
+        if size is None:
+            raise
+        return size
+    return (width, height) if is_turned else (height, width)
 
 
 def images_in(folder: Path) -> list[Path]:
@@ -101,7 +195,9 @@ def images_in(folder: Path) -> list[Path]:
 
 
 def find_images(paths: list[Path]) -> list[Path]:
-    """Return the image files among `paths`, folders replaced by the images in them.
+    """Return the images among `paths`, folders replaced by the images in them.
+
+    Each page of a TIFF with several is an image of its own, see `pages`.
 
     Raises:
         InputError: a path does not exist, or a folder has no images.
@@ -112,8 +208,10 @@ def find_images(paths: list[Path]) -> list[Path]:
             inside = images_in(path)
             if not inside:
                 raise InputError(f"The folder {path} has no images ({', '.join(IMAGE_SUFFIXES)}).")
-            found += inside
+            found += [page for file in inside for page in pages_of(file)]
         elif path.exists():
+            found += pages_of(path)
+        elif image_file(path).exists():
             found.append(path)
         else:
             raise InputError(f"There is no file or folder {path}.")
@@ -123,14 +221,21 @@ def find_images(paths: list[Path]) -> list[Path]:
 @contextmanager
 def _opened(path: Path) -> Iterator[Image.Image]:
     """Open an image; whatever Pillow cannot do with it becomes an `InputError`."""
+    file, page = file_and_page(path)
     try:
-        with Image.open(path) as image:
+        with Image.open(file) as image:
+            if page:
+                image.seek(page)
             yield image
     except InputError:
         raise
+    except EOFError as error:
+        if page:
+            raise InputError(f"{file} has no page {page + 1}.") from error
+        raise _unreadable(file, error) from error
     # Its decoders let through whatever a damaged file makes them stumble over.
     except Exception as error:
-        raise _unreadable(path, error) from error
+        raise _unreadable(file, error) from error
 
 
 def _check_size(path: Path, size: tuple[int, int]) -> None:
@@ -155,11 +260,38 @@ def _unreadable(path: Path, error: Exception) -> InputError:
     return InputError(f"{path} is damaged or truncated ({error}); replace it.")
 
 
-def _to_8_bit(values: NDArray[np.generic]) -> NDArray[np.uint8]:
-    """Scale grey values of any type between their 1st and 99th percentile to 0 to 255."""
-    finite = np.nan_to_num(values.astype(np.float32), posinf=0, neginf=0)
-    low, high = np.percentile(finite, (1, 99))
-    if high <= low:
-        low, high = float(finite.min()), float(finite.max())
-    scaled = (finite - low) / max(float(high - low), 1e-12) * 255
-    return scaled.clip(0, 255).round().astype(np.uint8)
+def _converted(image: Image.Image, mode: str) -> NDArray[np.uint8]:
+    """Return the pixels in another mode, converted in strips."""
+    result = np.empty((image.height, image.width, len(mode)), dtype=np.uint8)
+    for top, strip in _strips(image):
+        result[top : top + strip.height] = np.asarray(strip.convert(mode))
+    return result
+
+
+def _strips(image: Image.Image) -> Iterator[tuple[int, Image.Image]]:
+    for top in range(0, image.height, _STRIP_ROWS):
+        bottom = min(top + _STRIP_ROWS, image.height)
+        yield top, image.crop((0, top, image.width, bottom))
+
+
+def _over_white(image: Image.Image) -> Picture:
+    """Lay an image over white and keep its alpha."""
+    rgb = np.empty((image.height, image.width, 3), dtype=np.uint8)
+    alpha = np.empty((image.height, image.width), dtype=np.uint8)
+    for top, strip in _strips(image):
+        rgba = strip.convert("RGBA")
+        white = Image.new("RGBA", rgba.size, "white")
+        rows = slice(top, top + strip.height)
+        rgb[rows] = np.asarray(Image.alpha_composite(white, rgba))[..., :3]
+        alpha[rows] = np.asarray(rgba)[..., 3]
+    return Picture(rgb, None if (alpha == 255).all() else alpha)
+
+
+def _windowed(values: NDArray[np.generic], window: DisplayWindow | Percentiles) -> Picture:
+    """Show values of any type, H×W or H×W×3, through a window."""
+    chosen = (
+        DisplayWindow.of_percentiles(values, window) if isinstance(window, Percentiles) else window
+    )
+    shown = chosen.to_8_bit(values)
+    rgb = cv2.cvtColor(shown, cv2.COLOR_GRAY2RGB) if shown.ndim == 2 else shown
+    return Picture(np.ascontiguousarray(rgb), window=chosen, span=value_span(values))

@@ -3,28 +3,40 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from pathlib import Path
 
-from PySide6.QtCore import QPointF, QRect, QRectF, QSize, Qt, Signal
+import numpy as np
+from numpy.typing import NDArray
+from PySide6.QtCore import QEvent, QPointF, QRect, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import (
     QFocusEvent,
     QKeyEvent,
     QMouseEvent,
+    QNativeGestureEvent,
     QPainter,
     QPaintEvent,
     QResizeEvent,
+    QTransform,
     QWheelEvent,
 )
 from PySide6.QtWidgets import QWidget
 
 from app.document.document import ImageDocument
 from app.document.stroke import Box
-from app.views.canvas.layers import HeatMapLayer, ImageLayer, LabelLayer
+from app.views.canvas.layer_stack import LayerStack
+from app.views.canvas.layers import HeatMapLayer
+from app.views.canvas.navigation import is_pan, pinch_factor
+from app.views.canvas.overlays import Overlays
 from app.views.canvas.view_transform import ViewTransform
 from app.views.tools.tool import Tool, ToolContext, ToolOptions
 from mdlstm_core.config import LabelClass
 
 _EMPTY_HINT = "Drop images or a folder here,\nor open them with Ctrl+O"
 _STEP = 1.25
+
+_Placed = Callable[[tuple[int, int], tuple[int, int]], ViewTransform]
+"""Places an image (width, height) into a view."""
 
 
 class CanvasView(QWidget):
@@ -34,13 +46,16 @@ class CanvasView(QWidget):
         first_painted: the canvas was painted for the first time.
         edit_finished(Path, Edit): a gesture on an image ended.
         pointer_moved(int, int): the pixel under the pointer; -1, -1 outside the view.
-        zoom_changed(float): view pixels an image pixel.
+        zoom_changed(float): pixels of the screen a pixel of the image; 1.0 is 1:1.
+        window_chosen(DisplayWindow | Percentiles): values of more than 8 bits are to be seen
+            through this.
     """
 
     first_painted = Signal()
     edit_finished = Signal(object, object)
     pointer_moved = Signal(int, int)
     zoom_changed = Signal(float)
+    window_chosen = Signal(object)
 
     def __init__(self, tool: Tool, options: ToolOptions, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -51,12 +66,11 @@ class CanvasView(QWidget):
         self.setAccessibleName("Canvas")
         self._tool, self._options = tool, options
         self._document: ImageDocument | None = None
-        self._image: ImageLayer | None = None
-        self._labels: LabelLayer | None = None
-        self._corrections: LabelLayer | None = None
-        self._heat: HeatMapLayer | None = None
+        self._shown: Path | None = None
+        self._layers = LayerStack(self)
+        self._overlays = Overlays(self)
         self._classes: tuple[LabelClass, ...] = ()
-        self._opacity = 0.5
+        self._hidden: frozenset[int] = frozenset()
         self._transform = ViewTransform()
         self._fits = True
         self._pointer: QPointF | None = None
@@ -65,6 +79,11 @@ class CanvasView(QWidget):
         self._pan_button = Qt.MouseButton.NoButton
         self._space_held = False
         self._painted = False
+        self._layers.changed.connect(self.update)
+        self._layers.image_changed.connect(self._on_image_changed)
+        self._overlays.minimap.moved.connect(self._show_place)
+        self._overlays.window_bar.chosen.connect(self.window_chosen)
+        self.pointer_moved.connect(self._overlays.set_pointer)
 
     @property
     def transform(self) -> ViewTransform:
@@ -76,36 +95,71 @@ class CanvasView(QWidget):
         return QSize(900, 640)
 
     def set_document(self, document: ImageDocument | None) -> None:
-        """Show another image, all of it; a gesture under way ends on the one before."""
+        """Show another image, all of it; a gesture under way ends on the one before.
+
+        The image that is shown already, as a preview say, stays where it is in the view.
+        """
+        self._leave_document()
+        self._document = document
+        if document is None:
+            self._shown = None
+            self._layers.clear()
+        else:
+            document.labels_changed.connect(self._update_box)
+            size_before = self._layers.size
+            self._layers.set_document(document)
+            self._show(document.path, size_before)
+        self._overlays.set_picture(document.picture if document else None)
+
+    def set_preview(self, path: Path, rgb: NDArray[np.uint8], size: tuple[int, int]) -> None:
+        """Show a small version of an image of this height and width until it is read."""
+        self._leave_document()
+        size_before = self._layers.size
+        self._layers.set_preview(rgb, size)
+        self._overlays.set_picture(None)
+        self._show(path, size_before)
+
+    def _leave_document(self) -> None:
         self.finish_gesture()
         if self._document is not None:
             self._document.labels_changed.disconnect(self._update_box)
-        self._document, self._heat = document, None
-        self._image = ImageLayer(document.image) if document else None
-        self._labels = LabelLayer(document.displayed) if document else None
-        self._corrections = LabelLayer(document.corrections.values) if document else None
-        if document is not None:
-            document.labels_changed.connect(self._update_box)
-        self.set_classes(self._classes)
-        self.fit()
+        self._document = None
+
+    def _show(self, path: Path, size_before: tuple[int, int] | None) -> None:
+        is_same = path == self._shown and size_before == self._layers.size
+        self._shown = path
+        if is_same and not self._fits:
+            self._set_transform(self._transform)
+        else:
+            self.fit()
 
     def set_classes(self, classes: tuple[LabelClass, ...]) -> None:
         """Colour the labels; without classes there is nothing to paint with."""
         self._classes = classes
-        for layer in (self._labels, self._corrections):
-            if layer is not None:
-                layer.set_colors(classes)
-        self.update()
+        self._layers.set_classes(classes, self._hidden)
+
+    def set_hidden(self, hidden: frozenset[int]) -> None:
+        """Draw the labels of these classes no more, of all others again."""
+        self._hidden = hidden
+        self._layers.set_classes(self._classes, hidden)
+
+    def set_style(self, *, outlines: bool = False, hatching: bool = False) -> None:
+        """Draw only the borders between classes; draw the model's labels as stripes."""
+        self._layers.set_style(outlines=outlines, hatching=hatching)
+
+    def set_rulers(self, shown: bool) -> None:
+        """Show the rulers along the edges, or hide them."""
+        self._overlays.set_rulers(shown)
+        if self._fits:
+            self.fit()
 
     def set_opacity(self, opacity: float) -> None:
         """Set how strongly labels and heat map cover the image, 0 to 1."""
-        self._opacity = opacity
-        self.update()
+        self._layers.set_opacity(opacity)
 
     def set_heat_map(self, heat: HeatMapLayer | None) -> None:
         """Show a heat map in place of the model's labels, or these again."""
-        self._heat = heat
-        self.update()
+        self._layers.set_heat_map(heat)
 
     def set_tool(self, tool: Tool) -> None:
         """Draw with another tool; a gesture under way ends."""
@@ -135,35 +189,48 @@ class CanvasView(QWidget):
 
     def fit(self) -> None:
         """Show all of the image."""
-        if self._document is not None:
-            self._set_transform(ViewTransform.fit(self._image_size(), self._view_size()))
+        if self._layers.size is not None:
+            self._place(ViewTransform.fit)
         self._fits = True
         self.update()
 
     def zoom_to_pixels(self) -> None:
-        """Show one image pixel as one pixel of the view."""
-        if self._document is not None:
-            actual = ViewTransform(1.0).centered(self._image_size(), self._view_size())
-            self._set_transform(actual)
+        """Show one pixel of the image as one pixel of the screen."""
+        if self._layers.size is not None:
+            actual = ViewTransform(1 / self.devicePixelRatioF())
+            self._place(actual.centered)
 
     def zoom_by_steps(self, steps: float) -> None:
         """Zoom around the view's centre."""
         self._zoom_at(_STEP**steps, QPointF(self.rect().center()))
 
-    def _image_size(self) -> tuple[int, int]:
-        assert self._document is not None
-        return self._document.width, self._document.height
+    def _place(self, placed: _Placed) -> None:
+        """Place the image into the part of the view that no ruler covers."""
+        height, width = self._layers.size or (1, 1)
+        inset = self._overlays.inset
+        room = (self.width() - inset, self.height() - inset)
+        self._set_transform(placed((width, height), room).panned(inset, inset))
 
-    def _view_size(self) -> tuple[int, int]:
-        return self.width(), self.height()
+    def _show_place(self, x: float, y: float) -> None:
+        """Put a point, in shares of the image's width and height, into the view's centre."""
+        height, width = self._layers.size or (1, 1)
+        place_x, place_y = self._transform.to_view(x * width, y * height)
+        center = QRectF(self.rect()).center()
+        self._set_transform(self._transform.panned(center.x() - place_x, center.y() - place_y))
 
     def _set_transform(self, transform: ViewTransform) -> None:
         self._transform, self._fits = transform, False
-        self.zoom_changed.emit(transform.zoom)
+        self._overlays.set_transform(transform, self._layers.size)
+        self.zoom_changed.emit(transform.zoom * self.devicePixelRatioF())
+        self.update()
+
+    def _on_image_changed(self) -> None:
+        self._overlays.set_image(self._layers.thumbnail, self._layers.size)
+        self._overlays.set_transform(self._transform, self._layers.size)
         self.update()
 
     def _zoom_at(self, factor: float, at: QPointF) -> None:
-        if self._document is not None:
+        if self._layers.size is not None:
             self._set_transform(self._transform.zoomed(factor, at.x(), at.y()))
 
     def _ring_area(self) -> QRect:
@@ -176,51 +243,36 @@ class CanvasView(QWidget):
 
     def _update_box(self, box: Box) -> None:
         """Repaint where labels changed."""
+        self._layers.mark_dirty(box)
         left, top = self._transform.to_view(box.left, box.top)
         right, bottom = self._transform.to_view(box.right, box.bottom)
         area = QRectF(QPointF(left, top), QPointF(right, bottom)).toAlignedRect()
-        self.update(area.adjusted(-1, -1, 1, 1))
+        self.update(area.adjusted(-2, -2, 2, 2))
 
     def paintEvent(self, event: QPaintEvent) -> None:
         """Draw what is exposed."""
         painter = QPainter(self)
         painter.fillRect(event.rect(), self.palette().window().color().darker(115))
-        if self._document is None:
+        placing = self._layers.placing(painter, self._transform, self.devicePixelRatioF())
+        if placing is None:
             painter.setPen(self.palette().placeholderText().color())
             painter.drawText(self.rect(), Qt.AlignmentFlag.AlignCenter, _EMPTY_HINT)
         else:
-            self._paint_document(painter, event.rect(), self._document)
+            self._layers.paint(painter, placing, event.rect(), self.rect())
+            scale = QTransform.fromScale(placing.grid.scale, placing.grid.scale)
+            painter.setTransform(scale * placing.transform)
+            self._paint_preview(painter)
         painter.end()
         if not self._painted:
             self._painted = True
             self.first_painted.emit()
 
-    def _paint_document(self, painter: QPainter, area: QRect, document: ImageDocument) -> None:
-        exposed = self._exposed(area, document)
-        painter.translate(self._transform.left, self._transform.top)
-        painter.scale(self._transform.zoom, self._transform.zoom)
-        painter.setRenderHint(
-            QPainter.RenderHint.SmoothPixmapTransform, on=self._transform.zoom < 1
-        )
-        if self._image and self._labels and self._corrections and not exposed.isEmpty():
-            self._image.paint(painter, exposed)
-            if self._heat is not None:
-                self._heat.paint(painter, exposed, max(self._opacity, 0.3))
-                self._corrections.paint(painter, exposed, self._opacity)
-            else:
-                self._labels.paint(painter, exposed, self._opacity)
+    def _paint_preview(self, painter: QPainter) -> None:
+        """Let the tool draw what it is about to do."""
         may_draw = bool(self._classes) and self._pan_from is None and not self._space_held
-        if self._pointer is not None and may_draw:
+        if self._pointer is not None and may_draw and self._document is not None:
             point = self._transform.to_image(self._pointer.x(), self._pointer.y())
             self._tool.paint_preview(painter, point, self._options)
-
-    def _exposed(self, area: QRect, document: ImageDocument) -> QRectF:
-        """Return the whole image pixels that a part of the view shows."""
-        left, top = self._transform.to_image(area.left(), area.top())
-        right, bottom = self._transform.to_image(area.right() + 1, area.bottom() + 1)
-        around = QRectF(QPointF(left, top), QPointF(right, bottom)).toAlignedRect()
-        whole = QRect(0, 0, document.width, document.height)
-        return QRectF(around.adjusted(-1, -1, 1, 1) & whole)
 
     def mousePressEvent(self, event: QMouseEvent) -> None:
         """Begin to draw or to pan."""
@@ -262,9 +314,20 @@ class CanvasView(QWidget):
             self.finish_gesture()
 
     def wheelEvent(self, event: QWheelEvent) -> None:
-        """Zoom to the pointer."""
-        self._zoom_at(_STEP ** (event.angleDelta().y() / 120), event.position())
+        """Zoom to the pointer with a wheel, or with Ctrl; pan with two fingers."""
+        if is_pan(event):
+            moved = event.pixelDelta()
+            self._set_transform(self._transform.panned(moved.x(), moved.y()))
+        else:
+            self._zoom_at(_STEP ** (event.angleDelta().y() / 120), event.position())
         event.accept()
+
+    def event(self, event: QEvent) -> bool:
+        """Zoom by pinching, too."""
+        if isinstance(event, QNativeGestureEvent) and (factor := pinch_factor(event)) is not None:
+            self._zoom_at(factor, event.position())
+            return True
+        return super().event(event)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         """Space pans while it is held."""
@@ -296,8 +359,11 @@ class CanvasView(QWidget):
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         """Keep showing all of the image if all of it was shown."""
+        self._overlays.lay_out(self.size())
         if self._fits:
             self.fit()
+        else:
+            self._overlays.set_transform(self._transform, self._layers.size)
         super().resizeEvent(event)
 
     def _end_space(self) -> None:

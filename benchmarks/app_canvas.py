@@ -1,0 +1,282 @@
+"""How fast the canvas answers, in the real window on an image of 8192×8192 pixels.
+
+python -m benchmarks.app_canvas --json FILE
+
+Every time is from the event to the end of the repaint that it causes. No display is needed;
+the model is not loaded, so that it does not compute along, but its label map is there.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import os
+import resource
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+
+import cv2
+import numpy as np
+from PySide6.QtCore import QEvent, QObject, QPointF, QSettings, Qt
+from PySide6.QtGui import QMouseEvent
+from PySide6.QtWidgets import QApplication
+from skimage import data
+
+from app.document.document import ImageDocument
+from app.document.edit import Edit
+from app.document.stroke import Box, Region
+from app.session import LabelingSession
+from app.views.main_window import MainWindow
+from mdlstm_core.config import LabelClass
+
+_SIDE = 8192
+_PREVIEWED = (5774, 8660)  # 50 megapixels
+_MOVES = 60
+_STROKES = 4
+_REPEATS = 12
+_PATIENCE_S = 60.0
+_CLASSES = (LabelClass("ground", (60, 140, 60)), LabelClass("object", (200, 60, 60)))
+
+
+def run() -> dict[str, float]:
+    """Measure once; see the bars of each in `docs/`.
+
+    Returns:
+        brush_64_p95_ms, brush_256_p95_ms, undo_ms, lasso_ms, fit_ms: milliseconds, the
+            slowest but 5 of 100; preview_50mp_s: seconds; bytes_per_pixel: memory beyond the
+            program and the decoded image: the most while opening, and what stays after
+            painting; masks of a stroke under way come and go.
+    """
+    with tempfile.TemporaryDirectory() as name, _window(Path(name)) as bench:
+        folder = Path(name)
+        _write_photograph(folder / "large" / "large.jpg", _SIDE, _SIDE)
+        _write_photograph(folder / "previewed" / "previewed.jpg", *_PREVIEWED)
+        before = _reset_peak()
+        document = bench.open(folder / "large" / "large.jpg")
+        _let_model_speak(document)
+        used = _peak() - before
+        found = {
+            "brush_64_p95_ms": bench.brush(64),
+            "brush_256_p95_ms": bench.brush(256),
+            "undo_ms": bench.undo(),
+            "lasso_ms": bench.lasso(),
+            "fit_ms": bench.fit(),
+        }
+        used = max(used, _memory() - before)
+        found["bytes_per_pixel"] = used / (_SIDE * _SIDE) - 3
+        found["preview_50mp_s"] = bench.preview(folder / "previewed" / "previewed.jpg")
+        return found
+
+
+class _Bench(QObject):
+    """The window, and when its canvas was painted."""
+
+    def __init__(self, window: MainWindow) -> None:
+        super().__init__()
+        self._window = window
+        self._paints = 0
+        window.canvas.installEventFilter(self)
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:  # noqa: N802
+        """Count paint events."""
+        self._paints += event.type() == QEvent.Type.Paint
+        return super().eventFilter(watched, event)
+
+    def open(self, path: Path) -> ImageDocument:
+        """Open an image and wait until it is shown with all levels of its pyramid."""
+        session = self._window.session
+        session.open_paths([path])
+        self._wait(lambda: session.document is not None and session.document.path == path)
+        assert session.document is not None
+        self._window.canvas.set_classes(_CLASSES)
+        self._settle()
+        return session.document
+
+    def brush(self, diameter: int) -> float:
+        """Return the slower of painting at 1:1 and on all of the image."""
+        canvas = self._window.canvas
+        # Not by the toolbar: what it shows is not measured here.
+        canvas.set_options(dataclasses.replace(canvas._options, diameter=diameter, label=1))
+        found = []
+        for show in (canvas.zoom_to_pixels, canvas.fit):
+            show()
+            self._settle()
+            times = [t for stroke in range(_STROKES) for t in self._stroke(stroke)]
+            found.append(_p95(times))
+        return max(found)
+
+    def undo(self) -> float:
+        """Return the time to undo a stroke, after `brush`."""
+        self._window.canvas.zoom_to_pixels()
+        self._settle()
+        return _p95([self._timed(self._window.session.undo) for _ in range(2 * _STROKES)])
+
+    def lasso(self) -> float:
+        """Return the time to set a million pixels."""
+        self._window.canvas.fit()
+        self._settle()
+        document = self._window.session.document
+        assert document is not None
+        y, x = np.ogrid[-600:600, -600:600]
+        mask = x * x + y * y < 580 * 580
+        times = []
+        for number in range(_REPEATS):
+            box = Box(200 * number, 500 * number, 200 * number + 1200, 500 * number + 1200)
+            edit = Edit(Region(box, mask), 1, "lasso")
+            times.append(self._timed(partial(self._window.session.edit, document.path, edit)))
+        return _p95(times)
+
+    def fit(self) -> float:
+        """Return the time to show all of the image, coming from 1:1."""
+        times = []
+        for _ in range(_REPEATS):
+            self._window.canvas.zoom_to_pixels()
+            self._settle()
+            times.append(self._timed(self._window.canvas.fit))
+        return _p95(times)
+
+    def preview(self, path: Path) -> float:
+        """Return the seconds until something of an image is seen."""
+        shown: list[object] = []
+        self._window.session.preview_loaded.connect(lambda *_: shown.append(1))
+        start = time.perf_counter()
+        self._window.session.open_paths([path])
+        self._wait(lambda: bool(shown))
+        paints = self._paints
+        self._wait(lambda: self._paints > paints)
+        seconds = time.perf_counter() - start
+        document = self._window.session.document
+        assert document is None or document.path != path
+        self._wait(lambda: self._is_open(path))
+        return seconds
+
+    def _is_open(self, path: Path) -> bool:
+        document = self._window.session.document
+        return document is not None and document.path == path
+
+    def _stroke(self, number: int) -> Iterator[float]:
+        """Paint one stroke round the view's middle; yield the time of each event."""
+        canvas = self._window.canvas
+        middle, radius = QPointF(canvas.rect().center()), min(canvas.width(), canvas.height()) / 3
+        places = [
+            middle + QPointF(np.cos(t) * radius, np.sin(t + number) * radius)
+            for t in np.linspace(0, 5, _MOVES)
+        ]
+        left, none = Qt.MouseButton.LeftButton, Qt.MouseButton.NoButton
+        steps = [(QEvent.Type.MouseButtonPress, places[0], left, left)]
+        steps += [(QEvent.Type.MouseMove, place, none, left) for place in places]
+        steps.append((QEvent.Type.MouseButtonRelease, places[-1], left, none))
+        for kind, place, button, buttons in steps:
+            at = canvas.mapToGlobal(place)
+            event = QMouseEvent(kind, place, at, button, buttons, Qt.KeyboardModifier.NoModifier)
+            yield self._timed(partial(QApplication.sendEvent, canvas, event))
+
+    def _timed(self, act: Callable[[], object]) -> float:
+        """Return the milliseconds until what `act` changes is painted."""
+        paints = self._paints
+        start = time.perf_counter()
+        act()
+        while self._paints == paints:
+            QApplication.processEvents()
+        return (time.perf_counter() - start) * 1e3
+
+    def _wait(self, until: Callable[[], bool]) -> None:
+        limit = time.perf_counter() + _PATIENCE_S
+        while not until():
+            QApplication.processEvents()
+            time.sleep(0.001)
+            assert time.perf_counter() < limit, "waited in vain"
+
+    def _settle(self) -> None:
+        """Let everything queued happen, work in other threads too."""
+        for _ in range(20):
+            QApplication.processEvents()
+            time.sleep(0.01)
+
+
+@contextmanager
+def _window(folder: Path) -> Iterator[_Bench]:
+    """Show the real window, with settings of its own and without a model."""
+    os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+    application = QApplication.instance() or QApplication(sys.argv[:1])
+    QSettings.setPath(QSettings.Format.IniFormat, QSettings.Scope.UserScope, str(folder))
+    window = MainWindow(LabelingSession(device="cpu"))
+    window.canvas.first_painted.disconnect()
+    window.show()
+    bench = _Bench(window)
+    bench._settle()
+    try:
+        yield bench
+    finally:
+        window.close()
+        del application
+
+
+def _write_photograph(path: Path, height: int, width: int) -> None:
+    """Write a photograph of this size, with noise, so that it is as hard to read as one."""
+    path.parent.mkdir()
+    large = cv2.resize(data.astronaut(), (width, height), interpolation=cv2.INTER_CUBIC)
+    noise = np.random.default_rng(0).integers(0, 12, (512, width, 3), dtype=np.uint8)
+    for top in range(0, height, 512):
+        rows = large[top : top + 512]
+        cv2.add(rows, noise[: len(rows)], dst=rows)
+    assert cv2.imwrite(str(path), large[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 90])
+
+
+def _let_model_speak(document: ImageDocument) -> None:
+    """Set a label map as the model would."""
+    small = np.random.default_rng(0).integers(0, 2, (64, 64), dtype=np.uint8)
+    size = (document.width, document.height)
+    label_map = cv2.resize(small, size, interpolation=cv2.INTER_NEAREST)
+    document.set_prediction(label_map, np.full_like(label_map, 200))
+
+
+def _p95(times: list[float]) -> float:
+    return float(np.percentile(times, 95))
+
+
+def _reset_peak() -> int:
+    """Begin to watch the most memory used; return what is used now, in bytes."""
+    clear = Path("/proc/self/clear_refs")
+    if clear.exists():
+        clear.write_text("5")
+    return _memory()
+
+
+def _memory() -> int:
+    """Return the memory used now, in bytes; where that cannot be told, the most."""
+    statm = Path("/proc/self/statm")
+    if statm.exists():
+        return int(statm.read_text().split()[1]) * resource.getpagesize()
+    return _peak()
+
+
+def _peak() -> int:
+    """Return the most memory used, in bytes."""
+    status = Path("/proc/self/status")
+    if status.exists():
+        line = next(row for row in status.read_text().splitlines() if row.startswith("VmHWM"))
+        return int(line.split()[1]) * 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def main() -> None:
+    """Measure, print and write the figures."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--json", type=Path, help="where to write the figures")
+    arguments = parser.parse_args()
+    found = run()
+    for name, value in found.items():
+        print(f"{name:20} {value:8.2f}")
+    if arguments.json:
+        arguments.json.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
