@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -66,6 +67,23 @@ class Region(NamedTuple):
 
     box: Box
     mask: NDArray[np.bool_]
+
+
+def without(region: Region, others: Iterable[Region]) -> NDArray[np.bool_]:
+    """Return the mask of a region without the pixels of others."""
+    mask = region.mask.copy()
+    top, left, bottom, right = region.box
+    for box, other in others:
+        rows = slice(max(top, box.top), min(bottom, box.bottom))
+        columns = slice(max(left, box.left), min(right, box.right))
+        if rows.start < rows.stop and columns.start < columns.stop:
+            there = other[_shifted(rows, box.top), _shifted(columns, box.left)]
+            mask[_shifted(rows, top), _shifted(columns, left)] &= ~there
+    return mask
+
+
+def _shifted(part: slice, start: int) -> slice:
+    return slice(part.start - start, part.stop - start)
 
 
 def rasterize(stroke: Stroke, height: int, width: int) -> Region | None:

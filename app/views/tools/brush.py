@@ -72,4 +72,4 @@ class Eraser(Brush):
     erases = True
 
 
-TOOL = ToolSpec("brush", "&Brush", "B", "mdi6.brush", 10, Brush, ("diameter", "shape"))
+TOOL = ToolSpec("brush", "&Brush", "B", "brush", 10, Brush, ("diameter", "shape"))

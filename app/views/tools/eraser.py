@@ -5,4 +5,4 @@ from __future__ import annotations
 from app.views.tools.brush import Eraser
 from app.views.tools.tool import ToolSpec
 
-TOOL = ToolSpec("eraser", "&Eraser", "E", "mdi6.eraser", 20, Eraser, ("diameter", "shape"))
+TOOL = ToolSpec("eraser", "&Eraser", "E", "eraser", 20, Eraser, ("diameter", "shape"))

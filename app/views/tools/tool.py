@@ -173,7 +173,7 @@ class ToolSpec:
         name: unique, by which the tool is found again.
         text: as the menu shows it.
         shortcut: the key that chooses the tool.
-        icon: its name in the Material Design Icons (QtAwesome's `mdi6.` set).
+        icon: its name in the Material Design Icons.
         order: where it stands among the tools.
         make: the tool's class.
         options: names of the `ToolOptions` that the tool uses, as a panel shows them.
