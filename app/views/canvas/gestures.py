@@ -73,7 +73,7 @@ class GestureWidget(QWidget):
         self._busy = BusyLabel(self)
         self._runner = WorkRunner()
         self._runner.edit_ready.connect(self._hand_on)
-        self._runner.done.connect(self.update)
+        self._runner.done.connect(self._on_work_done)
         self._runner.busy_changed.connect(self._busy.show_text)
         self._runner.busy_changed.connect(self.work_changed)
         self._runner.failed.connect(self.work_failed)
@@ -145,7 +145,7 @@ class GestureWidget(QWidget):
             self.setCursor(Qt.CursorShape.ClosedHandCursor)
         elif left and event.modifiers() & Qt.KeyboardModifier.AltModifier:
             self._resize_from = event.position(), self._options.diameter
-        elif left and (context := self._context(event)) is not None:
+        elif left and (context := self._context(_erases(event))) is not None:
             self._is_drawing = True
             self._tool.press(*self._point(event.position()), context, pressure)
             self.update()
@@ -165,10 +165,8 @@ class GestureWidget(QWidget):
             self._set_transform(self.transform.panned(moved.x(), moved.y()))
         elif self._tool.is_active:
             self._tool.move(*point, pressure)
-        elif (context := self._context(event)) is not None:
-            pending = self._tool.hover(*point, context)
-            if pending is not None:
-                self._runner.start(context.document.path, pending)
+        else:
+            self._look(point, _erases(event))
         self.pointer_moved.emit(math.floor(point[0]), math.floor(point[1]))
         self.update(before.united(self._preview_rect()))
 
@@ -183,15 +181,23 @@ class GestureWidget(QWidget):
         elif left and self._is_drawing:
             self._take(self._tool.release())
 
-    def _context(self, event: QSinglePointEvent) -> ToolContext | None:
+    def _look(self, point: tuple[float, float], erasing: bool) -> None:
+        """Let the tool look at what is under the pointer."""
+        context = self._context(erasing)
+        pending = self._tool.hover(*point, context) if context is not None else None
+        if context is not None and pending is not None:
+            self._runner.start(context.document.path, pending)
+
+    def _on_work_done(self) -> None:
+        if self._pointer is not None and not self._tool.is_active:
+            self._look(self._point(self._pointer), erasing=False)
+        self.update()
+
+    def _context(self, erasing: bool) -> ToolContext | None:
         """Return what a gesture would work on, None if there is nothing to paint on or with."""
         if self._document is None or not self._classes:
             return None
-        shift = bool(event.modifiers() & Qt.KeyboardModifier.ShiftModifier)
-        pen = event.pointingDevice().pointerType()
-        turned = pen == QPointingDevice.PointerType.Eraser
-        zoom = self.transform.zoom
-        return ToolContext(self._document, self._options, shift or turned, zoom)
+        return ToolContext(self._document, self._options, erasing, self.transform.zoom)
 
     def _set_diameter(self, diameter: int) -> None:
         allowed = OPTIONS["diameter"].allowed
@@ -317,3 +323,10 @@ class GestureWidget(QWidget):
         self._space_held = False
         self.unsetCursor()
         self.update()
+
+
+def _erases(event: QSinglePointEvent) -> bool:
+    """Say whether Shift is held, or the pen turned round."""
+    shift = bool(event.modifiers() & Qt.KeyboardModifier.ShiftModifier)
+    turned = event.pointingDevice().pointerType() == QPointingDevice.PointerType.Eraser
+    return shift or turned

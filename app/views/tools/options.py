@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import get_args
 
-from app.views.tools.tool import BrushShape, CutFrom
+from app.document.stroke import BrushShape
+from app.views.tools.tool import CutFrom
 
 
 @dataclass(frozen=True)

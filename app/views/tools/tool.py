@@ -11,8 +11,9 @@ from PySide6.QtGui import QColor, QPainter
 
 from app.document.document import ImageDocument
 from app.document.edit import Edit
+from app.document.stroke import BrushShape, Region
+from mdlstm_core.config import IGNORE_INDEX
 
-BrushShape = Literal["round", "square"]
 CutFrom = Literal["scribble", "rectangle"]
 
 
@@ -61,6 +62,18 @@ class ToolContext(NamedTuple):
     erasing: bool
     zoom: float = 1.0
 
+    def paint(self, region: Region | None, text: str) -> Edit | None:
+        """Return the edit that sets the chosen class, or takes back, in a region."""
+        if region is None:
+            return None
+        return self.erasing_or(Edit(region, self.options.label, text))
+
+    def erasing_or(self, edit: Edit | None) -> Edit | None:
+        """Return an edit, or while erasing the one that takes back on the same pixels."""
+        if edit is None or not self.erasing:
+            return edit
+        return Edit(edit.region, IGNORE_INDEX, "erase")
+
 
 @dataclass(frozen=True)
 class Pending:
@@ -84,6 +97,20 @@ class Pick(NamedTuple):
 
 Outcome = Edit | Pending | Pick | None
 """What a gesture comes to; None if it is nothing, or if more clicks are to come."""
+
+_AT_ONCE = 1 << 18
+"""Pixels that are worked on within a few milliseconds."""
+
+
+def now_or_later(compute: Callable[[], Edit | None], pixels: int, text: str) -> Outcome:
+    """Return an edit at once if few pixels are to be worked on, else leave it to a thread.
+
+    Args:
+        compute: see `Pending`.
+        pixels: that are worked on.
+        text: see `Pending`.
+    """
+    return compute() if pixels <= _AT_ONCE else Pending(compute, text)
 
 
 class Tool:
