@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -167,12 +166,12 @@ class StrokeMask:
     def _measure(self, start: PenPoint, end: PenPoint) -> None:
         """Cover pixel by pixel, in pieces: the box around a long line is mostly empty."""
         sweep = _swept_square if self._shape == "square" else _swept_disc
-        height, width = self.pixels.shape
-        piece = 4 * max(start.diameter, end.diameter) + _EXACT_DIAMETER
-        count = math.ceil(math.dist(start[:2], end[:2]) / piece) or 1
+        widest = max(start.diameter, end.diameter)
+        count = math.ceil(math.dist(start[:2], end[:2]) / (4 * widest + _EXACT_DIAMETER)) or 1
         ways = np.linspace(start, end, count + 1)
-        for first, last in itertools.pairwise(PenPoint(*way) for way in ways.tolist()):
-            box = _box_around(first, last).clipped(height, width)
+        for index in _near_image(ways, widest, self.pixels.shape):
+            first, last = (PenPoint(*way) for way in ways[index : index + 2].tolist())
+            box = _box_around(first, last).clipped(*self.pixels.shape)
             if not box.is_empty:
                 self.pixels[box.slices] |= sweep(first, last, box)
 
@@ -200,6 +199,15 @@ def without(region: Region, others: Iterable[Region]) -> NDArray[np.bool_]:
         if not common.is_empty:
             mask[common.slices_in(region.box)] &= ~other[common.slices_in(box)]
     return mask
+
+
+def _near_image(
+    ways_N3: NDArray[np.float64], widest: float, shape: tuple[int, ...]
+) -> NDArray[np.intp]:
+    """Return which pieces between neighbouring points may cover pixels of the image."""
+    low = np.minimum(ways_N3[:-1, :2], ways_N3[1:, :2]) - widest
+    high = np.maximum(ways_N3[:-1, :2], ways_N3[1:, :2]) + widest
+    return np.flatnonzero(((high >= 0) & (low <= shape[::-1])).all(axis=1))
 
 
 def _box_around(start: PenPoint, end: PenPoint) -> Box:

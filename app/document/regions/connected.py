@@ -39,7 +39,7 @@ def color_region(
         return _flooded(image_HW3, x, y, tolerance)
     color = image_HW3[y, x].astype(int)
     low, high = (color - tolerance).clip(0, 255), (color + tolerance).clip(0, 255)
-    near = cv2.inRange(np.ascontiguousarray(image_HW3), low.tolist(), high.tolist())
+    near = cv2.inRange(np.ascontiguousarray(image_HW3), tuple(low.tolist()), tuple(high.tolist()))
     return tight(Region(Box(0, 0, *near.shape), near.view(bool)))
 
 
