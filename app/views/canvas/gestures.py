@@ -91,6 +91,11 @@ class GestureWidget(QWidget):
         """Zoom with a point of the view fixed."""
         raise NotImplementedError
 
+    @property
+    def is_working(self) -> bool:
+        """Whether something is being worked out."""
+        return self._runner.is_busy
+
     def set_tool(self, tool: Tool) -> None:
         """Draw with another tool; a gesture under way ends."""
         self.finish_gesture()

@@ -46,9 +46,7 @@ def test_a_region_is_what_a_walk_reaches(label_map: np.ndarray, data: st.DataObj
     )
 
 
-@given(
-    image=_IMAGES, tolerance=st.integers(0, 255), contiguous=st.booleans(), data=st.data()
-)
+@given(image=_IMAGES, tolerance=st.integers(0, 255), contiguous=st.booleans(), data=st.data())
 def test_the_wand_takes_near_colours(
     image: np.ndarray, tolerance: int, contiguous: bool, data: st.DataObject
 ) -> None:
