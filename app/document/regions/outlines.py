@@ -52,13 +52,26 @@ def filled(label_map_HW: NDArray[np.uint8], region: Region) -> Edit | None:
 
 
 def nearest_labels(
-    label_map_HW: NDArray[np.uint8], asked_HW: NDArray[np.bool_], source_HW: NDArray[np.bool_]
+    label_map_HW: NDArray[np.uint8], inside_HW: NDArray[np.uint8], asked_HW: NDArray[np.bool_]
 ) -> NDArray[np.uint8]:
-    """Return for each asked pixel, in row-major order, the label of the nearest source pixel."""
-    from scipy.ndimage import distance_transform_edt  # slow to import
+    """Return the label of the nearest pixel outside for pixels inside a mask.
 
-    _, (rows, columns) = distance_transform_edt(~source_HW, return_indices=True)
-    return label_map_HW[rows[asked_HW], columns[asked_HW]]
+    Args:
+        label_map_HW: labels, in which there is a pixel outside.
+        inside_HW: the mask, 1 inside.
+        asked_HW: which pixels inside are asked for.
+
+    Returns:
+        a label for each asked pixel, in row-major order.
+    """
+    from scipy.spatial import KDTree  # slow to import
+
+    # The nearest pixel outside has a side in common with one inside.
+    beside = cv2.dilate(inside_HW, cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3)))
+    rim = np.argwhere((beside == 1) & (inside_HW == 0))
+    _, nearest = KDTree(rim).query(np.argwhere(asked_HW))
+    rows, columns = rim[nearest].T
+    return label_map_HW[rows, columns]
 
 
 def _padded(
@@ -98,5 +111,5 @@ def _edit(
     if leaving is None or not leaving.any():
         return Edit(smallest, own, text)
     labels = np.full(changed.shape, own, dtype=np.uint8)
-    labels[leaving] = nearest_labels(label_map_HW[box.slices], leaving, inside == 0)
+    labels[leaving] = nearest_labels(label_map_HW[box.slices], inside, leaving)
     return Edit(smallest, labels[changed], text)

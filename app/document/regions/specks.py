@@ -58,8 +58,8 @@ def _components(label_map_HW: NDArray[np.uint8]) -> _Components:
     for label in np.flatnonzero(np.bincount(label_map_HW.ravel(), minlength=256)):
         is_here = (label_map_HW == label).view(np.uint8)
         found, here, stats, _ = cv2.connectedComponentsWithStats(is_here, connectivity=4)
-        inside = is_here.view(bool)
-        number[inside] = here[inside] + (count - 1)
+        here += count - 1
+        np.copyto(number, here, where=is_here.view(bool))
         areas.append(stats[1:, cv2.CC_STAT_AREA].astype(np.int64))
         labels.append(np.full(found - 1, label, dtype=np.uint8))
         count += found - 1
@@ -101,11 +101,14 @@ def _neighbours(
     number_HW: NDArray[np.int32], small_N: NDArray[np.bool_]
 ) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
     """Return each side between a speck's pixel and another region: speck, then other."""
+    height, width = number_HW.shape
+    rows, columns = np.nonzero(small_N[number_HW])
     inner, outer = [], []
-    pairs = ((number_HW[:-1], number_HW[1:]), (number_HW[:, :-1], number_HW[:, 1:]))
-    for first, second in pairs:
-        for one, other in ((first, second), (second, first)):
-            touches = (one != other) & small_N[one]
-            inner.append(one[touches])
-            outer.append(other[touches])
+    for down, right in ((1, 0), (-1, 0), (0, 1), (0, -1)):
+        y, x = rows + down, columns + right
+        is_inside = (y >= 0) & (y < height) & (x >= 0) & (x < width)
+        one = number_HW[rows[is_inside], columns[is_inside]]
+        other = number_HW[y[is_inside], x[is_inside]]
+        inner.append(one[one != other])
+        outer.append(other[one != other])
     return np.concatenate(inner), np.concatenate(outer)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -17,16 +20,15 @@ class AcceptRegion(RegionTool):
 
     hint = "Accept a region: click one of the model's that is right · Shift takes one of yours back"
 
-    def labels_in(self, box: Box, context: ToolContext) -> NDArray[np.uint8]:
+    def label_map(self, box: Box, context: ToolContext) -> Callable[[], NDArray[np.uint8]]:
         """Return what the model says where no person set a label; erasing, the contrary."""
-        prediction = context.document.prediction
-        corrections = context.document.corrections.values[box.slices]
+        corrections = context.document.corrections.values[box.slices].copy()
+        prediction = context.document.prediction  # another one replaces it, none changes it
         if context.erasing:
-            return corrections.copy()
+            return lambda: corrections
         if prediction is None:
-            return np.full_like(corrections, IGNORE_INDEX)
-        is_open = corrections == IGNORE_INDEX
-        return np.where(is_open, prediction[box.slices], np.uint8(IGNORE_INDEX))
+            return lambda: np.full_like(corrections, IGNORE_INDEX)
+        return partial(_open_labels, prediction[box.slices], corrections)
 
     def edit_of(
         self, label_map: NDArray[np.uint8], region: Region, options: ToolOptions
@@ -34,6 +36,12 @@ class AcceptRegion(RegionTool):
         """See `RegionTool.edit_of`."""
         label = int(label_map[region.box.slices][region.mask][0])
         return Edit(region, label, "accept")
+
+
+def _open_labels(
+    prediction: NDArray[np.uint8], corrections: NDArray[np.uint8]
+) -> NDArray[np.uint8]:
+    return np.where(corrections == IGNORE_INDEX, prediction, np.uint8(IGNORE_INDEX))
 
 
 TOOL = ToolSpec(

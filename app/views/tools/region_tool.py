@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Callable
 from functools import partial
 
 import numpy as np
@@ -50,16 +51,17 @@ class RegionTool(ClickTool):
         """Return how many pixels around the region count as well."""
         return 0
 
-    def labels_in(self, box: Box, context: ToolContext) -> NDArray[np.uint8]:
-        """Return a copy of the label map, inside a box."""
-        return context.document.displayed[box.slices].copy()
+    def label_map(self, box: Box, context: ToolContext) -> Callable[[], NDArray[np.uint8]]:
+        """Copy the label map inside a box, as it is now, for a thread to fetch."""
+        copy = context.document.displayed[box.slices].copy()
+        return lambda: copy
 
     def at_pixel(self, x: int, y: int, context: ToolContext) -> Outcome:
         """See `ClickTool.at_pixel`."""
         document, options = context.document, context.options
         size = document.height, document.width
         window = next(windows(x, y, *size))
-        part = self.labels_in(window, context)
+        part = self.label_map(window, context)()
         region = connected_region(part, x - window.left, y - window.top)
         if part[region.box.slices][region.mask][0] == IGNORE_INDEX and not self.takes_unlabeled:
             return None
@@ -68,11 +70,12 @@ class RegionTool(ClickTool):
             if edit is not None:
                 edit = dataclasses.replace(edit, region=moved(edit.region, window))
             return context.erasing_or(edit)
-        whole = self.labels_in(Box(0, 0, *size), context)
+        whole = self.label_map(Box(0, 0, *size), context)
         return Pending(partial(self._compute, whole, x, y, context), "Working on the region")
 
     def _compute(
-        self, label_map: NDArray[np.uint8], x: int, y: int, context: ToolContext
+        self, whole: Callable[[], NDArray[np.uint8]], x: int, y: int, context: ToolContext
     ) -> Edit | None:
+        label_map = whole()
         edit = self.edit_of(label_map, connected_region(label_map, x, y), context.options)
         return context.erasing_or(edit)
