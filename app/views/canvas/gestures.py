@@ -9,7 +9,6 @@ from PySide6.QtCore import QEvent, QPointF, QRect, QRectF, Qt, Signal
 from PySide6.QtGui import (
     QFocusEvent,
     QHideEvent,
-    QInputDevice,
     QKeyEvent,
     QMouseEvent,
     QNativeGestureEvent,
@@ -23,6 +22,7 @@ from PySide6.QtWidgets import QWidget
 from app.document.document import ImageDocument
 from app.document.edit import Edit
 from app.views.canvas.busy_label import BusyLabel
+from app.views.canvas.navigation import is_pan, pinch_factor
 from app.views.canvas.view_transform import ViewTransform
 from app.views.canvas.work_runner import WorkRunner
 from app.views.tools.options import OPTIONS
@@ -269,7 +269,7 @@ class GestureWidget(QWidget):
         if event.modifiers() & keys:
             if notches:
                 self._scale_diameter(notches)
-        elif event.device().type() == QInputDevice.DeviceType.TouchPad:
+        elif is_pan(event):
             moved = event.pixelDelta()
             self._set_transform(self.transform.panned(moved.x(), moved.y()))
         else:
@@ -278,9 +278,8 @@ class GestureWidget(QWidget):
 
     def event(self, event: QEvent) -> bool:
         """Zoom when two fingers spread."""
-        zooms = Qt.NativeGestureType.ZoomNativeGesture
-        if isinstance(event, QNativeGestureEvent) and event.gestureType() == zooms:
-            self._zoom_at(1 + event.value(), event.position())
+        if isinstance(event, QNativeGestureEvent) and (factor := pinch_factor(event)) is not None:
+            self._zoom_at(factor, event.position())
             return True
         return super().event(event)
 
