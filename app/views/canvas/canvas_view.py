@@ -54,9 +54,7 @@ class CanvasView(GestureWidget):
 
     def set_document(self, document: ImageDocument | None) -> None:
         """Show another image, all of it; a gesture under way ends on the one before."""
-        self.finish_gesture()
-        if document is None:
-            self.finish_work()
+        self.finish_work()
         if self._document is not None:
             self._document.labels_changed.disconnect(self._update_box)
         self._document, self._heat = document, None

@@ -38,8 +38,8 @@ _MARGIN = 6
 class GestureWidget(QWidget):
     """A canvas as the hand knows it; what it shows is drawn by the class that inherits.
 
-    A gesture changes nothing before it ends. What takes long is worked out in a thread and
-    goes to the image that it was made for.
+    A gesture changes nothing before it ends. What takes long is worked out in a thread; an
+    image is not left before that is done.
 
     Signals:
         edit_finished(Path, Edit): a gesture on an image ended.
@@ -119,7 +119,7 @@ class GestureWidget(QWidget):
         self._take(self._tool.finish() if self._tool.is_active else None)
 
     def finish_work(self) -> None:
-        """End the gesture under way and wait for what is worked out: its image may go."""
+        """End the gesture under way and wait for what is worked out, to leave the image."""
         self.finish_gesture()
         self._runner.finish()
 
@@ -131,7 +131,7 @@ class GestureWidget(QWidget):
                 self._runner.note(self._document.path, outcome.region)
                 self._hand_on(self._document.path, outcome)
             case Pending() if self._document is not None:
-                self._runner.start(self._document.path, outcome)
+                self._runner.start(self._document.path, outcome, is_awaited=True)
             case Pick(label):
                 self.label_picked.emit(label)
         self.update()
@@ -191,7 +191,7 @@ class GestureWidget(QWidget):
         context = self._context(erasing)
         pending = self._tool.hover(*point, context) if context is not None else None
         if context is not None and pending is not None:
-            self._runner.start(context.document.path, pending)
+            self._runner.start(context.document.path, pending, is_awaited=False)
 
     def _on_work_done(self) -> None:
         if self._pointer is not None and not self._tool.is_active:

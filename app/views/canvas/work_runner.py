@@ -23,12 +23,14 @@ class _Work:
     """One computation under way.
 
     Attributes:
-        image: the image that the edit is for, whatever is shown when it is done.
+        image: the image that the edit is for.
+        is_awaited: whether it must not be lost, as what a gesture comes to must not.
         later: what was painted on that image since, which the edit must leave alone.
     """
 
     image: Path
     pending: Pending
+    is_awaited: bool
     later: list[Region] = field(default_factory=list)
     edit: Edit | None = None
     failed: bool = False
@@ -61,9 +63,15 @@ class WorkRunner(QObject):
         """Whether anything is under way."""
         return bool(self._queue)
 
-    def start(self, image: Path, pending: Pending) -> None:
-        """Compute as soon as what began before is done."""
-        self._queue.append(_Work(image, pending))
+    def start(self, image: Path, pending: Pending, *, is_awaited: bool) -> None:
+        """Compute as soon as what began before is done.
+
+        Args:
+            image: that the edit is for.
+            pending: what to compute.
+            is_awaited: whether `finish` waits for it, else drops it.
+        """
+        self._queue.append(_Work(image, pending, is_awaited))
         if len(self._queue) == 1:
             self._start_next()
 
@@ -82,15 +90,17 @@ class WorkRunner(QObject):
         return was_busy
 
     def finish(self) -> None:
-        """Wait for everything under way: afterwards its images may be gone."""
-        if self._queue:
-            self._queue[0].done.wait()
-        while self._queue:
-            work = self._queue[0]
-            if not work.done.is_set():
-                _compute(work)
-            self._take(work)
-        self.busy_changed.emit("")
+        """Wait for what must not be lost and drop the rest: the image may go."""
+        queue, self._queue = self._queue, []
+        for place, work in enumerate(queue):
+            if work.is_awaited:
+                if place == 0:  # it is being computed
+                    work.done.wait()
+                else:
+                    _compute(work)
+                self._hand_on(work)
+        if queue:
+            self.busy_changed.emit("")
 
     def _start_next(self) -> None:
         if self._queue:
@@ -108,11 +118,11 @@ class WorkRunner(QObject):
     @Slot(object)
     def _on_computed(self, work: _Work) -> None:
         if self._queue and self._queue[0] is work:  # else it was dropped or waited for
-            self._take(work)
+            self._queue.remove(work)
+            self._hand_on(work)
             self._start_next()
 
-    def _take(self, work: _Work) -> None:
-        self._queue.remove(work)
+    def _hand_on(self, work: _Work) -> None:
         edit = work.edit and _without_later(work.edit, work.later)
         if edit is not None:
             self.edit_ready.emit(work.image, edit)

@@ -277,17 +277,6 @@ def test_a_late_edit_leaves_strokes_alone_that_came_meanwhile(scene: Scene, held
     np.testing.assert_array_equal(scene.corrections, expected)
 
 
-def test_a_late_edit_goes_to_its_own_image(scene: Scene, held: _Held) -> None:
-    first = scene.document
-    scene.open("other.png")
-    held.go.set()
-    scene.wait()
-    assert not scene.is_set.any()
-    corrections = scene.window.session.project.corrections(first.path)
-    assert corrections is not None
-    assert (corrections.values == 2).all()
-
-
 def test_edits_are_worked_out_in_the_order_they_began(scene: Scene, held: _Held) -> None:
     scene.canvas.set_tool(second := _Held())
     scene.drag(scene.window, [(5.0, 5.0)])
@@ -298,23 +287,35 @@ def test_edits_are_worked_out_in_the_order_they_began(scene: Scene, held: _Held)
     assert scene.is_set.all()
 
 
-@pytest.mark.parametrize("leave", ["close", "project"])
+@pytest.mark.parametrize("leave", ["close", "image", "project"])
 def test_what_is_worked_out_is_waited_for_before_its_image_goes(
     scene: Scene, held: _Held, tmp_path: Path, leave: str
 ) -> None:
     document = scene.document
+    scene.canvas.set_tool(second := _Held())
+    scene.drag(scene.window, [(5.0, 5.0)])
+    second.go.set()
     timer = threading.Timer(0.2, held.go.set)
     timer.start()
     if leave == "close":
         assert scene.window.close()
     else:
-        elsewhere = tmp_path / "elsewhere"
-        elsewhere.mkdir()
-        scene._folder = elsewhere
-        scene.open("third.png")
+        elsewhere = tmp_path / leave if leave == "project" else tmp_path
+        elsewhere.mkdir(exist_ok=True)
+        scene.open(str(elsewhere / "other.png"))
+        assert not scene.is_set.any()
     timer.join()
     assert (document.corrections.values == 2).all()
     assert not scene.canvas.is_working
+
+
+def test_superpixels_looked_for_ahead_are_not_waited_for(qtbot: QtBot, scene: Scene) -> None:
+    scene.use("superpixels")
+    qtbot.mouseMove(scene.canvas, scene.view(60, 50))
+    assert scene.canvas.is_working
+    scene.canvas.finish_work()
+    assert not scene.canvas.is_working
+    assert scene.stack.count() == 0
 
 
 def test_a_computation_that_fails_is_said(
