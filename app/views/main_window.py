@@ -37,7 +37,8 @@ from app.views.panels.classes_panel import ClassesPanel
 from app.views.panels.gates_panel import GatesPanel
 from app.views.panels.images_panel import ImagesPanel
 from app.views.panels.learning_panel import LearningPanel
-from app.views.tools.brush import Brush, Eraser
+from app.views.tools.brush import Brush
+from app.views.tools.eraser import Eraser
 from app.views.tools.tool import Tool, ToolOptions
 from mdlstm_core.config import LabelClass
 from mdlstm_core.data.images import IMAGE_SUFFIXES, Preview

@@ -1,35 +1,24 @@
-"""The canvas: draws the document, zooms and pans, and hands gestures to a tool."""
+"""The canvas: draws the document, zooms and pans."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PySide6.QtCore import QEvent, QPointF, QRect, QRectF, QSize, Qt, Signal
-from PySide6.QtGui import (
-    QFocusEvent,
-    QKeyEvent,
-    QMouseEvent,
-    QNativeGestureEvent,
-    QPainter,
-    QPaintEvent,
-    QResizeEvent,
-    QTransform,
-    QWheelEvent,
-)
+from PySide6.QtCore import QPointF, QRectF, QSize, Qt, Signal
+from PySide6.QtGui import QPainter, QPaintEvent, QResizeEvent, QTransform
 from PySide6.QtWidgets import QWidget
 
 from app.document.document import ImageDocument
 from app.document.stroke import Box
+from app.views.canvas.gestures import GestureWidget
 from app.views.canvas.layer_stack import LayerStack
 from app.views.canvas.layers import HeatMapLayer
-from app.views.canvas.navigation import is_pan, pinch_factor
 from app.views.canvas.overlays import Overlays
 from app.views.canvas.view_transform import ViewTransform
-from app.views.tools.tool import Tool, ToolContext, ToolOptions
+from app.views.tools.tool import Tool, ToolOptions
 from mdlstm_core.config import LabelClass
 
 _EMPTY_HINT = "Drop images or a folder here,\nor open them with Ctrl+O"
@@ -39,45 +28,31 @@ _Placed = Callable[[tuple[int, int], tuple[int, int]], ViewTransform]
 """Places an image (width, height) into a view."""
 
 
-class CanvasView(QWidget):
+class CanvasView(GestureWidget):
     """Shows one image with its layers.
 
     Signals:
         first_painted: the canvas was painted for the first time.
-        edit_finished(Path, Edit): a gesture on an image ended.
-        pointer_moved(int, int): the pixel under the pointer; -1, -1 outside the view.
         zoom_changed(float): pixels of the screen a pixel of the image; 1.0 is 1:1.
         window_chosen(DisplayWindow | Percentiles): values of more than 8 bits are to be seen
             through this.
     """
 
     first_painted = Signal()
-    edit_finished = Signal(object, object)
-    pointer_moved = Signal(int, int)
     zoom_changed = Signal(float)
     window_chosen = Signal(object)
 
     def __init__(self, tool: Tool, options: ToolOptions, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
-        self.setMouseTracking(True)
-        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        super().__init__(tool, options, parent)
         self.setMinimumSize(240, 180)
         self.setAttribute(Qt.WidgetAttribute.WA_OpaquePaintEvent)
         self.setAccessibleName("Canvas")
-        self._tool, self._options = tool, options
-        self._document: ImageDocument | None = None
         self._shown: Path | None = None
         self._layers = LayerStack(self)
         self._overlays = Overlays(self)
-        self._classes: tuple[LabelClass, ...] = ()
         self._hidden: frozenset[int] = frozenset()
         self._transform = ViewTransform()
         self._fits = True
-        self._pointer: QPointF | None = None
-        self._is_drawing = False
-        self._pan_from: QPointF | None = None
-        self._pan_button = Qt.MouseButton.NoButton
-        self._space_held = False
         self._painted = False
         self._layers.changed.connect(self.update)
         self._layers.image_changed.connect(self._on_image_changed)
@@ -120,7 +95,7 @@ class CanvasView(QWidget):
         self._show(path, size_before)
 
     def _leave_document(self) -> None:
-        self.finish_gesture()
+        self.finish_work()
         if self._document is not None:
             self._document.labels_changed.disconnect(self._update_box)
         self._document = None
@@ -160,32 +135,6 @@ class CanvasView(QWidget):
     def set_heat_map(self, heat: HeatMapLayer | None) -> None:
         """Show a heat map in place of the model's labels, or these again."""
         self._layers.set_heat_map(heat)
-
-    def set_tool(self, tool: Tool) -> None:
-        """Draw with another tool; a gesture under way ends."""
-        self.finish_gesture()
-        self._tool = tool
-        self.update()
-
-    def set_options(self, options: ToolOptions) -> None:
-        """Draw with another size or class from the next gesture on."""
-        self._options = options
-        self.update()
-
-    def abort_gesture(self) -> bool:
-        """Drop the gesture under way; return whether there was one."""
-        self._is_drawing = False
-        was_drawing = self._tool.abort()
-        self.update()
-        return was_drawing
-
-    def finish_gesture(self) -> None:
-        """End the gesture under way, if any, as letting go would."""
-        edit = self._tool.release() if self._is_drawing else None
-        self._is_drawing = False
-        if edit is not None and self._document is not None:
-            self.edit_finished.emit(self._document.path, edit)
-        self.update()
 
     def fit(self) -> None:
         """Show all of the image."""
@@ -233,14 +182,6 @@ class CanvasView(QWidget):
         if self._layers.size is not None:
             self._set_transform(self._transform.zoomed(factor, at.x(), at.y()))
 
-    def _ring_area(self) -> QRect:
-        """Return the part of the view that the brush's ring covers."""
-        if self._pointer is None:
-            return QRect()
-        radius = self._options.diameter / 2 * self._transform.zoom + 3
-        corner = QPointF(radius, radius)
-        return QRectF(self._pointer - corner, self._pointer + corner).toAlignedRect()
-
     def _update_box(self, box: Box) -> None:
         """Repaint where labels changed."""
         self._layers.mark_dirty(box)
@@ -274,89 +215,6 @@ class CanvasView(QWidget):
             point = self._transform.to_image(self._pointer.x(), self._pointer.y())
             self._tool.paint_preview(painter, point, self._options)
 
-    def mousePressEvent(self, event: QMouseEvent) -> None:
-        """Begin to draw or to pan."""
-        middle = event.button() == Qt.MouseButton.MiddleButton
-        left = event.button() == Qt.MouseButton.LeftButton
-        if self._is_drawing:
-            return
-        if middle or (left and self._space_held):
-            self._pan_from, self._pan_button = event.position(), event.button()
-            self.setCursor(Qt.CursorShape.ClosedHandCursor)
-        elif left and self._document is not None and self._classes:
-            self._is_drawing = True
-            erasing = bool(event.modifiers() & Qt.KeyboardModifier.ShiftModifier)
-            context = ToolContext(self._document, self._options, erasing)
-            self._tool.press(*self._point(event), context)
-            self.update()
-
-    def mouseMoveEvent(self, event: QMouseEvent) -> None:
-        """Draw, pan, or show what is under the pointer."""
-        before = self._ring_area()
-        self._pointer = event.position()
-        if self._pan_from is not None:
-            moved = event.position() - self._pan_from
-            self._pan_from = event.position()
-            self._set_transform(self._transform.panned(moved.x(), moved.y()))
-        elif self._is_drawing:
-            self._tool.move(*self._point(event))
-        x, y = self._point(event)
-        self.pointer_moved.emit(math.floor(x), math.floor(y))
-        # The ring's old and new place; between them lies what the gesture drew.
-        self.update(before.united(self._ring_area()))
-
-    def mouseReleaseEvent(self, event: QMouseEvent) -> None:
-        """End the gesture."""
-        if self._pan_from is not None and event.button() == self._pan_button:
-            self._pan_from = None
-            self.unsetCursor()
-        elif event.button() == Qt.MouseButton.LeftButton:
-            self.finish_gesture()
-
-    def wheelEvent(self, event: QWheelEvent) -> None:
-        """Zoom to the pointer with a wheel, or with Ctrl; pan with two fingers."""
-        if is_pan(event):
-            moved = event.pixelDelta()
-            self._set_transform(self._transform.panned(moved.x(), moved.y()))
-        else:
-            self._zoom_at(_STEP ** (event.angleDelta().y() / 120), event.position())
-        event.accept()
-
-    def event(self, event: QEvent) -> bool:
-        """Zoom by pinching, too."""
-        if isinstance(event, QNativeGestureEvent) and (factor := pinch_factor(event)) is not None:
-            self._zoom_at(factor, event.position())
-            return True
-        return super().event(event)
-
-    def keyPressEvent(self, event: QKeyEvent) -> None:
-        """Space pans while it is held."""
-        if event.key() == Qt.Key.Key_Space:
-            if not event.isAutoRepeat():
-                self._space_held = True
-                self.setCursor(Qt.CursorShape.OpenHandCursor)
-                self.update()
-        else:
-            super().keyPressEvent(event)
-
-    def keyReleaseEvent(self, event: QKeyEvent) -> None:
-        """See `keyPressEvent`."""
-        if event.key() == Qt.Key.Key_Space and not event.isAutoRepeat():
-            self._end_space()
-        else:
-            super().keyReleaseEvent(event)
-
-    def focusOutEvent(self, event: QFocusEvent) -> None:
-        """Space released elsewhere is not heard here."""
-        self._end_space()
-        super().focusOutEvent(event)
-
-    def leaveEvent(self, event: object) -> None:
-        """Hide the brush's ring."""
-        self._pointer = None
-        self.pointer_moved.emit(-1, -1)
-        self.update()
-
     def resizeEvent(self, event: QResizeEvent) -> None:
         """Keep showing all of the image if all of it was shown."""
         self._overlays.lay_out(self.size())
@@ -365,11 +223,3 @@ class CanvasView(QWidget):
         else:
             self._overlays.set_transform(self._transform, self._layers.size)
         super().resizeEvent(event)
-
-    def _end_space(self) -> None:
-        self._space_held = False
-        self.unsetCursor()
-        self.update()
-
-    def _point(self, event: QMouseEvent) -> tuple[float, float]:
-        return self._transform.to_image(event.position().x(), event.position().y())

@@ -1,0 +1,1 @@
+"""What tools do with masks and label maps: pure functions of arrays, fit for any thread."""
