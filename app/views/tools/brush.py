@@ -2,55 +2,37 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QPointF, Qt
+from typing import ClassVar
+
+from PySide6.QtCore import QPointF, QRectF, Qt
 from PySide6.QtGui import QColor, QPainter, QPen, QPolygonF
 
 from app.document.edit import Edit, edit_of_stroke
 from app.document.stroke import Stroke
-from app.views.tools.tool import ToolContext, ToolOptions
+from app.views.tools.tool import Tool, ToolContext, ToolOptions, ToolSpec
 from mdlstm_core.config import IGNORE_INDEX
 
 _ERASING = QColor(255, 255, 255)
 
 
-class Brush:
+class Brush(Tool):
     """Paints the chosen class with a round pen."""
 
-    name = "Brush"
     hint = "Brush: drag to paint · Shift erases · [ and ] change the size · Esc drops the stroke"
 
-    def __init__(self, *, erases: bool = False) -> None:
-        self._erases = erases
-        self._points: list[tuple[float, float]] = []
-        self._context: ToolContext | None = None
-        self._label = IGNORE_INDEX
+    erases: ClassVar[bool] = False
 
-    def press(self, x: float, y: float, context: ToolContext) -> None:
-        """See `Tool.press`."""
-        self._context = context
-        erasing = context.erasing or self._erases
-        self._label = IGNORE_INDEX if erasing else context.options.label
-        self._points = [(x, y)]
-
-    def move(self, x: float, y: float) -> None:
-        """See `Tool.move`."""
-        if self._context is not None:
-            self._points.append((x, y))
-
-    def release(self) -> Edit | None:
-        """See `Tool.release`."""
-        if self._context is None:
-            return None
-        document, options, _ = self._context
-        stroke = Stroke(tuple(self._points), options.diameter, self._label)
-        self.abort()
+    def outcome(self, points: list[tuple[float, float]], context: ToolContext) -> Edit | None:
+        """See `Tool.outcome`."""
+        document, options = context.document, context.options
+        label = IGNORE_INDEX if context.erasing or self.erases else options.label
+        stroke = Stroke(tuple(points), options.diameter, label)
         return edit_of_stroke(stroke, document.height, document.width)
 
-    def abort(self) -> bool:
-        """See `Tool.abort`."""
-        was_drawing = self._context is not None
-        self._points, self._context = [], None
-        return was_drawing
+    def preview_area(self, pointer: tuple[float, float], options: ToolOptions) -> QRectF:
+        """See `Tool.preview_area`."""
+        radius = options.diameter / 2
+        return QRectF(pointer[0] - radius, pointer[1] - radius, 2 * radius, 2 * radius)
 
     def paint_preview(
         self, painter: QPainter, pointer: tuple[float, float], options: ToolOptions
@@ -58,7 +40,7 @@ class Brush:
         """See `Tool.paint_preview`."""
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         if self._context is not None:
-            self._paint_gesture(painter, self._context.options)
+            self._paint_gesture(painter, self._context)
         radius = options.diameter / 2
         painter.setBrush(Qt.BrushStyle.NoBrush)
         # Light over dark, so that the ring is seen on any ground.
@@ -68,8 +50,9 @@ class Brush:
             painter.setPen(pen)
             painter.drawEllipse(QPointF(*pointer), radius, radius)
 
-    def _paint_gesture(self, painter: QPainter, options: ToolOptions) -> None:
-        color = QColor(_ERASING if self._label == IGNORE_INDEX else options.color)
+    def _paint_gesture(self, painter: QPainter, context: ToolContext) -> None:
+        options = context.options
+        color = QColor(_ERASING if context.erasing or self.erases else options.color)
         color.setAlpha(200)
         pen = QPen(color, options.diameter)
         pen.setCapStyle(Qt.PenCapStyle.RoundCap)
@@ -85,8 +68,8 @@ class Brush:
 class Eraser(Brush):
     """Takes back what a person set, so that the model's label shows again."""
 
-    name = "Eraser"
     hint = "Eraser: drag to take corrections back · [ and ] change the size · Esc drops the stroke"
+    erases = True
 
-    def __init__(self) -> None:
-        super().__init__(erases=True)
+
+TOOL = ToolSpec("brush", "&Brush", "B", "mdi6.brush", 10, Brush, ("diameter", "shape"))
