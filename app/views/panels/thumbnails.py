@@ -6,10 +6,12 @@ import logging
 from collections import OrderedDict
 from pathlib import Path
 
-import numpy as np
 from PIL import Image, ImageOps
 from PySide6.QtCore import QObject, QRunnable, QThreadPool, Signal, Slot
 from PySide6.QtGui import QImage, QPixmap
+
+from mdlstm_core.data.images import image_size, read_image
+from mdlstm_core.errors import InputError
 
 _log = logging.getLogger(__name__)
 
@@ -20,7 +22,9 @@ _MOST_WANTED = 40
 """Requests that wait; older ones are of rows that have been scrolled away."""
 
 _MOST_PIXELS = 40_000_000
-"""Larger images have no thumbnail, unless their format can be decoded at a smaller scale."""
+"""Larger images have no thumbnail, unless they can be decoded at a smaller scale."""
+
+_JPEG = (".jpg", ".jpeg")
 
 
 def read_thumbnail(path: Path, side: int) -> QImage:
@@ -30,28 +34,27 @@ def read_thumbnail(path: Path, side: int) -> QImage:
     the time.
     """
     try:
-        with Image.open(path) as image:
-            image.draft("RGB", (side, side))
-            if image.width * image.height > _MOST_PIXELS:
-                return QImage()
-            return _to_qimage(_to_small(image, side))
-    # Its decoders let through whatever a damaged file makes them stumble over; why the image
+        small = _small_jpeg(path, side) if path.suffix.lower() in _JPEG else _small(path)
+        small.thumbnail((side, side), Image.Resampling.BOX)
+        return _to_qimage(small)
+    # Decoders let through whatever a damaged file makes them stumble over; why the image
     # cannot be read is said when it is opened.
     except Exception:
         _log.info("no thumbnail of %s", path, exc_info=True)
         return QImage()
 
 
-def _to_small(image: Image.Image, side: int) -> Image.Image:
-    if image.mode[0] in "IF":
-        values = np.nan_to_num(np.asarray(image, dtype=np.float32))
-        low, high = np.percentile(values, (1, 99))
-        scaled = (values - low) / max(float(high - low), 1e-12) * 255
-        image = Image.fromarray(scaled.clip(0, 255).astype(np.uint8))
-    elif image.mode not in ("L", "RGB"):
-        image = image.convert("RGB")
-    image.thumbnail((side, side), Image.Resampling.BOX)
-    return ImageOps.exif_transpose(image).convert("RGB")
+def _small_jpeg(path: Path, side: int) -> Image.Image:
+    with Image.open(path) as image:
+        image.draft("RGB", (side, side))
+        return ImageOps.exif_transpose(image).convert("RGB")
+
+
+def _small(path: Path) -> Image.Image:
+    height, width = image_size(path)
+    if height * width > _MOST_PIXELS:
+        raise InputError(f"{path} is too large for a thumbnail.")
+    return Image.fromarray(read_image(path))
 
 
 def _to_qimage(image: Image.Image) -> QImage:
