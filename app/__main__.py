@@ -43,7 +43,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     qInstallMessageHandler(_log_qt_message)
     application = QApplication(sys.argv[:1])
     application.setApplicationName(PROGRAM)
-    application.setStyle("Fusion")
     try:
         return _run_headless(options) if headless else _run_window(application, options)
     except InputError as error:
@@ -81,7 +80,7 @@ def _run_window(application: QApplication, options: argparse.Namespace) -> int:
     window = MainWindow(session)
     sys.excepthook = _report_to(session)
     window.show()
-    session.open_paths(paths)
+    window.open_paths(paths)
     return application.exec()
 
 

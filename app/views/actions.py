@@ -104,6 +104,7 @@ ACTIONS = (
     ActionSpec("scheme-system", _SCHEME, "As the &system", group="scheme"),
     ActionSpec("scheme-light", _SCHEME, "&Light", group="scheme"),
     ActionSpec("scheme-dark", _SCHEME, "&Dark", group="scheme"),
+    ActionSpec("reset-panels", f"{_VIEW}/&Panels", "&Put all back"),
     ActionSpec("learn", _MODEL, "&Learn from corrections", ("L",), "school-outline"),
     ActionSpec("stop", _MODEL, "&Stop learning", ("Shift+L",), "stop-circle-outline"),
     ActionSpec("palette", _HELP, "&Find an action …", ("Ctrl+K",), "text-search"),
@@ -124,8 +125,8 @@ def add_actions(
         slots: what each action of the table calls.
     """
     built = Actions({}, {}, {})
-    for menu in MENUS:
-        built.menus[menu] = window.menuBar().addMenu(menu)
+    for text in MENUS:
+        built.menus[text] = window.menuBar().addMenu(text)
     groups: dict[str, QActionGroup] = {}
     for spec in specs:
         action = _build(spec, window, slots[spec.name])

@@ -87,11 +87,15 @@ class Shortcuts(QObject):
     def _describe(self, name: str) -> None:
         """Name the keys where the pointer rests on the action."""
         action, keys = self._actions[name], self.keys(name)
-        shown = QKeySequence(keys[0] if keys else "").toString(QKeySequence.SequenceFormat.NativeText)
+        shown = QKeySequence(keys[0] if keys else "").toString(
+            QKeySequence.SequenceFormat.NativeText
+        )
         action.setToolTip(plain_text(action) + (f" ({shown})" if keys else ""))
 
     def _store(self) -> None:
-        save_shortcuts({name: self.keys(name) for name in self._actions if not self.is_default(name)})
+        save_shortcuts(
+            {name: self.keys(name) for name in self._actions if not self.is_default(name)}
+        )
         self.changed.emit()
 
 

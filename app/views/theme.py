@@ -5,8 +5,8 @@ Two palettes of our own, because not every platform hands Qt one for both scheme
 
 from __future__ import annotations
 
-from PySide6.QtCore import QObject, Qt
-from PySide6.QtGui import QColor, QPalette
+from PySide6.QtCore import QObject, Qt, Slot
+from PySide6.QtGui import QColor, QGuiApplication, QPalette
 from PySide6.QtWidgets import QApplication
 
 _SCHEMES = {
@@ -67,13 +67,14 @@ _DISABLED = {"light": "#9096a0", "dark": "#6f757e"}
 class Theme(QObject):
     """Keeps the application's palette in step with the setting and the system."""
 
-    def __init__(self, application: QApplication, scheme: str) -> None:
-        """Dress an application; `scheme` is "system", "light" or "dark"."""
-        super().__init__(application)
-        self._application = application
+    def __init__(self, scheme: str, parent: QObject) -> None:
+        """Dress the application; `scheme` is "system", "light" or "dark"."""
+        super().__init__(parent)
         self._scheme = "system"
-        application.setStyle("Fusion")
-        application.styleHints().colorSchemeChanged.connect(self._dress)
+        hints = QGuiApplication.styleHints()
+        if QApplication.style().name() != "fusion":
+            QApplication.setStyle("Fusion")
+        hints.colorSchemeChanged.connect(self._dress)
         self.set_scheme(scheme)
 
     @property
@@ -84,15 +85,16 @@ class Theme(QObject):
     def set_scheme(self, scheme: str) -> None:
         """Follow the system, or be light or dark whatever it says."""
         self._scheme = scheme
-        self._application.styleHints().setColorScheme(_SCHEMES[scheme])
+        QGuiApplication.styleHints().setColorScheme(_SCHEMES[scheme])
         self._dress()
 
+    @Slot()
     def _dress(self) -> None:
         shown = self._scheme
         if shown == "system":
-            system = self._application.styleHints().colorScheme()
+            system = QGuiApplication.styleHints().colorScheme()
             shown = "dark" if system == Qt.ColorScheme.Dark else "light"
-        self._application.setPalette(palette(shown))
+        QApplication.setPalette(palette(shown))
 
 
 def palette(scheme: str) -> QPalette:

@@ -68,7 +68,9 @@ class CommandPalette(QFrame):
 
     def shown_texts(self) -> list[str]:
         """Return the actions that are listed, the best first."""
-        items = (self._list_view.topLevelItem(n) for n in range(self._list_view.topLevelItemCount()))
+        items = (
+            self._list_view.topLevelItem(n) for n in range(self._list_view.topLevelItemCount())
+        )
         return [item.text(0) for item in items if item is not None]
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
@@ -90,7 +92,8 @@ class CommandPalette(QFrame):
         ]
         for _, number in sorted(scored):
             self._list_view.addTopLevelItem(self._item(number))
-        self._list_view.setCurrentItem(self._list_view.topLevelItem(0))
+        if (best := self._list_view.topLevelItem(0)) is not None:
+            self._list_view.setCurrentItem(best)
 
     def _item(self, number: int) -> QTreeWidgetItem:
         command = self._commands[number]

@@ -202,7 +202,7 @@ class _KeysDelegate(QStyledItemDelegate):
     ) -> None:
         assert isinstance(editor, QKeySequenceEdit)
         keys = editor.keySequence().toString(QKeySequence.SequenceFormat.PortableText)
-        name = index.siblingAtColumn(0).data(Qt.ItemDataRole.UserRole)
+        name = index.sibling(index.row(), 0).data(Qt.ItemDataRole.UserRole)
         self.chosen.emit(name, index.column() - 1, keys)
 
     def _finish(self, editor: QKeySequenceEdit) -> None:

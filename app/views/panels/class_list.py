@@ -35,26 +35,27 @@ Index = QModelIndex | QPersistentModelIndex
 
 
 class ShownClass(Protocol):
-    """What the panel shows of a class; `app.document` has such objects.
-
-    Attributes:
-        label: what stands for the class in label maps.
-        name: what the user calls it.
-        color: red, green, blue, 0 to 255.
-        hidden: whether its pixels are not shown.
-        locked: whether no tool changes its pixels.
-    """
+    """What the panel shows of a class; `app.document` has such objects."""
 
     @property
-    def label(self) -> int: ...
+    def label(self) -> int:
+        """What stands for the class in label maps."""
+
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """What the user calls it."""
+
     @property
-    def color(self) -> tuple[int, int, int]: ...
+    def color(self) -> tuple[int, int, int]:
+        """Red, green, blue, 0 to 255."""
+
     @property
-    def hidden(self) -> bool: ...
+    def hidden(self) -> bool:
+        """Whether its pixels are not shown."""
+
     @property
-    def locked(self) -> bool: ...
+    def locked(self) -> bool:
+        """Whether no tool changes its pixels."""
 
 
 class ClassRow(NamedTuple):

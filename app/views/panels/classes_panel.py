@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
-from PySide6.QtCore import QModelIndex, QPoint, QSize, Qt, Signal
+from PySide6.QtCore import QModelIndex, QPoint, QSize, Qt, Signal, SignalInstance
 from PySide6.QtGui import QAction, QColor
 from PySide6.QtWidgets import (
     QAbstractItemView,
@@ -18,6 +19,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from app.views.icons import icon
 from app.views.panels.class_list import (
     Button,
     ClassDelegate,
@@ -169,22 +171,18 @@ class ClassesPanel(QWidget):
         """Let the user say which class the current one becomes part of."""
         if (shown := self.current) is not None:
             menu = self._menu(f"Merge “{shown.name}” into")
-            for other in self._others(shown):
-                self._offer(menu, other).triggered.connect(
-                    lambda _=False, to=other.label: self.merge_asked.emit(shown.label, to)
-                )
+            self._offer_others(menu, shown, self.merge_asked)
+            self._pop_up(menu)
 
     def ask_delete(self) -> None:
         """Let the user say where the pixels of the current class go, and delete it."""
         if (shown := self.current) is not None:
             menu = self._menu(f"Delete “{shown.name}”: its pixels become")
-            menu.addAction("unlabeled").triggered.connect(
+            menu.addAction(icon("circle-off-outline"), "Unlabeled").triggered.connect(
                 lambda: self.delete_asked.emit(shown.label, None)
             )
-            for other in self._others(shown):
-                self._offer(menu, other).triggered.connect(
-                    lambda _=False, to=other.label: self.delete_asked.emit(shown.label, to)
-                )
+            self._offer_others(menu, shown, self.delete_asked)
+            self._pop_up(menu)
 
     def ask_import(self) -> None:
         """Let the user choose a list of classes to read."""
@@ -198,22 +196,28 @@ class ClassesPanel(QWidget):
         if name:
             self.export_asked.emit(Path(name))
 
-    def _others(self, shown: ShownClass) -> list[ShownClass]:
-        return [other for other in self.model.classes if other.label != shown.label]
-
     def _menu(self, title: str) -> QMenu:
-        """Return a small menu beside the current class; it is shown when it is filled."""
         if self.menu is not None:
             self.menu.deleteLater()
-        self.menu = menu = QMenu(self)
-        menu.addSection(title)
-        row = self.list.visualRect(self.list.currentIndex())
-        place = self.list.viewport().mapToGlobal(row.bottomLeft() + QPoint(24, 0))
-        menu.popup(place)
-        return menu
+        self.menu = QMenu(self)
+        self.menu.addSection(title)
+        return self.menu
 
-    def _offer(self, menu: QMenu, shown: ShownClass) -> QAction:
-        return menu.addAction(swatch_icon(shown.color, self.palette()), shown.name)
+    def _offer_others(self, menu: QMenu, shown: ShownClass, chosen: SignalInstance) -> None:
+        """Fill a menu with all classes but one; the signal takes that one and the chosen."""
+        for other in self.model.classes:
+            if other.label != shown.label:
+                action = menu.addAction(swatch_icon(other.color, self.palette()), other.name)
+                action.triggered.connect(partial(self._emit, chosen, shown.label, other.label))
+
+    @staticmethod
+    def _emit(chosen: SignalInstance, label: int, other: int, _checked: bool = False) -> None:
+        chosen.emit(label, other)
+
+    def _pop_up(self, menu: QMenu) -> None:
+        """Show a menu beside the current class."""
+        row = self.list.visualRect(self.list.currentIndex())
+        menu.popup(self.list.viewport().mapToGlobal(row.bottomLeft() + QPoint(24, 0)))
 
     def _set_solo(self, label: int | None) -> None:
         self.model.set_solo(label)

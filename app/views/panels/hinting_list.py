@@ -25,8 +25,7 @@ class HintingListView(QListView):
     def paintEvent(self, event: QPaintEvent) -> None:
         """Draw the rows, or the hint."""
         super().paintEvent(event)
-        model = self.model()
-        if model is None or model.rowCount() == 0:
+        if self.model().rowCount() == 0:
             painter = QPainter(self.viewport())
             painter.setPen(self.palette().placeholderText().color())
             area = self.viewport().rect().adjusted(_MARGIN, _MARGIN, -_MARGIN, -_MARGIN)

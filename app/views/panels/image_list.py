@@ -177,7 +177,9 @@ class ImageDelegate(QStyledItemDelegate):
         if selected:
             painter.fillRect(area, palette.highlight())
         picture_area = QRect(area.topLeft(), _THUMBNAIL).translated(_MARGIN, _MARGIN // 2)
-        self._paint_picture(painter, picture_area, index.data(Qt.ItemDataRole.DecorationRole), palette)
+        self._paint_picture(
+            painter, picture_area, index.data(Qt.ItemDataRole.DecorationRole), palette
+        )
         mark_area = QRect(0, 0, _MARK, _MARK)
         mark_area.moveCenter(area.center())
         mark_area.moveRight(area.right() - _MARGIN)
@@ -190,7 +192,9 @@ class ImageDelegate(QStyledItemDelegate):
             str(index.data()), Qt.TextElideMode.ElideMiddle, text_area.width()
         )
         painter.setPen(text_color)
-        painter.drawText(text_area, Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignLeft, name)
+        painter.drawText(
+            text_area, Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignLeft, name
+        )
 
     def _paint_picture(
         self, painter: QPainter, area: QRect, picture: QPixmap | None, palette: QPalette

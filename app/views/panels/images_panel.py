@@ -6,7 +6,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 from PySide6.QtCore import QModelIndex, Qt, Signal, Slot
-from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QLineEdit, QVBoxLayout, QWidget
 
 from app.views.icons import icon
@@ -79,9 +78,6 @@ class ImagesPanel(QWidget):
         self.search.returnPressed.connect(self._choose_first)
         self.filter.currentIndexChanged.connect(self._on_filter)
         self.list.clicked.connect(self._on_clicked)
-        done = QAction("Done, or not yet", self.list)
-        done.triggered.connect(self._ask_done)
-        self.list.addAction(done)
 
     @property
     def current(self) -> Path | None:
@@ -128,6 +124,11 @@ class ImagesPanel(QWidget):
         if 0 <= row < len(shown):
             self._choose(shown[row])
 
+    def ask_done(self) -> None:
+        """Ask to mark the current image as done, or to take the mark back."""
+        if self._current is not None:
+            self.done_asked.emit(self._current)
+
     def begin_search(self) -> None:
         """Let the user type what to search for."""
         self.search.setFocus(Qt.FocusReason.ShortcutFocusReason)
@@ -171,8 +172,3 @@ class ImagesPanel(QWidget):
 
     def _on_clicked(self, index: QModelIndex) -> None:
         self._choose(index.data(Role.PATH))
-
-    def _ask_done(self) -> None:
-        under = self.list.currentIndex()
-        if under.isValid():
-            self.done_asked.emit(under.data(Role.PATH))

@@ -7,7 +7,7 @@ from collections import OrderedDict
 from pathlib import Path
 
 from PIL import Image, ImageOps
-from PySide6.QtCore import QObject, QRunnable, QThreadPool, Signal, Slot
+from PySide6.QtCore import QObject, QRunnable, QThreadPool, Signal, SignalInstance, Slot
 from PySide6.QtGui import QImage, QPixmap
 
 from mdlstm_core.data.images import image_size, read_image
@@ -130,7 +130,7 @@ class Thumbnails(QObject):
 class _Reading(QRunnable):
     """Reads one thumbnail in the pool's thread."""
 
-    def __init__(self, path: Path, side: int, read: object) -> None:
+    def __init__(self, path: Path, side: int, read: SignalInstance) -> None:
         super().__init__()
         self._path, self._side, self._answer = path, side, read
 
