@@ -14,21 +14,21 @@ _WIDTHS = {LEFT: 230, RIGHT: 270}
 
 
 class Place(NamedTuple):
-    """A panel and the side where it stands at first."""
+    """A panel, the side where it stands at first, and its share of that side's height."""
 
     panel: QWidget
     side: Qt.DockWidgetArea
+    height: int = 1
 
 
 class Docks:
     """The docks of a window."""
 
     def __init__(self, window: QMainWindow, panels: Mapping[str, Place]) -> None:
-        """Put panels, by their titles, around the window's canvas."""
+        """Make docks of panels, by their titles; `reset` puts them around the canvas."""
         self._window = window
         self._docks = {title: _make_dock(window, title, place) for title, place in panels.items()}
-        self._sides = {title: place.side for title, place in panels.items()}
-        self.reset()
+        self._places = dict(panels)
 
     @property
     def toggle_actions(self) -> dict[str, QAction]:
@@ -44,11 +44,13 @@ class Docks:
         """Put every panel into its first place."""
         for title, dock in self._docks.items():
             dock.setFloating(False)
-            self._window.addDockWidget(self._sides[title], dock)
+            self._window.addDockWidget(self._places[title].side, dock)
             dock.show()
         docks = list(self._docks.values())
-        widths = [_WIDTHS[self._sides[title]] for title in self._docks]
+        widths = [_WIDTHS[self._places[title].side] for title in self._docks]
         self._window.resizeDocks(docks, widths, Qt.Orientation.Horizontal)
+        heights = [place.height for place in self._places.values()]
+        self._window.resizeDocks(docks, heights, Qt.Orientation.Vertical)
 
 
 def _make_dock(window: QMainWindow, title: str, place: Place) -> QDockWidget:

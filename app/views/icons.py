@@ -29,6 +29,11 @@ def icon(name: str) -> QIcon:
     return QIcon(_GlyphEngine(glyph(name)))
 
 
+def blank_icon() -> QIcon:
+    """Return an icon of nothing, so that texts with and without an icon stand in line."""
+    return QIcon(_GlyphEngine(" "))
+
+
 def glyph(name: str) -> str:
     """Return the character that the icons' font draws an icon for.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 
@@ -41,6 +41,7 @@ from app.views.status_line import StatusLine
 from app.views.theme import Theme
 from app.views.tool_options_bar import ToolOptionsBar
 from app.views.tools import all_tools
+from mdlstm_core.config import LabelClass
 
 _TITLE = "mdlstm-labeler"
 _TOOLBAR = (
@@ -52,6 +53,15 @@ _TOOLBAR = (
 )
 _CLASS_BUTTONS = ("class-add", "class-rename", "class-recolor", "class-merge", "class-delete")
 _CLASS_MENU = ("class-hide", "class-solo", "class-lock", "class-import", "class-export")
+_NEED_IMAGE = ("fit", "pixels", "zoom-in", "zoom-out", "previous", "next", "done")
+_NEED_CLASS = (
+    *(
+        name
+        for name in (*_CLASS_BUTTONS, *_CLASS_MENU)
+        if name not in ("class-add", "class-import")
+    ),
+    *(f"class-{n}" for n in CLASS_KEYS),
+)
 _ICON_SIZE = QSize(20, 20)
 
 
@@ -81,6 +91,7 @@ class MainWindow(QMainWindow):
         self._connect_session()
         self._use_tool(first)
         self._on_document(session.document)
+        self.canvas.setFocus()
 
     def _build_actions(self) -> None:
         """Build the menus: the tools' actions first, then the table's, then the panels'."""
@@ -102,10 +113,10 @@ class MainWindow(QMainWindow):
         self.docks = Docks(
             self,
             {
-                "Images": Place(self.images, LEFT),
-                "Classes": Place(self.classes, RIGHT),
-                "Learning": Place(self.learning, RIGHT),
-                "Gates": Place(self.gates, RIGHT),
+                "Images": Place(self.images, LEFT, 760),
+                "Classes": Place(self.classes, RIGHT, 420),
+                "Learning": Place(self.learning, RIGHT, 170),
+                "Gates": Place(self.gates, RIGHT, 170),
             },
         )
         panels = built.menus["&View/&Panels"]
@@ -176,6 +187,7 @@ class MainWindow(QMainWindow):
         self.classes.add_actions(
             [actions[name] for name in _CLASS_BUTTONS], [actions[name] for name in _CLASS_MENU]
         )
+        self.docks.reset()
         geometry, docks = load_window_state()
         self.restoreGeometry(geometry)
         self.restoreState(docks)
@@ -212,8 +224,9 @@ class MainWindow(QMainWindow):
         ):
             changed.connect(self.actions_by_name[name].setEnabled)
             self.actions_by_name[name].setEnabled(can)
-        self.actions_by_name["stop"].setEnabled(False)
-        session.classes_changed.connect(self.canvas.set_classes)
+        self._enable(("stop", "learn"), False)
+        session.classes_changed.connect(self._on_classes)
+        self._on_classes(session.classes)
         link_classes(self.classes, session)
         link_images(self.images, session)
         link_activity(self.status.busy, session)
@@ -250,14 +263,18 @@ class MainWindow(QMainWindow):
     @Slot(object)
     def _on_document(self, document: ImageDocument | None) -> None:
         self.canvas.set_document(document)
-        for name in ("fit", "pixels", "zoom-in", "zoom-out", "previous", "next", "done"):
-            self.actions_by_name[name].setEnabled(document is not None)
+        self._enable(_NEED_IMAGE, document is not None)
         self.actions_by_name["export"].setEnabled(False)
         self.setWindowTitle(f"{document.path.name} — {_TITLE}" if document else _TITLE)
         self.images.set_current(document.path if document else None)
         if document is not None:
             self.gates.refresh()
             self.canvas.setFocus()
+
+    @Slot(object)
+    def _on_classes(self, classes: tuple[LabelClass, ...]) -> None:
+        self.canvas.set_classes(classes)
+        self._enable(_NEED_CLASS, bool(classes))
 
     @Slot()
     def _on_prediction(self) -> None:
@@ -276,6 +293,7 @@ class MainWindow(QMainWindow):
 
     @Slot(object)
     def _on_model(self, info: ModelInfo | None) -> None:
+        self._enable(("learn",), info is not None)
         self.learning.set_model(info)
         self.gates.set_model(info)
 
@@ -305,6 +323,10 @@ class MainWindow(QMainWindow):
         self.options_bar.show_for(self._tools[name])
         self.actions_by_name[f"tool-{name}"].setChecked(True)
         self.status.hint.setText(self._tools[name].hint)
+
+    def _enable(self, names: Iterable[str], enabled: bool) -> None:
+        for name in names:
+            self.actions_by_name[name].setEnabled(enabled)
 
     def _abort(self) -> None:
         self.canvas.abort_gesture()

@@ -24,7 +24,8 @@ class StatusLine:
         self.unsaved = QLabel("⚠ Not stored")
         self.unsaved.setToolTip("Strokes are in memory only; make room on the project's disk")
         self.unsaved.hide()
-        self.zoom.setMinimumWidth(self.zoom.fontMetrics().horizontalAdvance("6400 %"))
+        self.zoom.setContentsMargins(0, 0, 8, 0)
+        self.zoom.setMinimumWidth(self.zoom.fontMetrics().horizontalAdvance("6400 %%"))
         self.zoom.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
         bar.addWidget(self.hint, stretch=1)
         for widget in (self.busy, self.unsaved, self.pixel, self.zoom):

@@ -18,6 +18,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from app.views.icons import blank_icon
 from app.views.shortcuts import plain_text
 
 _SIZE = QSize(560, 380)
@@ -99,7 +100,8 @@ class CommandPalette(QFrame):
         command = self._commands[number]
         keys = command.action.shortcut().toString(QKeySequence.SequenceFormat.NativeText)
         item = QTreeWidgetItem([_title(command), keys])
-        item.setIcon(0, command.action.icon())
+        shown = command.action.icon()
+        item.setIcon(0, blank_icon() if shown.isNull() else shown)
         item.setData(0, Qt.ItemDataRole.UserRole, number)
         item.setTextAlignment(1, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
         item.setDisabled(not command.action.isEnabled())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QAbstractItemModel, QModelIndex, QPersistentModelIndex, Qt, Signal
+from PySide6.QtCore import QAbstractItemModel, QModelIndex, QPersistentModelIndex, QSize, Qt, Signal
 from PySide6.QtGui import QKeySequence
 from PySide6.QtWidgets import (
     QAbstractItemView,
@@ -21,9 +21,13 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from app.views.icons import blank_icon
 from app.views.shortcuts import MOST_KEYS, Shortcuts, plain_text
 
 _HINT = "Double-click a key to change it; Backspace in an empty field takes it away."
+_ROW_HEIGHT = 28
+"""Room for a field to press keys in."""
+
 _FIXED = (
     ("Paint", "Left button, or the pen"),
     ("Erase for the moment", "Shift held"),
@@ -68,6 +72,7 @@ class ShortcutsDialog(QDialog):
         table.setHeaderLabels(["Action", "Shortcut", "Or"])
         table.setRootIsDecorated(False)
         table.setAlternatingRowColors(True)
+        table.setUniformRowHeights(True)
         table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
         table.header().setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
         for column in (1, 2):
@@ -108,13 +113,14 @@ class ShortcutsDialog(QDialog):
     def _fill(self) -> None:
         for name, action in self._shortcuts.actions.items():
             item = QTreeWidgetItem([f"{self._menus[name]} › {plain_text(action)}"])
-            item.setIcon(0, action.icon())
+            item.setIcon(0, blank_icon() if action.icon().isNull() else action.icon())
             item.setData(0, Qt.ItemDataRole.UserRole, name)
             item.setFlags(item.flags() | Qt.ItemFlag.ItemIsEditable)
             self.list.addTopLevelItem(item)
             self._items[name] = item
         for text, keys in _FIXED:
             item = QTreeWidgetItem([f"Canvas › {text}", keys])
+            item.setIcon(0, blank_icon())
             item.setToolTip(1, f"{keys} (cannot be changed)")
             self.list.addTopLevelItem(item)
 
@@ -173,6 +179,11 @@ class _KeysDelegate(QStyledItemDelegate):
     """
 
     chosen = Signal(str, int, str)
+
+    def sizeHint(
+        self, option: QStyleOptionViewItem, index: QModelIndex | QPersistentModelIndex
+    ) -> QSize:
+        return super().sizeHint(option, index).expandedTo(QSize(0, _ROW_HEIGHT))
 
     def createEditor(
         self,

@@ -200,7 +200,8 @@ class ClassesPanel(QWidget):
         if self.menu is not None:
             self.menu.deleteLater()
         self.menu = QMenu(self)
-        self.menu.addSection(title)
+        self.menu.addAction(title).setEnabled(False)
+        self.menu.addSeparator()
         return self.menu
 
     def _offer_others(self, menu: QMenu, shown: ShownClass, chosen: SignalInstance) -> None:

@@ -41,6 +41,7 @@ class ImagesPanel(QWidget):
         self.search = QLineEdit()
         self.search.setPlaceholderText("Search")
         self.search.setAccessibleName("Search images")
+        self.search.setFocusPolicy(Qt.FocusPolicy.ClickFocus)  # letters are shortcuts at first
         self.search.setClearButtonEnabled(True)
         self.search.addAction(icon("magnify"), QLineEdit.ActionPosition.LeadingPosition)
         self.filter = QComboBox()

@@ -309,7 +309,7 @@ def test_an_image_replaced_by_another_size_is_refused(
     assert "put the image back" in said.args[1]
     assert session.document is not None
     assert session.document.path == other
-    assert labeled_window.images.currentItem().text() == other.name
+    assert labeled_window.images.list.currentIndex().data() == other.name
 
 
 _FIRST_FRAME = """
