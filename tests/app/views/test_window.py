@@ -351,5 +351,5 @@ def test_without_a_display_the_loop_leaves_its_results(tmp_path: Path) -> None:
         env=environment | {"QT_QPA_PLATFORM": "offscreen"},
     )
     assert answer.stdout.startswith("There is no display")
-    for name in ("mask.png", "overlay.png", "window.png", "gates.png"):
+    for name in ("mask.png", "overlay.png", "window.png", "window-dark.png", "gates.png"):
         assert (tmp_path / "out" / name).stat().st_size > 1000
