@@ -114,8 +114,8 @@ class MainWindow(QMainWindow):
             self,
             {
                 "Images": Place(self.images, LEFT, 760),
-                "Classes": Place(self.classes, RIGHT, 420),
-                "Learning": Place(self.learning, RIGHT, 170),
+                "Classes": Place(self.classes, RIGHT, 380),
+                "Learning": Place(self.learning, RIGHT, 200),
                 "Gates": Place(self.gates, RIGHT, 170),
             },
         )

@@ -29,12 +29,12 @@ class ImagesPanel(QWidget):
     Signals:
         image_chosen(Path): the user wants to see an image.
         left: the user is done with the search field.
-        done_asked(Path): mark an image as done, or take the mark back.
+        done_asked(bool): mark the image that is shown as done, or take the mark back.
     """
 
     image_chosen = Signal(object)
     left = Signal()
-    done_asked = Signal(object)
+    done_asked = Signal(bool)
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -128,7 +128,7 @@ class ImagesPanel(QWidget):
     def ask_done(self) -> None:
         """Ask to mark the current image as done, or to take the mark back."""
         if self._current is not None:
-            self.done_asked.emit(self._current)
+            self.done_asked.emit(self.model.status(self._current) != "done")
 
     def begin_search(self) -> None:
         """Let the user type what to search for."""
