@@ -73,11 +73,6 @@ def save_window_state(geometry: QByteArray, docks: QByteArray) -> None:
     stored.setValue("docks", docks)
 
 
-def forget_window_state() -> None:
-    """Let the next window begin with every panel in its first place."""
-    _store("window").clear()
-
-
 def load_shortcuts() -> dict[str, list[str]]:
     """Return the keys of the actions whose keys the user changed, by the action's name."""
     found = _json(_store("shortcuts"), "keys")

@@ -84,6 +84,7 @@ class MainWindow(QMainWindow):
         self.status = StatusLine(self.statusBar())
         self.recent = RecentMenu()
         self.palette_of_commands = CommandPalette(self)
+        self._shortcuts_dialog: ShortcutsDialog | None = None
         self._closing_anyway = False
         self._build_actions()
         self._lay_out()
@@ -343,9 +344,10 @@ class MainWindow(QMainWindow):
         )
 
     def _open_shortcuts(self) -> None:
-        dialog = ShortcutsDialog(self.shortcuts, self.menu_of, self)
-        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        dialog.show()
+        if self._shortcuts_dialog is None:
+            self._shortcuts_dialog = ShortcutsDialog(self.shortcuts, self.menu_of, self)
+        self._shortcuts_dialog.show()
+        self._shortcuts_dialog.activateWindow()
 
     def _ask_export(self) -> None:
         document = self.session.document

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 from PySide6.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
-from PySide6.QtGui import QDropEvent, QWheelEvent
+from PySide6.QtGui import QDragEnterEvent, QDropEvent, QWheelEvent
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 from skimage import data
@@ -189,15 +189,19 @@ def test_a_dropped_folder_is_opened_and_remembered(
 ) -> None:
     dropped = QMimeData()
     dropped.setUrls([QUrl.fromLocalFile(str(two_photos[0].parent))])
-    event = QDropEvent(
-        QPointF(300, 300),
+    # Over the list, which takes nothing itself.
+    over = window.images.list.viewport()
+    given = (
         Qt.DropAction.CopyAction,
         dropped,
         Qt.MouseButton.LeftButton,
         Qt.KeyboardModifier.NoModifier,
     )
+    entered = QDragEnterEvent(QPoint(30, 30), *given)
+    QApplication.sendEvent(over, entered)
+    assert entered.isAccepted()
     with qtbot.waitSignal(window.session.document_changed, timeout=PATIENCE_MS):
-        QApplication.sendEvent(window, event)
+        QApplication.sendEvent(over, QDropEvent(QPointF(30, 30), *given))
     assert _names(window.images) == [path.name for path in two_photos]
     assert [path.parent for path in load_recent()] == [two_photos[0].parent]
 
