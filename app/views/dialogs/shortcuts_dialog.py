@@ -195,6 +195,7 @@ class _KeysDelegate(QStyledItemDelegate):
         editor.setMaximumSequenceLength(1)
         editor.setClearButtonEnabled(True)
         editor.setAutoFillBackground(True)
+        editor.editingFinished.connect(lambda: self._finish(editor))
         return editor
 
     def setEditorData(self, editor: QWidget, index: QModelIndex | QPersistentModelIndex) -> None:
@@ -203,7 +204,6 @@ class _KeysDelegate(QStyledItemDelegate):
         editor.setKeySequence(
             QKeySequence.fromString(shown, QKeySequence.SequenceFormat.NativeText)
         )
-        editor.editingFinished.connect(lambda: self._finish(editor))
 
     def setModelData(
         self,
@@ -217,6 +217,7 @@ class _KeysDelegate(QStyledItemDelegate):
         self.chosen.emit(name, index.column() - 1, keys)
 
     def _finish(self, editor: QKeySequenceEdit) -> None:
+        editor.blockSignals(True)  # it says so again when it goes
         self.commitData.emit(editor)
         self.closeEditor.emit(editor)
 

@@ -31,6 +31,7 @@ def _in_menus(menu: QMenu) -> list[QAction]:
 
 @pytest.fixture
 def dialog(qtbot: QtBot, window: MainWindow) -> ShortcutsDialog:
+    qtbot.waitUntil(window.isActiveWindow)
     qtbot.keyClick(window, Qt.Key.Key_F1)
     dialog = window.findChild(ShortcutsDialog)
     assert isinstance(dialog, ShortcutsDialog)
@@ -145,6 +146,8 @@ def test_a_changed_key_works_at_once_and_after_a_restart(
 ) -> None:
     _press(qtbot, dialog, "tool-eraser", 1, Qt.Key.Key_F9)
     dialog.close()
+    window.activateWindow()
+    qtbot.waitUntil(window.isActiveWindow)
     qtbot.keyClick(window, Qt.Key.Key_F9)
     assert window.actions_by_name["tool-eraser"].isChecked()
     assert "F9" in window.actions_by_name["tool-eraser"].toolTip()
