@@ -53,7 +53,7 @@ _TOOLBAR = (
 )
 _CLASS_BUTTONS = ("class-add", "class-rename", "class-recolor", "class-merge", "class-delete")
 _CLASS_MENU = ("class-hide", "class-solo", "class-lock", "class-import", "class-export")
-_NEED_IMAGE = ("fit", "pixels", "zoom-in", "zoom-out", "previous", "next", "done")
+_NEED_IMAGE = ("fit", "pixels", "zoom-in", "zoom-out", "done")
 _NEED_CLASS = (
     *(
         name
@@ -163,6 +163,7 @@ class MainWindow(QMainWindow):
             "pixels": canvas.zoom_to_pixels,
             "zoom-in": partial(canvas.zoom_by_steps, 1),
             "zoom-out": partial(canvas.zoom_by_steps, -1),
+            "labels": self.options_bar.set_labels_shown,
             "reset-panels": lambda: self.docks.reset(),
             "learn": self.learning.ask,
             "stop": session.stop_learning,
@@ -205,8 +206,8 @@ class MainWindow(QMainWindow):
         self.canvas.pointer_moved.connect(self._show_pixel)
         self.canvas.zoom_changed.connect(lambda zoom: self.status.zoom.setText(f"{zoom:.0%}"))
         self.canvas.first_painted.connect(self._start_model, Qt.ConnectionType.QueuedConnection)
-        self.canvas.set_opacity(self.options_bar.opacity / 100)
         self.options_bar.opacity_changed.connect(lambda o: self.canvas.set_opacity(o / 100))
+        self.actions_by_name["labels"].setChecked(True)
         self.options_bar.options_changed.connect(self.canvas.set_options)
         self.images.image_chosen.connect(self._on_image_asked)
         self.images.left.connect(self.canvas.setFocus)

@@ -67,6 +67,11 @@ class ToolOptionsBar(QToolBar):
         """Make brushes this large, as far as that is allowed."""
         self._diameter.setValue(diameter)
 
+    def set_labels_shown(self, shown: bool) -> None:
+        """Show labels as strongly as is set, or not at all."""
+        self._opacity.setEnabled(shown)
+        self.opacity_changed.emit(self.opacity if shown else 0)
+
     def _field(self, spec: OptionSpec) -> QWidget:
         """Return a field that shows an option and changes it."""
         value, change = getattr(self.options, spec.name), partial(self._on_changed, spec.name)

@@ -217,3 +217,14 @@ def test_letters_are_shortcuts_unless_one_types(qtbot: QtBot, window: MainWindow
     assert window.canvas.hasFocus()
     qtbot.keyClick(window.canvas, Qt.Key.Key_E)
     assert window.actions_by_name["tool-eraser"].isChecked()
+
+
+def test_labels_are_put_away_for_a_look(qtbot: QtBot, labeled_window: MainWindow) -> None:
+    canvas = labeled_window.canvas
+    labeled = canvas.grab().toImage()
+    qtbot.keyClick(labeled_window, Qt.Key.Key_V)
+    plain = canvas.grab().toImage()
+    assert plain != labeled
+    labeled_window.options_bar._opacity.setValue(0)
+    qtbot.keyClick(labeled_window, Qt.Key.Key_V)
+    assert canvas.grab().toImage() == plain
