@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 
-from PySide6.QtCore import QSize, Qt, Slot
+from PySide6.QtCore import Qt, Slot
 from PySide6.QtGui import QCloseEvent, QColor, QDragEnterEvent, QDropEvent
-from PySide6.QtWidgets import QMainWindow, QToolBar
+from PySide6.QtWidgets import QMainWindow
 
 from app.document.document import ImageDocument
 from app.inference.messages import GateAnswer, ModelInfo
@@ -23,6 +23,7 @@ from app.settings import (
     save_window_state,
 )
 from app.views.actions import ACTIONS, CLASS_KEYS, ActionSpec, add_actions
+from app.views.bars import add_bars
 from app.views.canvas.canvas_view import CanvasView
 from app.views.canvas.layers import HeatMapLayer
 from app.views.dialogs.command_palette import Command, CommandPalette
@@ -44,13 +45,6 @@ from app.views.tools import all_tools
 from mdlstm_core.config import LabelClass
 
 _TITLE = "mdlstm-labeler"
-_TOOLBAR = (
-    ("open", "open-folder", "export"),
-    ("undo", "redo"),
-    ("previous", "next", "done"),
-    ("fit", "pixels"),
-    ("learn",),
-)
 _CLASS_BUTTONS = ("class-add", "class-rename", "class-recolor", "class-merge", "class-delete")
 _CLASS_MENU = ("class-hide", "class-solo", "class-lock", "class-import", "class-export")
 _NEED_IMAGE = ("fit", "pixels", "zoom-in", "zoom-out", "done")
@@ -62,7 +56,6 @@ _NEED_CLASS = (
     ),
     *(f"class-{n}" for n in CLASS_KEYS),
 )
-_ICON_SIZE = QSize(20, 20)
 
 
 class MainWindow(QMainWindow):
@@ -176,15 +169,8 @@ class MainWindow(QMainWindow):
         self.setAcceptDrops(True)
         self.resize(1280, 800)
         self.setCentralWidget(self.canvas)
-        main = self._add_toolbar("Main", Qt.ToolBarArea.TopToolBarArea)
-        for group in _TOOLBAR:
-            for name in group:
-                main.addAction(self.actions_by_name[name])
-            main.addSeparator()
-        self.addToolBar(self.options_bar)
-        drawing = self._add_toolbar("Tools", Qt.ToolBarArea.LeftToolBarArea)
-        for name in self._tools:
-            drawing.addAction(self.actions_by_name[f"tool-{name}"])
+        tools = [f"tool-{name}" for name in self._tools]
+        add_bars(self, self.actions_by_name, tools, self.options_bar)
         actions = self.actions_by_name
         self.classes.add_actions(
             [actions[name] for name in _CLASS_BUTTONS], [actions[name] for name in _CLASS_MENU]
@@ -193,13 +179,6 @@ class MainWindow(QMainWindow):
         geometry, docks = load_window_state()
         self.restoreGeometry(geometry)
         self.restoreState(docks)
-
-    def _add_toolbar(self, title: str, area: Qt.ToolBarArea) -> QToolBar:
-        toolbar = QToolBar(title)
-        toolbar.setObjectName(title)
-        toolbar.setIconSize(_ICON_SIZE)
-        self.addToolBar(area, toolbar)
-        return toolbar
 
     def _connect_views(self) -> None:
         self.canvas.edit_finished.connect(self.session.edit)
