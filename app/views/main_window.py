@@ -123,10 +123,9 @@ class MainWindow(QMainWindow):
 
     def _slots(self) -> dict[str, Callable[..., object]]:
         """Return what each action of the table calls."""
-        session, canvas, classes = self.session, self.canvas, self.classes
+        session, canvas = self.session, self.canvas
         return {
             **{f"tool-{name}": partial(self._use_tool, name) for name in self._tools},
-            **{f"class-{n}": partial(classes.choose, n - 1) for n in CLASS_KEYS},
             **{f"scheme-{name}": partial(self.theme.set_scheme, name) for name in COLOR_SCHEMES},
             "open": lambda: self.open_paths(ask_images(self)),
             "open-folder": lambda: self.open_paths(ask_folder(self)),
@@ -138,16 +137,7 @@ class MainWindow(QMainWindow):
             "abort": self._abort,
             "larger": partial(self.options_bar.scale_diameter, 1.25),
             "smaller": partial(self.options_bar.scale_diameter, 0.8),
-            "class-add": classes.add_asked.emit,
-            "class-rename": classes.rename,
-            "class-recolor": classes.recolor,
-            "class-merge": classes.ask_merge,
-            "class-delete": classes.ask_delete,
-            "class-hide": classes.toggle_hidden,
-            "class-solo": classes.toggle_solo,
-            "class-lock": classes.toggle_locked,
-            "class-import": classes.ask_import,
-            "class-export": classes.ask_export,
+            **self._class_slots(),
             "previous": partial(self.images.step, -1),
             "next": partial(self.images.step, 1),
             "done": self.images.ask_done,
@@ -162,6 +152,22 @@ class MainWindow(QMainWindow):
             "stop": session.stop_learning,
             "palette": self._open_palette,
             "shortcuts": self._open_shortcuts,
+        }
+
+    def _class_slots(self) -> dict[str, Callable[..., object]]:
+        classes = self.classes
+        return {
+            **{f"class-{n}": partial(classes.choose, n - 1) for n in CLASS_KEYS},
+            "class-add": classes.add_asked.emit,
+            "class-rename": classes.rename,
+            "class-recolor": classes.recolor,
+            "class-merge": classes.ask_merge,
+            "class-delete": classes.ask_delete,
+            "class-hide": classes.toggle_hidden,
+            "class-solo": classes.toggle_solo,
+            "class-lock": classes.toggle_locked,
+            "class-import": classes.ask_import,
+            "class-export": classes.ask_export,
         }
 
     def _lay_out(self) -> None:
