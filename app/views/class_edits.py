@@ -48,6 +48,7 @@ class ClassEdits(QObject):
         panel.move_asked.connect(self._move)
         panel.hide_asked.connect(self._hide)
         panel.lock_asked.connect(self._lock)
+        panel.only_changed.connect(self._paint_only)
         panel.merge_asked.connect(session.merge_class)
         panel.delete_asked.connect(self._delete)
         panel.import_asked.connect(self._import)
@@ -57,6 +58,7 @@ class ClassEdits(QObject):
 
     def _show(self) -> None:
         self._panel.set_classes(self._session.project.classes.classes)
+        self._paint_only(self._panel.model.only or None)  # another project begins without
 
     def _edit(self, edit: Callable[[Any], Any], text: str) -> None:
         """Change the table, or say why it cannot be changed."""
@@ -94,6 +96,10 @@ class ClassEdits(QObject):
     def _lock(self, label: int, locked: bool) -> None:
         text = "Lock a class" if locked else "Unlock a class"
         self._edit(lambda table: table.lock(label, locked), text)
+
+    @Slot(object)
+    def _paint_only(self, labels: frozenset[int] | None) -> None:
+        self._session.project.paint_only = labels
 
     @Slot(int, object)
     def _delete(self, label: int, target: int | None) -> None:

@@ -46,7 +46,14 @@ from mdlstm_core.config import LabelClass
 
 _TITLE = "mdlstm-labeler"
 _CLASS_BUTTONS = ("class-add", "class-rename", "class-recolor", "class-merge", "class-delete")
-_CLASS_MENU = ("class-hide", "class-solo", "class-lock", "class-import", "class-export")
+_CLASS_MENU = (
+    "class-hide",
+    "class-solo",
+    "class-lock",
+    "class-only",
+    "class-import",
+    "class-export",
+)
 _NEED_IMAGE = ("fit", "pixels", "zoom-in", "zoom-out", "done")
 _NEED_CLASS = (
     *(
@@ -166,6 +173,8 @@ class MainWindow(QMainWindow):
             "class-hide": classes.toggle_hidden,
             "class-solo": classes.toggle_solo,
             "class-lock": classes.toggle_locked,
+            "class-only": classes.toggle_only,
+            "only-unlabeled": classes.set_only_unlabeled,
             "class-import": classes.ask_import,
             "class-export": classes.ask_export,
         }

@@ -84,6 +84,7 @@ class ClassListModel(QAbstractListModel):
         super().__init__(parent)
         self.classes: tuple[ShownClass, ...] = ()
         self.solo: int | None = None
+        self.only: frozenset[int] = frozenset()
 
     def rowCount(self, parent: Index | None = None) -> int:
         """Return the number of classes."""
@@ -157,6 +158,11 @@ class ClassListModel(QAbstractListModel):
         self.solo = label
         self.dataChanged.emit(self.index(0), self.index(len(self.classes) - 1))
 
+    def set_only(self, labels: frozenset[int]) -> None:
+        """Mark the classes whose pixels alone are painted."""
+        self.only = labels
+        self.dataChanged.emit(self.index(0), self.index(len(self.classes) - 1))
+
     def is_visible(self, shown: ShownClass) -> bool:
         """Say whether a class's pixels are shown."""
         return not shown.hidden if self.solo is None else shown.label == self.solo
@@ -181,6 +187,7 @@ class ClassDelegate(QStyledItemDelegate):
     def __init__(self, model: ClassListModel, parent: QObject) -> None:
         super().__init__(parent)
         self._model = model
+        self._target = glyph("target")
         self._glyphs = {
             (Button.EYE, True): glyph("eye-outline"),
             (Button.EYE, False): glyph("eye-off-outline"),
@@ -205,6 +212,10 @@ class ClassDelegate(QStyledItemDelegate):
         swatch.moveCenter(area.center())
         swatch.moveLeft(area.left() + _MARGIN + 2)
         _paint_swatch(painter, swatch, QColor(*shown.color), palette)
+        if shown.label in self._model.only:
+            dark = QColor(*shown.color).lightness() < 128
+            mark = QColor(Qt.GlobalColor.white if dark else Qt.GlobalColor.black)
+            paint_glyph(painter, swatch, self._target, mark)
         painter.setPen(faint)
         digit = QRect(swatch.right() + _MARGIN, area.top(), _DIGIT, area.height())
         painter.drawText(digit, Qt.AlignmentFlag.AlignCenter, digit_of(index.row()))

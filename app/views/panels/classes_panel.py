@@ -28,6 +28,7 @@ from app.views.panels.class_list import (
     swatch_icon,
 )
 from app.views.panels.hinting_list import HintingListView
+from mdlstm_core.config import IGNORE_INDEX
 
 _EMPTY = "No classes yet.\nOpen an image: the model brings its own. Or add one with +."
 _FILES = "Lists of classes (*.txt *.json)"
@@ -46,6 +47,7 @@ class ClassesPanel(QWidget):
         move_asked(int, int): of this label, to this place among the others, from 0.
         hide_asked(int, bool): of this label, whether to hide it.
         solo_changed(object): the one label to show, None for all that are not hidden.
+        only_changed(object): the labels whose pixels alone are painted, None for all.
         lock_asked(int, bool): of this label, whether to lock it.
         merge_asked(int, int): pixels of the first label get the second; the first goes.
         delete_asked(int, object): of this label; its pixels get that label, None for none.
@@ -59,6 +61,7 @@ class ClassesPanel(QWidget):
     move_asked = Signal(int, int)
     hide_asked = Signal(int, bool)
     solo_changed = Signal(object)
+    only_changed = Signal(object)
     lock_asked = Signal(int, bool)
     merge_asked = Signal(int, int)
     delete_asked = Signal(int, object)
@@ -123,6 +126,9 @@ class ClassesPanel(QWidget):
             row = labels.index(chosen.label) if chosen.label in labels else row
         self.choose(min(row, len(self.model.classes) - 1))
         self.list.viewport().update()
+        gone = self.model.only - {shown.label for shown in classes} - {IGNORE_INDEX}
+        if gone:
+            self._set_only(self.model.only - gone)
         if self.model.solo != solo:
             self.solo_changed.emit(self.model.solo)
 
@@ -166,6 +172,16 @@ class ClassesPanel(QWidget):
         """Ask to lock the current class, or to unlock it."""
         if (shown := self.current) is not None:
             self.lock_asked.emit(shown.label, not shown.locked)
+
+    def toggle_only(self) -> None:
+        """Paint only on the current class, besides others so chosen, or no longer only on it."""
+        if (shown := self.current) is not None:
+            self._set_only(self.model.only ^ {shown.label})
+
+    def set_only_unlabeled(self, only: bool) -> None:
+        """Paint only on pixels without a label, besides classes so chosen, or no longer."""
+        unlabeled = frozenset({IGNORE_INDEX})
+        self._set_only(self.model.only | unlabeled if only else self.model.only - unlabeled)
 
     def ask_merge(self) -> None:
         """Let the user say which class the current one becomes part of."""
@@ -219,6 +235,10 @@ class ClassesPanel(QWidget):
         """Show a menu beside the current class."""
         row = self.list.visualRect(self.list.currentIndex())
         menu.popup(self.list.viewport().mapToGlobal(row.bottomLeft() + QPoint(24, 0)))
+
+    def _set_only(self, labels: frozenset[int]) -> None:
+        self.model.set_only(labels)
+        self.only_changed.emit(labels or None)
 
     def _set_solo(self, label: int | None) -> None:
         self.model.set_solo(label)

@@ -11,6 +11,7 @@ from pytestqt.qtbot import QtBot
 from app.views.main_window import MainWindow
 from app.views.panels.class_list import Button, ClassRow, button_area
 from app.views.panels.classes_panel import ClassesPanel
+from mdlstm_core.config import IGNORE_INDEX
 
 # Labels that are not places: classes were reordered, one was deleted.
 CLASSES = (
@@ -159,6 +160,17 @@ def test_merging_asks_into_which_class(qtbot: QtBot, panel: ClassesPanel) -> Non
         panel.menu.actions()[-1].trigger()
     assert asked.args == [4, 2]
     panel.menu.close()
+
+
+def test_painting_is_kept_to_classes(panel: ClassesPanel) -> None:
+    only: list[object] = []
+    panel.only_changed.connect(only.append)
+    panel.choose(0)
+    panel.toggle_only()
+    panel.set_only_unlabeled(True)
+    panel.set_classes(CLASSES[1:])  # the class is gone
+    panel.set_only_unlabeled(False)
+    assert only == [{4}, {4, IGNORE_INDEX}, {IGNORE_INDEX}, None]
 
 
 def test_without_classes_the_panel_says_what_to_do(qtbot: QtBot, window: MainWindow) -> None:
