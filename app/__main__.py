@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 import platformdirs
 from PySide6.QtCore import QMessageLogContext, QtMsgType, qInstallMessageHandler
@@ -21,6 +22,9 @@ from mdlstm_core import __version__
 from mdlstm_core.config import DEFAULT_MODEL, DEVICE_NAMES
 from mdlstm_core.errors import InputError
 
+if TYPE_CHECKING:
+    from app.views.main_window import MainWindow
+
 _log = logging.getLogger(__name__)
 
 
@@ -30,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         0 when done, 2 when something the user gave cannot be used.
     """
-    options = _parse(arguments)
+    options = parse(arguments)
     headless = options.headless or not _has_display()
     if headless:
         if not options.headless:
@@ -39,11 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 f"results in {options.out}.\n"
             )
         os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
-    _start_log()
-    qInstallMessageHandler(_log_qt_message)
-    application = QApplication(sys.argv[:1])
-    application.setApplicationName(PROGRAM)
-    application.setStyle("Fusion")
+    application = make_application()
     try:
         return _run_headless(options) if headless else _run_window(application, options)
     except InputError as error:
@@ -51,7 +51,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
 
 
-def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    """Return what the command line asks for."""
     parser = argparse.ArgumentParser(
         prog=PROGRAM, description="Label images pixel by pixel, with a model that learns along."
     )
@@ -69,19 +70,33 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def _run_window(application: QApplication, options: argparse.Namespace) -> int:
+def make_application() -> QApplication:
+    """Start the log and Qt."""
+    _start_log()
+    qInstallMessageHandler(_log_qt_message)
+    application = QApplication(sys.argv[:1])
+    application.setApplicationName(PROGRAM)
+    return application
+
+
+def make_window(options: argparse.Namespace) -> MainWindow:
+    """Return the window, not shown yet, on a new session."""
     from app.views.main_window import MainWindow
 
+    session = _session(options)
+    sys.excepthook = _report_to(session)
+    return MainWindow(session)
+
+
+def _run_window(application: QApplication, options: argparse.Namespace) -> int:
     paths = list(options.paths)
     if options.sample:
         from app.samples import write_sample
 
         paths.append(write_sample(platformdirs.user_pictures_path() / PROGRAM))
-    session = _session(options)
-    window = MainWindow(session)
-    sys.excepthook = _report_to(session)
+    window = make_window(options)
     window.show()
-    session.open_paths(paths)
+    window.open_paths(paths)
     return application.exec()
 
 

@@ -23,7 +23,8 @@ _SIZE = (1280, 800)
 def run_loop(session: LabelingSession, image: Path, out: Path) -> None:
     """Open the sample, correct, learn, look at a gate and export; leave all of it in `out`.
 
-    Writes mask.png, overlay.png, window.png (labels after learning) and gates.png.
+    Writes mask.png, overlay.png, the window with the labels after learning, light and dark,
+    and gates.png.
 
     Raises:
         InputError: the image cannot be opened, a file cannot be written, or the model
@@ -57,7 +58,7 @@ def run_loop(session: LabelingSession, image: Path, out: Path) -> None:
         _save_pictures(window, out, wait_for)
     finally:
         window.close()
-    for name in ("mask.png", "overlay.png", "window.png", "gates.png"):
+    for name in ("mask.png", "overlay.png", "window.png", "window-dark.png", "gates.png"):
         sys.stdout.write(f"{out / name}\n")
 
 
@@ -102,12 +103,24 @@ def _save_pictures(
     assert model is not None
     save_overlay_png(document.image, document.displayed, model.classes, out / "overlay.png")
     window.messages.hide()
-    _grab(window, out / "window.png")
+    scheme = window.theme.scheme
+    for name, drawn in (("window-dark.png", "dark"), ("window.png", "light")):
+        window.theme.set_scheme(drawn)
+        _wait_for_thumbnail(window, wait_for)
+        _grab(window, out / name)
     answers: list[object] = []
     window.session.gate_shown.connect(answers.append)
     window.gates.set_shown(True)
     wait_for("looked into", lambda: bool(answers))
     _grab(window, out / "gates.png")
+    window.theme.set_scheme(scheme)  # closing stores it
+
+
+def _wait_for_thumbnail(
+    window: MainWindow, wait_for: Callable[[str, Callable[[], bool]], None]
+) -> None:
+    model = window.images.model
+    wait_for("made small", lambda: model.thumbnails.get(model.shown[0]) is not None)
 
 
 def _grab(window: MainWindow, path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +13,11 @@ from PySide6.QtCore import QByteArray, QSettings
 from mdlstm_core.config import DEVICE_NAMES
 
 PROGRAM = "mdlstm-labeler"
+
+COLOR_SCHEMES = ("system", "light", "dark")
+"""What the window's colours follow."""
+
+_MOST_RECENT = 10
 
 
 @dataclass(frozen=True)
@@ -23,25 +29,27 @@ class Settings:
         brush_diameter: in pixels of the image, 1 to 512.
         learning_seconds: how long Learn may take, 1 to 3600.
         device: where the model runs, "auto", "cpu" or "cuda".
+        color_scheme: of the window, "system", "light" or "dark".
     """
 
     overlay_opacity: int = 50
     brush_diameter: int = 15
     learning_seconds: int = 20
     device: str = "auto"
+    color_scheme: str = "system"
 
 
 def load_settings() -> Settings:
     """Return the stored settings; a value that is damaged or out of range is the default."""
     stored, default = _store(), Settings()
-    device = str(stored.value("device", ""))
     return Settings(
         overlay_opacity=_number(stored, "overlay_opacity", range(101), default.overlay_opacity),
         brush_diameter=_number(stored, "brush_diameter", range(1, 513), default.brush_diameter),
         learning_seconds=_number(
             stored, "learning_seconds", range(1, 3601), default.learning_seconds
         ),
-        device=device if device in DEVICE_NAMES else default.device,
+        device=_choice(stored, "device", DEVICE_NAMES, default.device),
+        color_scheme=_choice(stored, "color_scheme", COLOR_SCHEMES, default.color_scheme),
     )
 
 
@@ -65,6 +73,40 @@ def save_window_state(geometry: QByteArray, docks: QByteArray) -> None:
     stored.setValue("docks", docks)
 
 
+def load_shortcuts() -> dict[str, list[str]]:
+    """Return the keys of the actions whose keys the user changed, by the action's name."""
+    found = _json(_store("shortcuts"), "keys")
+    if not isinstance(found, dict):
+        return {}
+    return {
+        str(name): [str(key) for key in keys]
+        for name, keys in found.items()
+        if isinstance(keys, list)
+    }
+
+
+def save_shortcuts(keys: dict[str, list[str]]) -> None:
+    """Store the keys that differ from the default."""
+    _store("shortcuts").setValue("keys", json.dumps(keys))
+
+
+def load_recent() -> list[Path]:
+    """Return the projects that were open, the latest first."""
+    found = _json(_store("recent"), "projects")
+    return [Path(str(path)) for path in found] if isinstance(found, list) else []
+
+
+def add_recent(project: Path) -> None:
+    """Remember a project as the one that was open last."""
+    others = [path for path in load_recent() if path != project]
+    save_recent([project, *others][:_MOST_RECENT])
+
+
+def save_recent(projects: list[Path]) -> None:
+    """Store which projects were open, the latest first."""
+    _store("recent").setValue("projects", json.dumps([str(path) for path in projects]))
+
+
 def log_path() -> Path:
     """Return the log's file in the platform's own place."""
     return platformdirs.user_log_path(PROGRAM, appauthor=False) / f"{PROGRAM}.log"
@@ -77,6 +119,19 @@ def _store(name: str = "settings") -> QSettings:
 def _number(stored: QSettings, name: str, allowed: range, default: int) -> int:
     text = str(stored.value(name, ""))
     return int(text) if text.isdecimal() and int(text) in allowed else default
+
+
+def _choice(stored: QSettings, name: str, allowed: tuple[str, ...], default: str) -> str:
+    text = str(stored.value(name, ""))
+    return text if text in allowed else default
+
+
+def _json(stored: QSettings, name: str) -> object:
+    """Return a stored value, None if there is none or it is damaged."""
+    try:
+        return json.loads(str(stored.value(name, "")))
+    except json.JSONDecodeError:
+        return None
 
 
 def _bytes(value: object) -> QByteArray:

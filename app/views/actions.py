@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from PySide6.QtGui import QAction, QActionGroup, QKeySequence
-from PySide6.QtWidgets import QMainWindow, QMenu, QToolBar
+from PySide6.QtWidgets import QMainWindow, QMenu
+
+from app.views.icons import icon
 
 
 @dataclass(frozen=True)
@@ -16,87 +18,162 @@ class ActionSpec:
 
     Attributes:
         name: unique, by which the action is found again.
-        menu: the menu it stands in.
+        menu: the menu it stands in; a slash leads into a menu in a menu.
         text: as the menu shows it.
-        shortcuts: any of them triggers it.
+        shortcuts: either of them triggers it; at most two.
+        icon: of Material Design Icons, empty for none.
+        hint: what it does, for the status line, where its text does not say it all.
         group: actions of one group are checkable and exclude each other.
-        in_toolbar: whether it stands in the toolbar too.
+        checkable: whether it is on or off; its slot takes which.
+        begins_section: whether a line stands above it in the menu.
     """
 
     name: str
     menu: str
     text: str
-    shortcuts: tuple[str, ...]
+    shortcuts: tuple[str, ...] = ()
+    icon: str = ""
+    hint: str = ""
     group: str = ""
-    in_toolbar: bool = False
+    checkable: bool = False
+    begins_section: bool = False
 
 
 class Actions(NamedTuple):
-    """What was built: actions by name, menus by text, and the toolbar."""
+    """What was built: actions by name, each one's menu in words, and menus by their text."""
 
     by_name: dict[str, QAction]
+    menu_of: dict[str, str]
     menus: dict[str, QMenu]
-    toolbar: QToolBar
 
 
-CLASS_KEYS = range(1, 10)
-"""Digits that choose a class."""
+CLASS_KEYS = range(1, 11)
+"""Numbers of the classes that a digit chooses; the tenth's is 0."""
+
+_FILE, _EDIT, _TOOLS, _CLASSES = "&File", "&Edit", "&Tools", "&Classes"
+_IMAGE, _VIEW, _MODEL, _HELP = "&Image", "&View", "&Model", "&Help"
+_SCHEME = f"{_VIEW}/&Colours"
+
+MENUS = (_FILE, _EDIT, _TOOLS, _CLASSES, _IMAGE, _VIEW, _MODEL, _HELP)
+"""The menu bar, from left to right."""
 
 ACTIONS = (
-    ActionSpec("open", "&File", "&Open images …", ("Ctrl+O",), in_toolbar=True),
-    ActionSpec("open-folder", "&File", "Open &folder …", ("Ctrl+Shift+O",)),
-    ActionSpec("save", "&File", "&Save", ("Ctrl+S",)),
-    ActionSpec("export", "&File", "&Export mask …", ("Ctrl+E",), in_toolbar=True),
-    ActionSpec("quit", "&File", "&Quit", ("Ctrl+Q",)),
-    ActionSpec("undo", "&Edit", "&Undo", ("Ctrl+Z",), in_toolbar=True),
-    ActionSpec("redo", "&Edit", "&Redo", ("Ctrl+Shift+Z", "Ctrl+Y"), in_toolbar=True),
-    ActionSpec("abort", "&Edit", "&Drop the stroke under way", ("Esc",)),
-    ActionSpec("brush", "&Tools", "&Brush", ("B",), group="tool", in_toolbar=True),
-    ActionSpec("eraser", "&Tools", "&Eraser", ("E",), group="tool", in_toolbar=True),
-    ActionSpec("larger", "&Tools", "&Larger brush", ("]",)),
-    ActionSpec("smaller", "&Tools", "&Smaller brush", ("[",)),
-    ActionSpec("previous", "&Image", "&Previous image", ("A", "PgUp")),
-    ActionSpec("next", "&Image", "&Next image", ("D", "PgDown")),
-    ActionSpec("fit", "&View", "&Fit to window", ("Ctrl+F", "Ctrl+0")),
-    ActionSpec("pixels", "&View", "&Actual pixels", ("Ctrl+1",)),
-    ActionSpec("zoom-in", "&View", "Zoom &in", ("Ctrl++", "Ctrl+=")),
-    ActionSpec("zoom-out", "&View", "Zoom &out", ("Ctrl+-",)),
-    *(ActionSpec(f"class-{n}", "&Classes", f"Paint class {n}", (str(n),)) for n in CLASS_KEYS),
-    ActionSpec("learn", "&Model", "&Learn from corrections", ("L",)),
-    ActionSpec("stop", "&Model", "&Stop learning", ("Shift+L",)),
-)
+    ActionSpec("open", _FILE, "&Open images …", ("Ctrl+O",), "image-plus-outline"),
+    ActionSpec("open-folder", _FILE, "Open &folder …", ("Ctrl+Shift+O",), "folder-open-outline"),
+    ActionSpec("save", _FILE, "&Save", ("Ctrl+S",), "content-save-outline",
+               "Every stroke is saved when the pen lifts; this says where", begins_section=True),
+    ActionSpec("export", _FILE, "&Export mask …", ("Ctrl+E",), "export-variant"),
+    ActionSpec("quit", _FILE, "&Quit", ("Ctrl+Q",), begins_section=True),
+    ActionSpec("undo", _EDIT, "&Undo", ("Ctrl+Z",), "undo"),
+    ActionSpec("redo", _EDIT, "&Redo", ("Ctrl+Shift+Z", "Ctrl+Y"), "redo"),
+    ActionSpec("abort", _EDIT, "&Drop the stroke under way", ("Esc",)),
+    ActionSpec("larger", _TOOLS, "&Larger brush", ("]",), "plus-circle-outline",
+               begins_section=True),
+    ActionSpec("smaller", _TOOLS, "&Smaller brush", ("[",), "minus-circle-outline"),
+    ActionSpec("only-unlabeled", _TOOLS, "Paint only on &unlabeled pixels", (),
+               "selection-ellipse", "Tools change only pixels that have no label yet",
+               checkable=True, begins_section=True),
+    ActionSpec("class-add", _CLASSES, "&Add a class", ("Ctrl+Shift+N",), "plus"),
+    ActionSpec("class-rename", _CLASSES, "&Rename", ("F2",), "pencil-outline"),
+    ActionSpec("class-recolor", _CLASSES, "Change the &colour …", (), "palette-outline"),
+    ActionSpec("class-merge", _CLASSES, "&Merge into …", (), "call-merge",
+               "Give this class's pixels to another class and remove it"),
+    ActionSpec("class-delete", _CLASSES, "&Delete …", (), "trash-can-outline",
+               "Remove this class; you say where its pixels go"),
+    ActionSpec("class-hide", _CLASSES, "&Hide or show", ("H",), "eye-outline",
+               "Hide this class on the canvas; Alt-click on the eye shows it alone",
+               begins_section=True),
+    ActionSpec("class-solo", _CLASSES, "Show it al&one", ("Shift+H",), "eye-circle-outline"),
+    ActionSpec("class-lock", _CLASSES, "&Lock or unlock", (), "lock-outline",
+               "No tool changes the pixels of a locked class"),
+    ActionSpec("class-only", _CLASSES, "Paint only &on it, or anywhere", (), "target",
+               "Tools change only pixels that show this class; several classes can be chosen"),
+    ActionSpec("class-import", _CLASSES, "&Import classes …", (), "import",
+               "Read classes from classes.txt or JSON", begins_section=True),
+    ActionSpec("class-export", _CLASSES, "&Export classes …", (), "export",
+               "Write classes.txt or JSON"),
+    *(
+        ActionSpec(f"class-{n}", f"{_CLASSES}/&Paint", f"Paint class {n}", (str(n % 10),))
+        for n in CLASS_KEYS
+    ),
+    ActionSpec("previous", _IMAGE, "&Previous image", ("A", "PgUp"), "chevron-left"),
+    ActionSpec("next", _IMAGE, "&Next image", ("D", "PgDown"), "chevron-right"),
+    ActionSpec("done", _IMAGE, "&Done, or not yet", ("Ctrl+Return",), "progress-check",
+               "Mark the image as done; again takes the mark back"),
+    ActionSpec("search", _IMAGE, "&Search images", ("Ctrl+Shift+F",), "magnify",
+               begins_section=True),
+    ActionSpec("fit", _VIEW, "&Fit to window", ("Ctrl+F", "Ctrl+0"), "fit-to-page-outline"),
+    ActionSpec("pixels", _VIEW, "&Actual pixels", ("Ctrl+1",), "numeric-1-box-outline"),
+    ActionSpec("zoom-in", _VIEW, "Zoom &in", ("Ctrl++", "Ctrl+="), "magnify-plus-outline"),
+    ActionSpec("zoom-out", _VIEW, "Zoom &out", ("Ctrl+-",), "magnify-minus-outline"),
+    ActionSpec("labels", _VIEW, "Show &labels", ("V",), "layers-outline",
+               "Look at the image without its labels, or with them again", checkable=True,
+               begins_section=True),
+    ActionSpec("outlines", _VIEW, "Only &outlines of labels", ("Shift+V",), "vector-polyline",
+               "Draw only the borders between classes", checkable=True),
+    ActionSpec("hatching", _VIEW, "&Hatch the model's labels", (), "texture",
+               "Tell the model's labels from yours by stripes", checkable=True),
+    ActionSpec("rulers", _VIEW, "&Rulers", ("Ctrl+R",), "ruler", checkable=True),
+    ActionSpec("scheme-system", _SCHEME, "As the &system", group="scheme"),
+    ActionSpec("scheme-light", _SCHEME, "&Light", group="scheme"),
+    ActionSpec("scheme-dark", _SCHEME, "&Dark", group="scheme"),
+    ActionSpec("reset-panels", f"{_VIEW}/&Panels", "&Put all back"),
+    ActionSpec("learn", _MODEL, "&Learn from corrections", ("L",), "school-outline"),
+    ActionSpec("stop", _MODEL, "&Stop learning", ("Shift+L",), "stop-circle-outline"),
+    ActionSpec("palette", _HELP, "&Find an action …", ("Ctrl+K",), "text-search"),
+    ActionSpec("shortcuts", _HELP, "&Keyboard shortcuts …", ("F1",), "keyboard-outline"),
+)  # fmt: skip
 
 
-def add_actions(window: QMainWindow, slots: Mapping[str, Callable[[], object]]) -> Actions:
-    """Build menus and toolbar from the table.
+def add_actions(
+    window: QMainWindow,
+    specs: Sequence[ActionSpec],
+    slots: Mapping[str, Callable[..., object]],
+) -> Actions:
+    """Build the actions and the menus that they stand in.
 
     Args:
         window: where they are added.
+        specs: the table.
         slots: what each action of the table calls.
     """
-    toolbar = window.addToolBar("Tools")
-    toolbar.setObjectName("tools")
-    menus: dict[str, QMenu] = {}
+    built = Actions({}, {}, {})
+    for text in MENUS:
+        built.menus[text] = window.menuBar().addMenu(text)
     groups: dict[str, QActionGroup] = {}
-    actions: dict[str, QAction] = {}
-    for spec in ACTIONS:
+    for spec in specs:
         action = _build(spec, window, slots[spec.name])
         if spec.group:
             action.setCheckable(True)
             groups.setdefault(spec.group, QActionGroup(window)).addAction(action)
-        if spec.menu not in menus:
-            menus[spec.menu] = window.menuBar().addMenu(spec.menu)
-        menus[spec.menu].addAction(action)
-        if spec.in_toolbar:
-            toolbar.addAction(action)
-        actions[spec.name] = action
-    return Actions(actions, menus, toolbar)
+        menu = _menu(built.menus, spec.menu)
+        if spec.begins_section:
+            menu.addSeparator()
+        menu.addAction(action)
+        built.by_name[spec.name] = action
+        built.menu_of[spec.name] = spec.menu.replace("&", "").replace("/", " › ")
+    return built
 
 
-def _build(spec: ActionSpec, window: QMainWindow, slot: Callable[[], object]) -> QAction:
+def _menu(menus: dict[str, QMenu], path: str) -> QMenu:
+    """Return the menu of a path, made if it is not there yet."""
+    if path not in menus:
+        above, _, text = path.rpartition("/")
+        menus[path] = _menu(menus, above).addMenu(text)
+    return menus[path]
+
+
+def _build(spec: ActionSpec, window: QMainWindow, slot: Callable[..., object]) -> QAction:
     action = QAction(spec.text, window)
     action.setShortcuts([QKeySequence(keys) for keys in spec.shortcuts])
-    action.setToolTip(f"{spec.text.replace('&', '')} ({spec.shortcuts[0]})")
-    # Not the slot itself: the signal would hand on whether the action is checked.
-    action.triggered.connect(lambda _checked=False: slot())
+    action.setCheckable(spec.checkable)
+    if spec.icon:
+        action.setIcon(icon(spec.icon))
+    if spec.hint:
+        action.setStatusTip(spec.hint)
+    if spec.checkable:
+        action.toggled.connect(slot)
+    else:
+        # Not the slot itself: the signal would hand on whether the action is checked.
+        action.triggered.connect(lambda _checked=False: slot())
     return action

@@ -1,49 +1,68 @@
-"""The main window: assembles canvas and docks and connects them with the session."""
+"""The main window: assembles canvas, bars and panels and connects them with the session."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 
 from PySide6.QtCore import Qt, Slot
 from PySide6.QtGui import QCloseEvent, QColor, QDragEnterEvent, QDropEvent
-from PySide6.QtWidgets import (
-    QDockWidget,
-    QFileDialog,
-    QLabel,
-    QMainWindow,
-    QSlider,
-    QSpinBox,
-    QToolBar,
-)
+from PySide6.QtWidgets import QMainWindow
 
 from app.document.document import ImageDocument
 from app.inference.messages import GateAnswer, ModelInfo
 from app.session import LabelingSession
 from app.settings import (
+    COLOR_SCHEMES,
+    add_recent,
     load_settings,
     load_window_state,
     save_settings,
     save_window_state,
 )
-from app.views.actions import CLASS_KEYS, add_actions
+from app.views.actions import ACTIONS, CLASS_KEYS, ActionSpec, add_actions
+from app.views.bars import add_bars
 from app.views.canvas.canvas_view import CanvasView
 from app.views.canvas.layers import HeatMapLayer
+from app.views.dialogs.command_palette import Command, CommandPalette
+from app.views.dialogs.file_dialogs import ask_export, ask_folder, ask_images
+from app.views.dialogs.shortcuts_dialog import ShortcutsDialog
+from app.views.docks import LEFT, RIGHT, Docks, Place
+from app.views.links import link_activity, link_canvas, link_classes, link_images
 from app.views.message_bar import MessageBar
 from app.views.panels.classes_panel import ClassesPanel
 from app.views.panels.gates_panel import GatesPanel
 from app.views.panels.images_panel import ImagesPanel
 from app.views.panels.learning_panel import LearningPanel
-from app.views.tools.brush import Brush
-from app.views.tools.eraser import Eraser
-from app.views.tools.tool import Tool, ToolOptions
+from app.views.recent_menu import RecentMenu
+from app.views.shortcuts import Shortcuts
+from app.views.status_line import StatusLine
+from app.views.theme import Theme
+from app.views.tool_options_bar import ToolOptionsBar
+from app.views.tools import all_tools
 from mdlstm_core.config import LabelClass
-from mdlstm_core.data.images import IMAGE_SUFFIXES, Preview
 
 _TITLE = "mdlstm-labeler"
+_CLASS_BUTTONS = ("class-add", "class-rename", "class-recolor", "class-merge", "class-delete")
+_CLASS_MENU = (
+    "class-hide",
+    "class-solo",
+    "class-lock",
+    "class-only",
+    "class-import",
+    "class-export",
+)
+_NEED_IMAGE = ("fit", "pixels", "zoom-in", "zoom-out", "done")
+_NEED_CLASS = (
+    *(
+        name
+        for name in (*_CLASS_BUTTONS, *_CLASS_MENU)
+        if name not in ("class-add", "class-import")
+    ),
+    *(f"class-{n}" for n in CLASS_KEYS),
+)
 
 
 class MainWindow(QMainWindow):
@@ -52,52 +71,115 @@ class MainWindow(QMainWindow):
     def __init__(self, session: LabelingSession) -> None:
         super().__init__()
         self.session = session
-        self._settings = load_settings()
-        self._options = ToolOptions(self._settings.brush_diameter, 0, QColor(128, 128, 128))
-        self._tools: dict[str, Tool] = {"brush": Brush(), "eraser": Eraser()}
-        self.canvas = CanvasView(self._tools["brush"], self._options)
+        self._settings = settings = load_settings()
+        self.theme = Theme(settings.color_scheme, self)
+        self._tools = {spec.name: spec for spec in all_tools()}
+        self._made = {name: spec.make() for name, spec in self._tools.items()}
+        first = next(iter(self._tools))
+        self.options_bar = ToolOptionsBar(settings.brush_diameter, settings.overlay_opacity)
+        self.canvas = CanvasView(self._made[first], self.options_bar.options)
         self.messages = MessageBar(self.canvas)
-        self.images = ImagesPanel()
-        self.classes = ClassesPanel()
-        self.learning = LearningPanel(self._settings.learning_seconds)
-        self.gates = GatesPanel()
-        self._pixel, self._zoom = QLabel(), QLabel()
-        self._unsaved = QLabel("⚠ Not stored")
-        built = add_actions(self, self._slots())
-        self.actions_by_name, self._view_menu = built.by_name, built.menus["&View"]
+        self.images, self.classes = ImagesPanel(), ClassesPanel()
+        self.learning, self.gates = LearningPanel(settings.learning_seconds), GatesPanel()
+        self.status = StatusLine(self.statusBar())
+        self.recent = RecentMenu()
+        self.palette_of_commands = CommandPalette(self)
+        self._shortcuts_dialog: ShortcutsDialog | None = None
         self._closing_anyway = False
+        self._build_actions()
         self._lay_out()
-        self._add_toolbar_fields(built.toolbar)
         self._connect_views()
         self._connect_session()
-        self._use_tool("brush")
+        self._use_tool(first)
         self._on_document(session.document)
+        self.canvas.setFocus()
 
-    def _slots(self) -> dict[str, Callable[[], object]]:
+    def _build_actions(self) -> None:
+        """Build the menus: the tools' actions first, then the table's, then the panels'."""
+        tools = [
+            ActionSpec(
+                f"tool-{spec.name}",
+                "&Tools",
+                spec.text,
+                (spec.shortcut,) if spec.shortcut else (),
+                spec.icon.removeprefix("mdi6."),
+                spec.hint,
+                group="tool",
+            )
+            for spec in self._tools.values()
+        ]
+        built = add_actions(self, [*tools, *ACTIONS], self._slots())
+        self.actions_by_name, self.menu_of = built.by_name, built.menu_of
+        built.menus["&File"].insertMenu(built.by_name["save"], self.recent)
+        self.docks = Docks(
+            self,
+            {
+                "Images": Place(self.images, LEFT, 760),
+                "Classes": Place(self.classes, RIGHT, 380),
+                "Learning": Place(self.learning, RIGHT, 200),
+                "Gates": Place(self.gates, RIGHT, 170),
+            },
+        )
+        panels = built.menus["&View/&Panels"]
+        for title, action in self.docks.toggle_actions.items():
+            panels.addAction(action)
+            self.actions_by_name[f"panel-{title.lower()}"] = action
+            self.menu_of[f"panel-{title.lower()}"] = "View › Panels"
+        self.shortcuts = Shortcuts(self.actions_by_name, self)
+        self.actions_by_name[f"scheme-{self.theme.scheme}"].setChecked(True)
+
+    def _slots(self) -> dict[str, Callable[..., object]]:
         """Return what each action of the table calls."""
         session, canvas = self.session, self.canvas
         return {
-            "open": self._ask_images,
-            "open-folder": self._ask_folder,
+            **{f"tool-{name}": partial(self._use_tool, name) for name in self._tools},
+            **{f"scheme-{name}": partial(self.theme.set_scheme, name) for name in COLOR_SCHEMES},
+            "open": lambda: self.open_paths(ask_images(self)),
+            "open-folder": lambda: self.open_paths(ask_folder(self)),
             "save": session.save,
             "export": self._ask_export,
             "quit": self.close,
             "undo": session.undo,
             "redo": session.redo,
-            "abort": canvas.abort_gesture,
-            "brush": partial(self._use_tool, "brush"),
-            "eraser": partial(self._use_tool, "eraser"),
-            "larger": partial(self._resize_brush, 1.25),
-            "smaller": partial(self._resize_brush, 0.8),
-            "previous": partial(session.step_image, -1),
-            "next": partial(session.step_image, 1),
+            "abort": self._abort,
+            "larger": partial(self.options_bar.scale_diameter, 1.25),
+            "smaller": partial(self.options_bar.scale_diameter, 0.8),
+            **self._class_slots(),
+            "previous": partial(self.images.step, -1),
+            "next": partial(self.images.step, 1),
+            "done": self.images.ask_done,
+            "search": self._search,
             "fit": canvas.fit,
             "pixels": canvas.zoom_to_pixels,
             "zoom-in": partial(canvas.zoom_by_steps, 1),
             "zoom-out": partial(canvas.zoom_by_steps, -1),
-            **{f"class-{n}": partial(self.classes.choose, n - 1) for n in CLASS_KEYS},
+            "labels": self.options_bar.set_labels_shown,
+            "outlines": lambda on: canvas.set_style(outlines=on, hatching=self._is_on("hatching")),
+            "hatching": lambda on: canvas.set_style(outlines=self._is_on("outlines"), hatching=on),
+            "rulers": canvas.set_rulers,
+            "reset-panels": lambda: self.docks.reset(),
             "learn": self.learning.ask,
             "stop": session.stop_learning,
+            "palette": self._open_palette,
+            "shortcuts": self._open_shortcuts,
+        }
+
+    def _class_slots(self) -> dict[str, Callable[..., object]]:
+        classes = self.classes
+        return {
+            **{f"class-{n}": partial(classes.choose, n - 1) for n in CLASS_KEYS},
+            "class-add": classes.add_asked.emit,
+            "class-rename": classes.rename,
+            "class-recolor": classes.recolor,
+            "class-merge": classes.ask_merge,
+            "class-delete": classes.ask_delete,
+            "class-hide": classes.toggle_hidden,
+            "class-solo": classes.toggle_solo,
+            "class-lock": classes.toggle_locked,
+            "class-only": classes.toggle_only,
+            "only-unlabeled": classes.set_only_unlabeled,
+            "class-import": classes.ask_import,
+            "class-export": classes.ask_export,
         }
 
     def _lay_out(self) -> None:
@@ -105,77 +187,53 @@ class MainWindow(QMainWindow):
         self.setAcceptDrops(True)
         self.resize(1280, 800)
         self.setCentralWidget(self.canvas)
-        left, right = Qt.DockWidgetArea.LeftDockWidgetArea, Qt.DockWidgetArea.RightDockWidgetArea
-        for name, widget, area in (
-            ("Images", self.images, left),
-            ("Classes", self.classes, right),
-            ("Learning", self.learning, right),
-            ("Gates", self.gates, right),
-        ):
-            dock = QDockWidget(name, self)
-            dock.setObjectName(name)
-            dock.setWidget(widget)
-            self.addDockWidget(area, dock)
-            self._view_menu.addAction(dock.toggleViewAction())
-        self.statusBar().addWidget(self._pixel, stretch=1)
-        self._unsaved.setToolTip("Strokes are in memory only; make room on the project's disk")
-        self._unsaved.hide()
-        self.statusBar().addPermanentWidget(self._unsaved)
-        self.statusBar().addPermanentWidget(self._zoom)
+        tools = [f"tool-{name}" for name in self._tools]
+        add_bars(self, self.actions_by_name, tools, self.options_bar)
+        actions = self.actions_by_name
+        self.classes.add_actions(
+            [actions[name] for name in _CLASS_BUTTONS], [actions[name] for name in _CLASS_MENU]
+        )
+        self.docks.reset()
         geometry, docks = load_window_state()
         self.restoreGeometry(geometry)
         self.restoreState(docks)
 
-    def _add_toolbar_fields(self, toolbar: QToolBar) -> None:
-        self._diameter = QSpinBox()
-        self._diameter.setRange(1, 512)
-        self._diameter.setValue(self._options.diameter)
-        self._diameter.setSuffix(" px")
-        self._diameter.setToolTip("Brush size ([ and ])")
-        self._diameter.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
-        self._opacity = QSlider(Qt.Orientation.Horizontal)
-        self._opacity.setRange(0, 100)
-        self._opacity.setValue(self._settings.overlay_opacity)
-        self._opacity.setToolTip("Opacity of the labels")
-        self._opacity.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        self._opacity.setMaximumWidth(160)
-        for label, field in (("  Size ", self._diameter), ("  Labels ", self._opacity)):
-            toolbar.addWidget(QLabel(label))
-            toolbar.addWidget(field)
-
     def _connect_views(self) -> None:
-        self.canvas.edit_finished.connect(self.session.edit)
-        self.canvas.window_chosen.connect(self.session.set_display_window)
+        link_canvas(self.canvas, self.status.busy, self.session)
+        self.canvas.diameter_changed.connect(self.options_bar.set_diameter)
         self.canvas.pointer_moved.connect(self._show_pixel)
-        self.canvas.zoom_changed.connect(lambda zoom: self._zoom.setText(f"{zoom:.0%}"))
-        self.canvas.first_painted.connect(
-            self.session.start_model, Qt.ConnectionType.QueuedConnection
-        )
-        self.canvas.set_opacity(self._opacity.value() / 100)
-        self._opacity.valueChanged.connect(lambda value: self.canvas.set_opacity(value / 100))
-        self._diameter.valueChanged.connect(self._on_diameter)
-        self.images.image_chosen.connect(self.session.open_image)
+        self.canvas.zoom_changed.connect(lambda zoom: self.status.zoom.setText(f"{zoom:.0%}"))
+        self.canvas.first_painted.connect(self._start_model, Qt.ConnectionType.QueuedConnection)
+        self.options_bar.opacity_changed.connect(lambda o: self.canvas.set_opacity(o / 100))
+        self.actions_by_name["labels"].setChecked(True)
+        self.options_bar.options_changed.connect(self.canvas.set_options)
+        self.images.image_chosen.connect(self._on_image_asked)
+        self.images.left.connect(self.canvas.setFocus)
         self.classes.class_chosen.connect(self._on_class_chosen)
+        self.recent.chosen.connect(lambda project: self.open_paths([project]))
         self.learning.learn_asked.connect(self.session.learn)
         self.learning.stop_asked.connect(self.session.stop_learning)
         self.gates.gate_asked.connect(self.session.show_gate)
         self.gates.hidden.connect(lambda: self.canvas.set_heat_map(None))
 
     def _connect_session(self) -> None:
-        session = self.session
-        session.project.images_changed.connect(
-            lambda: self.images.set_images(session.project.images)
-        )
-        session.project.undo_stack.canUndoChanged.connect(self.actions_by_name["undo"].setEnabled)
-        session.project.undo_stack.canRedoChanged.connect(self.actions_by_name["redo"].setEnabled)
-        self.actions_by_name["undo"].setEnabled(session.project.undo_stack.canUndo())
-        self.actions_by_name["redo"].setEnabled(session.project.undo_stack.canRedo())
-        session.document_changed.connect(self._on_document)
-        session.preview_loaded.connect(self._on_preview)
-        session.image_failed.connect(self._on_image_failed)
+        session, undo = self.session, self.session.project.undo_stack
+        for name, can, changed in (
+            ("undo", undo.canUndo(), undo.canUndoChanged),
+            ("redo", undo.canRedo(), undo.canRedoChanged),
+        ):
+            changed.connect(self.actions_by_name[name].setEnabled)
+            self.actions_by_name[name].setEnabled(can)
+        self._enable(("stop", "learn"), False)
         session.classes_changed.connect(self._on_classes)
+        self._on_classes(session.classes)
+        link_classes(self.classes, self.canvas, session)
+        link_images(self.images, session)
+        link_activity(self.status.busy, session)
+        session.document_changed.connect(self._on_document)
+        session.image_failed.connect(self._on_image_failed)
         session.prediction_changed.connect(self._on_prediction)
-        session.journal.failed.connect(self._unsaved.show)
+        session.journal.failed.connect(self.status.unsaved.show)
         session.journal.stored.connect(self._on_stored)
         session.model_changed.connect(self._on_model)
         session.gate_shown.connect(self._on_gate)
@@ -184,9 +242,28 @@ class MainWindow(QMainWindow):
         session.said.connect(self.messages.say)
         session.warned.connect(self.messages.warn)
 
+    def open_paths(self, paths: list[Path]) -> None:
+        """Open images, folders or a project, as the session does, and show that it is."""
+        if paths:
+            self.session.open_paths(paths)
+            if self.session.project_path is not None:
+                add_recent(self.session.project_path)
+
+    @Slot()
+    def _start_model(self) -> None:
+        self.status.busy.begin("model", "Loading the model …")
+        self.session.start_model()
+
+    @Slot(object)
+    def _on_image_asked(self, image: Path) -> None:
+        document = self.session.document
+        if document is None or document.path != image:
+            self.status.busy.begin("image", f"Opening {image.name} …")
+
     @Slot(object)
     def _on_document(self, document: ImageDocument | None) -> None:
         self.canvas.set_document(document)
+        self._enable(_NEED_IMAGE, document is not None)
         self.actions_by_name["export"].setEnabled(False)
         self.setWindowTitle(f"{document.path.name} — {_TITLE}" if document else _TITLE)
         self.images.set_current(document.path if document else None)
@@ -194,9 +271,10 @@ class MainWindow(QMainWindow):
             self.gates.refresh()
             self.canvas.setFocus()
 
-    @Slot(object, object)
-    def _on_preview(self, path: Path, preview: Preview) -> None:
-        self.canvas.set_preview(path, *preview)
+    @Slot(object)
+    def _on_classes(self, classes: tuple[LabelClass, ...]) -> None:
+        self.canvas.set_classes(classes)
+        self._enable(_NEED_CLASS, bool(classes))
 
     @Slot()
     def _on_prediction(self) -> None:
@@ -211,16 +289,12 @@ class MainWindow(QMainWindow):
 
     @Slot()
     def _on_stored(self) -> None:
-        self._unsaved.hide()
+        self.status.unsaved.hide()
         self._closing_anyway = False
 
     @Slot(object)
-    def _on_classes(self, classes: tuple[LabelClass, ...]) -> None:
-        self.classes.set_classes(classes)
-        self.canvas.set_classes(classes)
-
-    @Slot(object)
     def _on_model(self, info: ModelInfo | None) -> None:
+        self._enable(("learn",), info is not None)
         self.learning.set_model(info)
         self.gates.set_model(info)
 
@@ -238,72 +312,52 @@ class MainWindow(QMainWindow):
 
     @Slot(int)
     def _on_class_chosen(self, label: int) -> None:
-        color = QColor(*self.session.classes[label].color)
-        self._set_options(dataclasses.replace(self._options, label=label, color=color))
-
-    @Slot(int)
-    def _on_diameter(self, diameter: int) -> None:
-        self._set_options(dataclasses.replace(self._options, diameter=diameter))
+        if (shown := self.classes.current) is not None:
+            self.options_bar.set_class(label, QColor(*shown.color))
 
     @Slot(int, int)
     def _show_pixel(self, x: int, y: int) -> None:
-        """Say in the status line what is known of the pixel under the pointer."""
-        document, classes = self.session.document, self.session.classes
-        pixel = document.pixel(x, y) if document else None
-        if document is None or pixel is None:
-            self._pixel.setText(self._tool.hint)
-            return
-        red, green, blue = document.image[y, x]
-        text = f"x {x}  y {y}  ·  R {red} G {green} B {blue}"
-        if pixel.label < len(classes):
-            text += f"  ·  {classes[pixel.label].name}"
-            text += "  (yours)" if pixel.by_person else f"  (model, {pixel.confidence:.0%} sure)"
-        self._pixel.setText(text)
+        self.status.show_pixel(self.session.document, self.session.classes, x, y)
 
     def _use_tool(self, name: str) -> None:
-        self._tool = self._tools[name]
-        self.canvas.set_tool(self._tool)
-        self.actions_by_name[name].setChecked(True)
-        self._pixel.setText(self._tool.hint)
+        self.canvas.set_tool(self._made[name])
+        self.options_bar.show_for(self._tools[name])
+        self.actions_by_name[f"tool-{name}"].setChecked(True)
+        self.status.hint.setText(self._tools[name].hint)
 
-    def _resize_brush(self, factor: float) -> None:
-        diameter = self._options.diameter
-        resized = round(diameter * factor)
-        if resized == diameter:
-            resized += 1 if factor > 1 else -1
-        self._diameter.setValue(resized)
+    def _is_on(self, name: str) -> bool:
+        return self.actions_by_name[name].isChecked()
 
-    def _set_options(self, options: ToolOptions) -> None:
-        self._options = options
-        self.canvas.set_options(options)
+    def _enable(self, names: Iterable[str], enabled: bool) -> None:
+        for name in names:
+            self.actions_by_name[name].setEnabled(enabled)
 
-    def _ask_images(self) -> None:
-        patterns = " ".join(f"*{suffix}" for suffix in IMAGE_SUFFIXES)
-        names, _ = QFileDialog.getOpenFileNames(
-            self, "Open images", "", f"Images and projects ({patterns} *.mdlp)"
+    def _abort(self) -> None:
+        self.canvas.abort_gesture()
+        self.canvas.setFocus()
+
+    def _search(self) -> None:
+        self.docks.show("Images")
+        self.images.begin_search()
+
+    def _open_palette(self) -> None:
+        actions = self.actions_by_name.items()
+        self.palette_of_commands.open_with(
+            Command(self.menu_of[name], action) for name, action in actions if name != "palette"
         )
-        self.session.open_paths([Path(name) for name in names])
 
-    def _ask_folder(self) -> None:
-        name = QFileDialog.getExistingDirectory(self, "Open a folder of images")
-        if name:
-            self.session.open_paths([Path(name)])
+    def _open_shortcuts(self) -> None:
+        if self._shortcuts_dialog is None:
+            self._shortcuts_dialog = ShortcutsDialog(self.shortcuts, self.menu_of, self)
+        self._shortcuts_dialog.show()
+        self._shortcuts_dialog.activateWindow()
 
     def _ask_export(self) -> None:
         document = self.session.document
-        if document is None:
-            return
-        # In a folder of its own: beside the photographs it would be opened as one of them.
-        folder = document.path.parent / "masks"
-        with suppress(OSError):
-            folder.mkdir(exist_ok=True)
-        proposed = folder / f"{document.path.stem}.png"
-        name, _ = QFileDialog.getSaveFileName(self, "Export mask", str(proposed), "PNG (*.png)")
-        if name:
-            self.session.export_label_map(Path(name).with_suffix(".png"))
-        else:
-            with suppress(OSError):
-                folder.rmdir()  # only if it is empty
+        path = ask_export(self, document.path) if document else None
+        if path is not None:
+            self.status.busy.begin("export", f"Writing {path.name} …")
+            self.session.export_label_map(path)
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:
         """Take files."""
@@ -313,7 +367,7 @@ class MainWindow(QMainWindow):
     def dropEvent(self, event: QDropEvent) -> None:
         """Open dropped files and folders."""
         urls = event.mimeData().urls()
-        self.session.open_paths([Path(url.toLocalFile()) for url in urls if url.isLocalFile()])
+        self.open_paths([Path(url.toLocalFile()) for url in urls if url.isLocalFile()])
 
     def closeEvent(self, event: QCloseEvent) -> None:
         """Close, unless strokes could not be stored; a second time closes anyway."""
@@ -327,14 +381,19 @@ class MainWindow(QMainWindow):
             event.ignore()
             return
         save_window_state(self.saveGeometry(), self.saveState())
+        self._save_settings()
+        self.hide()  # at once: learning may need a moment to end
+        self.images.stop()
+        self.session.close()
+        super().closeEvent(event)
+
+    def _save_settings(self) -> None:
         save_settings(
             dataclasses.replace(
                 self._settings,
-                overlay_opacity=self._opacity.value(),
-                brush_diameter=self._options.diameter,
+                overlay_opacity=self.options_bar.opacity,
+                brush_diameter=self.options_bar.options.diameter,
                 learning_seconds=self.learning.seconds,
+                color_scheme=self.theme.scheme,
             )
         )
-        self.hide()  # at once: learning may need a moment to end
-        self.session.close()
-        super().closeEvent(event)

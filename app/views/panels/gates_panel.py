@@ -50,6 +50,7 @@ class GatesPanel(QWidget):
         self._unit.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
         self._bar = _ColorBar()
         self._lay_out()
+        self.setEnabled(False)  # until there is a model
         self._shown.toggled.connect(self._on_shown)
         self._layer.currentIndexChanged.connect(self._on_layer)
         self._direction.currentIndexChanged.connect(self._ask)
@@ -79,6 +80,7 @@ class GatesPanel(QWidget):
 
     def set_model(self, info: ModelInfo | None) -> None:
         """Offer the layers and units of the model that serves."""
+        self.setEnabled(info is not None)
         if info is None:
             return
         if info.layer_units != self._units:

@@ -111,7 +111,8 @@ class LearningPanel(QWidget):
         self._progress.setRange(0, 1)
         self._progress.reset()
         last = self._last
-        ended = f"Ended after {last.step} steps · loss {last.loss:.3f}" if last else "Ended."
+        steps = "step" if last and last.step == 1 else "steps"
+        ended = f"Ended after {last.step} {steps} · loss {last.loss:.3f}" if last else "Ended."
         self._state.setText(ended)
 
     def show_progress(self, progress: Progress) -> None:

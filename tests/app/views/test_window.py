@@ -312,7 +312,7 @@ def test_an_image_replaced_by_another_size_is_refused(
     assert "put the image back" in said.args[1]
     assert session.document is not None
     assert session.document.path == other
-    assert labeled_window.images.currentItem().text() == other.name
+    assert labeled_window.images.list.currentIndex().data() == other.name
 
 
 _FIRST_FRAME = """
@@ -354,5 +354,5 @@ def test_without_a_display_the_loop_leaves_its_results(tmp_path: Path) -> None:
         env=environment | {"QT_QPA_PLATFORM": "offscreen"},
     )
     assert answer.stdout.startswith("There is no display")
-    for name in ("mask.png", "overlay.png", "window.png", "gates.png"):
+    for name in ("mask.png", "overlay.png", "window.png", "window-dark.png", "gates.png"):
         assert (tmp_path / "out" / name).stat().st_size > 1000

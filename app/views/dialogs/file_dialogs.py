@@ -1,0 +1,39 @@
+"""The platform's own dialogs, to choose what is opened and where something is written."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from pathlib import Path
+
+from PySide6.QtWidgets import QFileDialog, QWidget
+
+from mdlstm_core.data.images import IMAGE_SUFFIXES
+
+
+def ask_images(parent: QWidget) -> list[Path]:
+    """Let the user choose images or a project; empty if none."""
+    patterns = " ".join(f"*{suffix}" for suffix in IMAGE_SUFFIXES)
+    kinds = f"Images and projects ({patterns} *.mdlp)"
+    names, _ = QFileDialog.getOpenFileNames(parent, "Open images", "", kinds)
+    return [Path(name) for name in names]
+
+
+def ask_folder(parent: QWidget) -> list[Path]:
+    """Let the user choose a folder of images; empty if none."""
+    name = QFileDialog.getExistingDirectory(parent, "Open a folder of images")
+    return [Path(name)] if name else []
+
+
+def ask_export(parent: QWidget, image: Path) -> Path | None:
+    """Let the user choose where the mask of an image is written; None if nowhere."""
+    # In a folder of its own: beside the photographs it would be opened as one of them.
+    folder = image.parent / "masks"
+    with suppress(OSError):
+        folder.mkdir(exist_ok=True)
+    proposed = str(folder / f"{image.stem}.png")
+    name, _ = QFileDialog.getSaveFileName(parent, "Export mask", proposed, "PNG (*.png)")
+    if name:
+        return Path(name).with_suffix(".png")
+    with suppress(OSError):
+        folder.rmdir()  # only if it is empty
+    return None

@@ -1,0 +1,87 @@
+"""What panels and the status line ask the session for, and what it answers."""
+
+from __future__ import annotations
+
+from app.document.document import ImageDocument
+from app.inference.messages import Progress
+from app.session import LabelingSession
+from app.views.canvas.canvas_view import CanvasView
+from app.views.class_edits import ClassEdits
+from app.views.panels.classes_panel import ClassesPanel
+from app.views.panels.images_panel import ImagesPanel
+from app.views.status_line import BusyBar
+
+
+def link_classes(panel: ClassesPanel, canvas: CanvasView, session: LabelingSession) -> None:
+    """Show the session's classes, edit them, and hide on the canvas what is hidden."""
+    ClassEdits(panel, session)
+    project = session.project
+
+    def show_hidden() -> None:
+        classes, solo = project.classes.classes, panel.model.solo
+        others = (c.label for c in classes if c.label != solo)
+        hidden = (c.label for c in classes if c.hidden)
+        canvas.set_hidden(frozenset(hidden if solo is None else others))
+
+    project.classes_changed.connect(show_hidden)
+    panel.solo_changed.connect(show_hidden)
+    canvas.label_picked.connect(panel.choose_label)
+    show_hidden()
+
+
+def link_images(panel: ImagesPanel, session: LabelingSession) -> None:
+    """List the project's images with their status."""
+    project = session.project
+    panel.set_status_source(project.status)
+    project.status_changed.connect(panel.refresh_status)
+    panel.done_asked.connect(session.mark_done)
+    project.images_changed.connect(lambda: panel.set_images(project.images))
+    panel.image_chosen.connect(session.open_image)
+    panel.set_images(project.images)
+
+
+def link_canvas(canvas: CanvasView, busy: BusyBar, session: LabelingSession) -> None:
+    """Store what is painted, show previews, and say what is being worked out."""
+
+    def on_work(text: str) -> None:
+        if text:
+            busy.begin("work", text)
+        else:
+            busy.end("work")
+
+    canvas.edit_finished.connect(session.edit)
+    canvas.window_chosen.connect(session.set_display_window)
+    canvas.work_changed.connect(on_work)
+    canvas.work_failed.connect(session.warned)
+    session.preview_loaded.connect(lambda path, preview: canvas.set_preview(path, *preview))
+
+
+def link_activity(busy: BusyBar, session: LabelingSession) -> None:
+    """Show what the session is busy with, when it takes long."""
+
+    def on_document(document: ImageDocument | None) -> None:
+        busy.end("image")
+        if document is not None and session.model is not None:
+            busy.begin("predict", "Labeling …")
+
+    def on_learning(learning: bool) -> None:
+        if learning:
+            busy.begin("learn", "Learning …")
+        else:
+            busy.end("learn")
+
+    def on_progress(progress: Progress) -> None:
+        busy.progress("learn", "Learning …", progress.step, progress.steps)
+
+    def on_warned() -> None:
+        for job in ("model", "predict", "export", "image"):
+            busy.end(job)
+
+    session.document_changed.connect(on_document)
+    session.image_failed.connect(lambda _image, _reason: busy.end("image"))
+    session.model_changed.connect(lambda _info: busy.end("model"))
+    session.prediction_changed.connect(lambda: busy.end("predict"))
+    session.exported.connect(lambda _path: busy.end("export"))
+    session.learning_changed.connect(on_learning)
+    session.progressed.connect(on_progress)
+    session.warned.connect(on_warned)
