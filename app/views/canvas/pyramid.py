@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import NamedTuple
 
 import cv2
@@ -68,4 +69,6 @@ class _Job(QRunnable):
 
     def run(self) -> None:
         """Build; called in the pool's thread."""
-        self._builder.built.emit(self._whole, smaller_levels(self._whole))
+        levels = smaller_levels(self._whole)
+        with suppress(RuntimeError):  # the program ended meanwhile, and Qt with it
+            self._builder.built.emit(self._whole, levels)
