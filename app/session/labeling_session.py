@@ -95,6 +95,7 @@ class LabelingSession(QObject):
         self._client.predicted.connect(self._on_predicted)
         self._client.gate_shown.connect(self.gate_shown)
         self._client.failed.connect(self.warned)
+        self._client.noticed.connect(self.said)
         self._client.progressed.connect(self.progressed)
         self._teacher.model_changed.connect(self._on_model)
         self._teacher.learning_changed.connect(self.learning_changed)

@@ -25,6 +25,7 @@ from app.storage.changes import (
 from app.storage.disk_worker import LoadedImage
 from app.storage.journal import Journal
 from mdlstm_core.config import LabelClass
+from mdlstm_core.data.pages import image_file
 from mdlstm_core.errors import InputError
 
 
@@ -214,12 +215,12 @@ class StoredProject(QObject):
         assert file is not None
         images = file.images()
         self._known = {i.path: i.fingerprint for i in images if i.fingerprint}
-        self.missing = {p: f for p, f in self._known.items() if not p.is_file()}
+        self.missing = {p: f for p, f in self._known.items() if not image_file(p).is_file()}
         self.project.set_classes(file.classes() or ClassTable())
         self._model_classes = file.model_classes()
         self.project.undo_stack.source = file
         self.project.undo_stack.reset(*file.history())
-        self.project.add_images([i.path for i in images if i.path.is_file()])
+        self.project.add_images([i.path for i in images if image_file(i.path).is_file()])
         self.project.set_statuses({i.path: i.status for i in images})
         if self.missing:
             first = next(iter(self.missing))

@@ -7,23 +7,27 @@ from hashlib import blake2b
 from pathlib import Path
 
 from app.storage.changes import Fingerprint
+from mdlstm_core.data.pages import file_and_page, image_file
 from mdlstm_core.errors import InputError
 
 _CHUNK = 1 << 20
 
 
 def fingerprint_of(path: Path) -> Fingerprint:
-    """Return a file's size and digest.
+    """Return the size and the digest of an image's file; pages of one file differ.
 
     Raises:
         InputError: it cannot be read.
     """
     digest, size = blake2b(digest_size=16), 0
+    path, page = file_and_page(path)
     try:
         with path.open("rb") as file:
             while chunk := file.read(_CHUNK):
                 digest.update(chunk)
                 size += len(chunk)
+        if page:
+            digest.update(f"#page={page}".encode())
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}.") from error
     return Fingerprint(size, digest.digest())
@@ -41,7 +45,7 @@ def find_moved(missing: Mapping[Path, Fingerprint], given: Iterable[Path]) -> di
     found: dict[Path, Path] = {}
     for path in given:
         try:
-            if path.stat().st_size in sizes:
+            if image_file(path).stat().st_size in sizes:
                 old = wanted.pop(fingerprint_of(path), None)
                 if old is not None:
                     found[old] = path
@@ -53,4 +57,5 @@ def find_moved(missing: Mapping[Path, Fingerprint], given: Iterable[Path]) -> di
 def may_be_moved(missing: Mapping[Path, Fingerprint], given: Iterable[Path]) -> list[Path]:
     """Return those of the given files that have the size of a missing image."""
     sizes = {fingerprint.size for fingerprint in missing.values()}
-    return [path for path in given if path.is_file() and path.stat().st_size in sizes]
+    files = ((image, image_file(image)) for image in given)
+    return [image for image, file in files if file.is_file() and file.stat().st_size in sizes]
