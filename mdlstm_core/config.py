@@ -51,13 +51,13 @@ class NetworkConfig:
     Attributes:
         preset: name of the preset it came from.
         architecture: "byeon2015" (windows, alternating 2D-LSTM and feedforward layers)
-            or "scene" (convolutional stem, residual 2D-LSTM layers, fine path).
+            or "scene" (2D-LSTM layers on a pyramid of grids, fine path).
         classes: number of classes, 1 to 255.
-        window: pixels a side of one cell of the 2D-LSTM's grid.
+        window: pixels a side of the coarsest cell; images are padded to a multiple of it.
         lstm_units: hidden units a direction, one number a 2D-LSTM layer.
         feedforward_units: sizes of the tanh layers between the 2D-LSTM layers
             (byeon2015 only, one fewer than `lstm_units`).
-        channels: features of the stem at strides 2 and 4, then of the grid (scene only).
+        channels: features at strides 2, 4, 8 and 16 (scene only).
         forget_scale: factor on both forget gates. 1 is the paper's cell; 0.5 makes the
             cell state a convex mixture of its predecessors, which cannot grow.
         dropout: share of features dropped after each 2D-LSTM layer in training.
@@ -90,8 +90,11 @@ class NetworkConfig:
             if len(self.feedforward_units) != len(self.lstm_units) - 1:
                 raise InputError("byeon2015 has one feedforward layer between two 2D-LSTM layers.")
         elif self.architecture == "scene":
-            if len(self.channels) != 3 or self.window != 8:
-                raise InputError("scene has three channel counts and a window of 8 pixels.")
+            if len(self.channels) != 4 or self.window != 16 or len(self.lstm_units) < 2:
+                raise InputError(
+                    "scene has four channel counts, a window of 16 pixels and at least two "
+                    "2D-LSTM layers."
+                )
         else:
             raise InputError(f"Unknown architecture {self.architecture!r}.")
 

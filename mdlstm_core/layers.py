@@ -60,9 +60,11 @@ class MDLSTM(nn.Module):
 
     def forward(self, input_BRCI: Tensor) -> Tensor:
         """Return the hidden states of the four directions, D×B×R×C×H."""
-        hidden: Tensor = self._choose(input_BRCI).module.run(
-            input_BRCI, self.weights, self.forget_scale
-        )
+        # The kernels choose their own precision; autocast must not look inside.
+        with torch.autocast(input_BRCI.device.type, enabled=False):
+            hidden: Tensor = self._choose(input_BRCI).module.run(
+                input_BRCI, self.weights, self.forget_scale
+            )
         return hidden
 
     def states(self, input_BRCI: Tensor) -> MDLSTMStates:

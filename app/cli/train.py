@@ -39,6 +39,26 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument("--epochs", type=_positive, default=40)
     parser.add_argument("--batch", type=_positive, default=8, help="images a step")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument(
+        "--also",
+        nargs=2,
+        action="append",
+        default=[],
+        metavar=("DATASET", "OUT"),
+        help="another dataset, learned at once by a head of its own, and its checkpoint",
+    )
+    parser.add_argument(
+        "--same",
+        action="append",
+        default=[],
+        type=_pair,
+        metavar="THEIRS=OURS",
+        help="a class of the other datasets that DATASET calls otherwise, such as sea=water",
+    )
+    parser.add_argument(
+        "--balance", type=float, default=0.0, help="how much more rare classes count, 0 to 1"
+    )
+    parser.add_argument("--precision", choices=("float32", "bfloat16"), default="float32")
     parser.add_argument("--resume", action="store_true", help="go on from OUT.state")
     add_device_option(parser)
     parser.set_defaults(run=run)
@@ -48,17 +68,29 @@ def run(options: argparse.Namespace) -> None:
     """Train; Ctrl-C keeps the best checkpoint so far."""
     from mdlstm_core.data.dataset import LabeledFolder
     from mdlstm_core.devices import select_device
+    from mdlstm_core.training.sources import Source
     from mdlstm_core.training.trainer import Trainer, TrainingOptions
 
     train = LabeledFolder(options.dataset, options.train_list or options.dataset / "train.txt")
     validation = LabeledFolder(options.dataset, options.val_list or options.dataset / "val.txt")
-    make_folder(options.out.absolute().parent)
+    sources = [Source(train, validation, options.out)]
+    for dataset, out in options.also:
+        folder = Path(dataset)
+        train, validation = (LabeledFolder(folder, folder / f"{n}.txt") for n in ("train", "val"))
+        same = {name: ours for name, ours in options.same if name in {c.name for c in train.classes}}
+        sources.append(Source(train, validation, Path(out), same))
+    for source in sources:
+        make_folder(source.out.absolute().parent)
     trainer = Trainer(
-        preset(options.preset, len(train.classes)),
-        train,
-        validation,
-        options.out,
-        TrainingOptions(epochs=options.epochs, batch=options.batch, seed=options.seed),
+        preset(options.preset, len(sources[0].classes)),
+        sources,
+        TrainingOptions(
+            epochs=options.epochs,
+            batch=options.batch,
+            seed=options.seed,
+            balance=options.balance,
+            precision=options.precision,
+        ),
         select_device(options.device).device,
     )
     if options.resume:
@@ -100,3 +132,10 @@ def _positive(text: str) -> int:
     if value < 1:
         raise argparse.ArgumentTypeError(f"{value} is not a positive number")
     return value
+
+
+def _pair(text: str) -> tuple[str, str]:
+    theirs, equals, ours = text.partition("=")
+    if not (theirs and equals and ours):
+        raise argparse.ArgumentTypeError(f"{text} is not of the form THEIRS=OURS")
+    return theirs, ours

@@ -70,10 +70,10 @@ def gate_map(network: LabelingNetwork, image_HW3: NDArray[np.uint8], query: Gate
         network(working)
     finally:
         handle.remove()
-    window = network.config.window
+    stride = network.sweep_strides[query.layer]
     scale_y = image_HW3.shape[0] / working.shape[2]
     scale_x = image_HW3.shape[1] / working.shape[3]
-    return GateMap(query, kept[0].float().cpu().numpy(), (window * scale_y, window * scale_x))
+    return GateMap(query, kept[0].float().cpu().numpy(), (stride * scale_y, stride * scale_x))
 
 
 def _check(query: GateQuery, network: LabelingNetwork) -> None:

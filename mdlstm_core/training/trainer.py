@@ -6,26 +6,23 @@ import dataclasses
 import json
 import math
 import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from mdlstm_core.checkpoint import Checkpoint, checkpoint_of, save_checkpoint
 from mdlstm_core.config import NetworkConfig
-from mdlstm_core.data.augmentation import random_view
-from mdlstm_core.data.dataset import LabeledFolder
 from mdlstm_core.errors import InputError
 from mdlstm_core.files import write_whole
 from mdlstm_core.kernels import NotFiniteError, select_kernel
 from mdlstm_core.losses import class_shares, soft_cross_entropy
-from mdlstm_core.network import build_network
+from mdlstm_core.network import LabelingNetwork, build_network, head
 from mdlstm_core.training.evaluation import evaluate
+from mdlstm_core.training.sources import Batch, Source, Sources
 from mdlstm_core.training.state import (
     TrainingState,
     load_state,
@@ -48,6 +45,10 @@ class TrainingOptions:
         view: height and width of the random views that the network is trained on.
         validations: how many times the network is measured, spread over the epochs.
         average_decay: of the moving average of the weights, a step.
+        first_share: of the views, from the first of several datasets.
+        balance: how much more rare classes count (see `Sources.class_weights`).
+        precision: "float32", or "bfloat16" for products and convolutions; the cell states
+            and the weights stay in float32.
     """
 
     epochs: int = 40
@@ -58,6 +59,9 @@ class TrainingOptions:
     view: tuple[int, int] = (240, 320)
     validations: int = 20
     average_decay: float = 0.998
+    first_share: float = 0.4
+    balance: float = 0.0
+    precision: str = "float32"
 
     def __post_init__(self) -> None:
         """Check what cannot be trained with.
@@ -72,40 +76,32 @@ class TrainingOptions:
 
 
 class Trainer:
-    """Trains one network; `run` writes the best checkpoint, a log and a state to resume.
+    """Trains one network; `run` writes the best checkpoints, a log and a state to resume.
 
-    Beside the checkpoint FILE stand FILE.log.jsonl (a line an epoch) and FILE.state.
+    Beside the first source's checkpoint FILE stand FILE.log.jsonl (a line an epoch) and
+    FILE.state.
 
     Args:
-        config: the network to train.
-        train: images to learn from.
-        validation: images to measure on; must have the same classes.
-        out: the checkpoint's file.
+        preset_name: the network to train, with one head a source.
+        sources: what to learn from; see `Source`.
         options: how to train.
         device: where to compute.
 
     Raises:
-        InputError: the datasets' classes differ from each other or from the network's, or
-            `out` is a folder.
+        InputError: the network cannot be built for that many classes.
     """
 
     def __init__(
         self,
         config: NetworkConfig,
-        train: LabeledFolder,
-        validation: LabeledFolder,
-        out: Path,
+        sources: Sequence[Source],
         options: TrainingOptions,
         device: torch.device,
     ) -> None:
-        if train.classes != validation.classes or len(train.classes) != config.classes:
-            raise InputError(
-                f"The classes of {train.root} do not fit the network or the validation."
-            )
-        if out.is_dir():
-            raise InputError(f"{out} is a folder; name the checkpoint's file.")
-        self._train, self._validation = train, validation
-        self._out, self._options, self._device = out, options, device
+        self._sources = tuple(sources)
+        classes = sum(len(source.classes) for source in sources)
+        config = dataclasses.replace(config, classes=classes)
+        self._out, self._options, self._device = sources[0].out, options, device
         torch.manual_seed(options.seed)
         self._network = build_network(config).to(device)
         self._average = build_network(config).to(device)
@@ -113,11 +109,10 @@ class Trainer:
         self._optimizer = torch.optim.AdamW(
             _parameter_groups(self._network, options.weight_decay), lr=options.learning_rate
         )
-        self._steps_an_epoch = max(1, len(train) // options.batch)
-        self._best, self._epoch = -1.0, 0
-        self._description = Checkpoint(
-            config, train.classes, weights={}, data=f"{train.root.name}: {train.source}"
-        )
+        self._data = Sources(self._sources, options.first_share, options.view, options.seed)
+        self._weights = [w.to(device) for w in self._data.class_weights(options.balance)]
+        self._steps_an_epoch = max(1, self._data.views_an_epoch // options.batch)
+        self._best, self._epoch = [-1.0] * len(self._sources), 0
 
     @property
     def epochs_done(self) -> int:
@@ -127,7 +122,7 @@ class Trainer:
     @property
     def has_measured(self) -> bool:
         """Whether this run has written a checkpoint."""
-        return self._best >= 0
+        return self._best[0] >= 0
 
     def resume(self) -> None:
         """Go on from FILE.state.
@@ -172,11 +167,12 @@ class Trainer:
             save_state(self._state(), self._state_path)
             self._log(line)
             on_step(line)
-        return self._best
+        return self._best[0]
 
     def _put_earlier_run_aside(self) -> None:
         """Keep what an earlier run to the same file left, as FILE.previous and so on."""
-        for path in (self._out, self._log_path, self._state_path):
+        outs = (source.out for source in self._sources)
+        for path in (*outs, self._log_path, self._state_path):
             try:
                 path.replace(path.with_name(f"{path.name}.previous"))
             except FileNotFoundError:
@@ -189,9 +185,9 @@ class Trainer:
         torch.manual_seed(self._options.seed * 100_003 + self._epoch)
         self._network.train()
         total = 0.0
-        for step, (images, labels) in enumerate(self._batches()):
+        for step, batch in enumerate(self._data.batches(self._epoch, self._options.batch)):
             done = self._epoch * self._steps_an_epoch + step
-            loss = self._step(images.to(self._device), labels.to(self._device), done)
+            loss = self._step(batch, done)
             if not math.isfinite(loss):
                 raise InputError(
                     f"The loss is not finite in epoch {self._epoch + 1}; "
@@ -208,20 +204,18 @@ class Trainer:
             )
         return total / self._steps_an_epoch
 
-    def _step(self, images_BHW3: Tensor, labels_BHW: Tensor, done: int) -> float:
+    def _step(self, batch: Batch, done: int) -> float:
         rate = self._learning_rate(done)
         for group in self._optimizer.param_groups:
             group["lr"] = rate
+        images = batch.images.to(self._device).permute(0, 3, 1, 2).float().div(255)
+        reduced = self._options.precision == "bfloat16"
         try:
-            logits = self._network(images_BHW3.permute(0, 3, 1, 2).float().div(255))
+            with torch.autocast(self._device.type, torch.bfloat16, enabled=reduced):
+                logits = self._network(images)
         except NotFiniteError:
             return math.nan
-        shares, area = class_shares(
-            labels_BHW, self._network.config.classes, self._network.output_stride
-        )
-        # The network pads an image to its window, the shares only to a cell.
-        logits = logits[..., : area.shape[1], : area.shape[2]]
-        loss = soft_cross_entropy(logits, shares, area)
+        loss = self._loss(logits.float(), batch.labels)
         self._optimizer.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(self._network.parameters(), 1.0)
@@ -234,6 +228,22 @@ class Trainer:
                 mean.lerp_(value, 1 - decay)
         return loss.item()
 
+    def _loss(self, logits: Tensor, labels: tuple[Tensor, ...]) -> Tensor:
+        """Return the sum of the heads' losses."""
+        total = torch.zeros((), device=self._device)
+        first = 0
+        for labels_BHW, weights in zip(labels, self._weights, strict=True):
+            classes = len(weights)
+            of_head = logits[:, first : first + classes]
+            first += classes
+            stride = self._network.output_stride
+            shares, area = class_shares(labels_BHW.to(self._device), classes, stride)
+            # The network pads an image to its window, the shares only to a cell.
+            of_head = of_head[..., : area.shape[1], : area.shape[2]]
+            weight = area * torch.einsum("bkhw,k->bhw", shares, weights)
+            total = total + soft_cross_entropy(of_head, shares, weight)
+        return total
+
     def _learning_rate(self, step: int) -> float:
         """One cycle: a linear rise over the first twentieth, then half a cosine."""
         steps = self._options.epochs * self._steps_an_epoch
@@ -243,49 +253,40 @@ class Trainer:
         share = (step - rise) / max(1, steps - rise)
         return self._options.learning_rate * (0.5 + 0.5 * math.cos(math.pi * share)) + 1e-6
 
-    def _batches(self) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield the epoch's batches, the next one prepared while one is computed."""
-        order = np.random.default_rng((self._options.seed, self._epoch)).permutation(
-            len(self._train)
-        )
-        # A set smaller than a batch is repeated within it.
-        order = np.resize(order, max(len(order), self._options.batch))
-        with ThreadPoolExecutor(max_workers=1) as pool:
-            groups = [
-                order[step * self._options.batch : (step + 1) * self._options.batch]
-                for step in range(self._steps_an_epoch)
-            ]
-            pending = pool.submit(self._load_batch, groups[0])
-            for number in range(len(groups)):
-                ready = pending.result()
-                if number + 1 < len(groups):
-                    pending = pool.submit(self._load_batch, groups[number + 1])
-                yield ready
-
-    def _load_batch(self, indices: np.ndarray[Any, Any]) -> tuple[Tensor, Tensor]:
-        height, width = self._options.view
-        views = []
-        for place, index in enumerate(indices):
-            generator = np.random.default_rng((self._options.seed, self._epoch, int(index), place))
-            views.append(random_view(self._train.load(int(index)), height, width, generator))
-        images = torch.from_numpy(np.stack([view.image for view in views]))
-        return images, torch.from_numpy(np.stack([view.labels for view in views]))
-
     def _is_measured(self, epoch: int) -> bool:
         """Say whether the network is measured after this many epochs."""
         every = max(1, self._options.epochs // self._options.validations)
         return epoch % every == 0 or epoch == self._options.epochs
 
     def _measure(self) -> dict[str, Any]:
-        """Measure the averaged network and keep it if it is the best so far."""
-        figures = evaluate(self._average, self._validation)
-        if figures["pixel_accuracy"] > self._best:
-            self._best = figures["pixel_accuracy"]
-            kept = ("pixel_accuracy", "class_accuracy", "mean_iou", "per_class", "images")
-            metrics = {key: figures[key] for key in kept} | {"epoch": self._epoch}
-            described = dataclasses.replace(self._description, metrics=metrics)
-            save_checkpoint(checkpoint_of(self._average, described), self._out)
-        return {key: figures[key] for key in ("pixel_accuracy", "class_accuracy", "mean_iou")}
+        """Measure each head of the averaged network and keep it if it is the best so far."""
+        line: dict[str, Any] = {}
+        first = 0
+        for number, source in enumerate(self._sources):
+            network = head(self._average, first, len(source.classes))
+            first += len(source.classes)
+            figures = evaluate(network, source.validation)
+            if figures["pixel_accuracy"] > self._best[number]:
+                self._best[number] = figures["pixel_accuracy"]
+                save_checkpoint(self._described(network, source, figures), source.out)
+            of = "" if number == 0 else f" {source.train.root.name}"
+            shown = ("pixel_accuracy", "class_accuracy", "mean_iou")
+            line |= {f"{key}{of}": figures[key] for key in shown}
+        return line
+
+    def _described(
+        self, network: LabelingNetwork, source: Source, figures: dict[str, Any]
+    ) -> Checkpoint:
+        kept = ("pixel_accuracy", "class_accuracy", "mean_iou", "per_class", "images")
+        folders = (s.train for s in self._sources)
+        description = Checkpoint(
+            network.config,
+            source.classes,
+            weights={},
+            data="; ".join(f"{folder.root.name}: {folder.source}" for folder in folders),
+            metrics={key: figures[key] for key in kept} | {"epoch": self._epoch},
+        )
+        return checkpoint_of(network, description)
 
     def _log(self, line: dict[str, Any]) -> None:
         try:
@@ -309,7 +310,7 @@ class Trainer:
         settings = {
             "config": self._network.config.to_json(),
             "options": dataclasses.asdict(self._options),
-            "images": len(self._train),
+            "images": [len(source.train) for source in self._sources],
         }
         # As JSON gives it back: tuples are lists there.
         normalized: dict[str, Any] = json.loads(json.dumps(settings))
