@@ -34,7 +34,7 @@ _PRESETS = {
             lstm_units=(48, 48, 40),
             channels=(32, 64, 128, 160),
             forget_scale=0.5,
-            dropout=0.2,
+            dropout=0.1,
         ),
     )
 }
