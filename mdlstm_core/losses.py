@@ -33,7 +33,9 @@ def class_shares(labels_BHW: Tensor, classes: int, stride: int) -> tuple[Tensor,
     # Pixels without a label go to one class more, which is cut off again.
     index = pixels_BhwP.where(pixels_BhwP != IGNORE_INDEX, classes)
     mass = torch.zeros(batch, *index.shape[1:3], classes + 1, device=labels_BHW.device)
-    mass.scatter_add_(3, index, torch.full((1,), 1 / stride**2, device=mass.device).expand_as(index))
+    mass.scatter_add_(
+        3, index, torch.full((1,), 1 / stride**2, device=mass.device).expand_as(index)
+    )
     shares = mass[..., :classes].permute(0, 3, 1, 2)
     area = shares.sum(dim=1)
     return shares / area.clamp_min(1e-9).unsqueeze(1), area

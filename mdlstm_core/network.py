@@ -233,7 +233,9 @@ def head(network: LabelingNetwork, first: int, classes: int) -> LabelingNetwork:
     config = dataclasses.replace(network.config, classes=classes)
     copied = build_network(config).to(next(network.parameters()).device)
     kept = slice(first, first + classes)
-    whole = {k: v for k, v in network.state_dict().items() if v.shape == copied.state_dict()[k].shape}
+    whole = {
+        k: v for k, v in network.state_dict().items() if v.shape == copied.state_dict()[k].shape
+    }
     copied.load_state_dict(whole, strict=False)
     for layer, of in zip(copied.class_layers, network.class_layers, strict=True):
         layer.weight.copy_(of.weight[kept])

@@ -85,6 +85,7 @@ def _table(figures: dict[str, Any]) -> str:
             *lines,
             f"{'mean over classes':{width}}  {means}",
             f"{'all pixels':{width}}  {_share(figures['pixel_accuracy'])}",
+            f"{'calibration error':{width}}  {_share(figures['calibration_error'])}",
             f"{figures['images']} images, {figures['seconds_per_image']:.3f} seconds an image",
         ]
     )

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from tqdm import tqdm
 
 from app.cli.common import add_device_option
+from mdlstm_core.errors import InputError
 from mdlstm_core.files import make_folder
 from mdlstm_core.presets import PRESET_NAMES, preset
 
@@ -68,6 +69,7 @@ def run(options: argparse.Namespace) -> None:
     """Train; Ctrl-C keeps the best checkpoint so far."""
     from mdlstm_core.data.dataset import LabeledFolder
     from mdlstm_core.devices import select_device
+    from mdlstm_core.training.processes import joined, own_device
     from mdlstm_core.training.sources import Source
     from mdlstm_core.training.trainer import Trainer, TrainingOptions
 
@@ -77,29 +79,39 @@ def run(options: argparse.Namespace) -> None:
     for dataset, out in options.also:
         folder = Path(dataset)
         train, validation = (LabeledFolder(folder, folder / f"{n}.txt") for n in ("train", "val"))
-        same = {name: ours for name, ours in options.same if name in {c.name for c in train.classes}}
+        same = {
+            name: ours for name, ours in options.same if name in {c.name for c in train.classes}
+        }
         sources.append(Source(train, validation, Path(out), same))
+    known = {c.name for source in sources[1:] for c in source.classes}
+    if foreign := sorted(theirs for theirs, _ in options.same if theirs not in known):
+        raise InputError(f"--same: none of the other datasets has a class {foreign[0]!r}.")
     for source in sources:
         make_folder(source.out.absolute().parent)
-    trainer = Trainer(
-        preset(options.preset, len(sources[0].classes)),
-        sources,
-        TrainingOptions(
-            epochs=options.epochs,
-            batch=options.batch,
-            seed=options.seed,
-            balance=options.balance,
-            precision=options.precision,
-        ),
-        select_device(options.device).device,
-    )
-    if options.resume:
-        trainer.resume()
-    try:
-        best = _run_with_progress(trainer)
-    except KeyboardInterrupt:
-        raise KeyboardInterrupt(_what_is_kept(trainer, options.out)) from None
-    sys.stdout.write(f"{options.out}: {best:.4f} pixel accuracy on the validation images\n")
+    device = own_device(select_device(options.device).device)
+    with joined(device) as processes:
+        trainer = Trainer(
+            preset(options.preset, len(sources[0].classes)),
+            sources,
+            TrainingOptions(
+                epochs=options.epochs,
+                batch=options.batch,
+                seed=options.seed,
+                balance=options.balance,
+                precision=options.precision,
+            ),
+            device,
+            processes,
+        )
+        if options.resume:
+            trainer.resume()
+        try:
+            best = _run_with_progress(trainer, shown=processes.rank == 0)
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt(_what_is_kept(trainer, options.out)) from None
+        if processes.rank == 0:
+            told = f"{options.out}: {best:.4f} pixel accuracy on the validation images\n"
+            sys.stdout.write(told)
 
 
 def _what_is_kept(trainer: Trainer, out: Path) -> str:
@@ -110,9 +122,9 @@ def _what_is_kept(trainer: Trainer, out: Path) -> str:
     return f"stopped after epoch {trainer.epochs_done}; {kept}. Go on with --resume."
 
 
-def _run_with_progress(trainer: Trainer) -> float:
+def _run_with_progress(trainer: Trainer, *, shown: bool) -> float:
     # disable=None: a bar on a terminal, none in a pipe.
-    with tqdm(unit="step", disable=None) as bar:
+    with tqdm(unit="step", disable=None if shown else True) as bar:
 
         def show(line: dict[str, Any]) -> None:
             if "step" not in line:

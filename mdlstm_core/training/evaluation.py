@@ -10,7 +10,7 @@ import numpy as np
 
 from mdlstm_core.data.dataset import LabeledFolder
 from mdlstm_core.kernels import select_kernel
-from mdlstm_core.metrics import confusion_matrix, scores
+from mdlstm_core.metrics import CertaintyCounts, confusion_matrix, scores
 from mdlstm_core.network import LabelingNetwork
 from mdlstm_core.prediction import predict
 
@@ -21,7 +21,9 @@ def evaluate(
     on_image: Callable[[int], None] = lambda _done: None,
     dataset_class: Sequence[int] | None = None,
 ) -> dict[str, Any]:
-    """Return the figures of `metrics.scores`, with `images` and `seconds_per_image`.
+    """Return the figures of `metrics.scores`, `calibration_error` and more.
+
+    Also `images`, their number, and `seconds_per_image`.
 
     Args:
         network: a network whose classes are those of the dataset.
@@ -40,16 +42,20 @@ def evaluate(
     lookup = np.arange(len(names)) if dataset_class is None else np.asarray(dataset_class)
     class_ids = lookup.astype(np.uint8)
     confusion = np.zeros((len(names), len(names)), dtype=np.int64)
+    certainty = CertaintyCounts()
     seconds = 0.0
     for index in range(len(dataset)):
         image, truth = dataset.load(index)
         start = time.perf_counter()
-        label_map = predict(network, image).label_map
+        predicted = predict(network, image)
         seconds += time.perf_counter() - start
-        confusion += confusion_matrix(truth, class_ids[label_map], len(names))
+        label_map = class_ids[predicted.label_map]
+        confusion += confusion_matrix(truth, label_map, len(names))
+        certainty.add(truth, label_map, predicted.confidence)
         on_image(index + 1)
     return {
         **scores(confusion, names),
+        "calibration_error": certainty.calibration_error,
         "images": len(dataset),
         "seconds_per_image": seconds / len(dataset),
     }

@@ -6,8 +6,9 @@ its own head, and the others what their class lists have in common with its own.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -21,6 +22,10 @@ from mdlstm_core.config import IGNORE_INDEX, LabelClass
 from mdlstm_core.data.augmentation import random_view
 from mdlstm_core.data.dataset import LabeledFolder
 from mdlstm_core.errors import InputError
+from mdlstm_core.training.processes import ALONE, Processes
+
+_AHEAD = 2
+"""Batches that are prepared while one is learned from."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +71,21 @@ class Batch(NamedTuple):
     labels: tuple[Tensor, ...]
 
 
+class _View(NamedTuple):
+    """One view, H×W×3, and its labels for each head, H×W."""
+
+    image: NDArray[np.uint8]
+    labels: list[NDArray[np.uint8]]
+
+
+def _stacked(views: list[_View]) -> Batch:
+    heads = zip(*(view.labels for view in views), strict=True)
+    return Batch(
+        torch.from_numpy(np.stack([view.image for view in views])),
+        tuple(torch.from_numpy(np.stack(head)) for head in heads),
+    )
+
+
 class Sources:
     """The datasets of a run, and the order in which their images come.
 
@@ -88,19 +108,31 @@ class Sources:
         self._first, self.views_an_epoch = first, first + others
         self._lookups = [[_lookup(of, to) for to in sources] for of in sources]
 
-    def batches(self, epoch: int, batch: int) -> Iterator[Batch]:
-        """Yield the epoch's batches, the next one prepared while one is computed."""
+    def batches(
+        self, epoch: int, batch: int, processes: Processes = ALONE, workers: int = 1
+    ) -> Iterator[Batch]:
+        """Yield this process's part of the epoch's batches, later ones prepared meanwhile.
+
+        Args:
+            epoch: from 0.
+            batch: views a step, of all processes together.
+            processes: who shares the work; each takes its views of every batch.
+            workers: threads that prepare views; the views do not depend on them.
+        """
         order = self._order(epoch)
         # A set smaller than a batch is repeated within it.
         order = np.resize(order, (max(len(order), batch), 2))
         groups = [order[i * batch : (i + 1) * batch] for i in range(len(order) // batch)]
-        with ThreadPoolExecutor(max_workers=1) as pool:
-            pending = pool.submit(self._load, groups[0], epoch)
-            for number in range(len(groups)):
-                ready = pending.result()
-                if number + 1 < len(groups):
-                    pending = pool.submit(self._load, groups[number + 1], epoch)
-                yield ready
+        with ThreadPoolExecutor(max_workers=workers) as pool:
+            coming: deque[list[Future[_View]]] = deque()
+            for group in [*groups, *[None] * _AHEAD]:
+                if group is not None:
+                    mine = list(enumerate(group.tolist()))[processes.rank :: processes.count]
+                    coming.append([pool.submit(self._view_of, epoch, *one) for one in mine])
+                if group is None or len(coming) > _AHEAD:
+                    if not coming:
+                        return
+                    yield _stacked([view.result() for view in coming.popleft()])
 
     def _order(self, epoch: int) -> NDArray[np.int64]:
         """Return the epoch's images as pairs of source and index, shuffled."""
@@ -114,19 +146,12 @@ class Sources:
             pairs.append(np.stack([np.full(wanted, number), chosen], axis=1))
         return generator.permutation(np.concatenate(pairs))
 
-    def _load(self, group: NDArray[np.int64], epoch: int) -> Batch:
-        images, labels = [], []
-        for place, (number, index) in enumerate(group.tolist()):
-            seed = (self._seed, epoch, number, index, place)
-            sample = self.sources[number].train.load(index)
-            view = random_view(sample, *self._view, np.random.default_rng(seed))
-            images.append(view.image)
-            labels.append([lookup[view.labels] for lookup in self._lookups[number]])
-        heads = zip(*labels, strict=True)
-        return Batch(
-            torch.from_numpy(np.stack(images)),
-            tuple(torch.from_numpy(np.stack(head)) for head in heads),
-        )
+    def _view_of(self, epoch: int, place: int, image: tuple[int, int]) -> _View:
+        number, index = image
+        seed = (self._seed, epoch, number, index, place)
+        sample = self.sources[number].train.load(index)
+        view = random_view(sample, *self._view, np.random.default_rng(seed))
+        return _View(view.image, [lookup[view.labels] for lookup in self._lookups[number]])
 
     def class_weights(self, balance: float) -> list[Tensor]:
         """Return each head's weight of each class: its pixel count to the power of -balance.

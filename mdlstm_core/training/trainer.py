@@ -5,23 +5,23 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from mdlstm_core.checkpoint import Checkpoint, checkpoint_of, save_checkpoint
 from mdlstm_core.config import NetworkConfig
 from mdlstm_core.errors import InputError
-from mdlstm_core.files import write_whole
 from mdlstm_core.kernels import NotFiniteError, select_kernel
 from mdlstm_core.losses import class_shares, soft_cross_entropy
-from mdlstm_core.network import LabelingNetwork, build_network, head
-from mdlstm_core.training.evaluation import evaluate
+from mdlstm_core.network import build_network
+from mdlstm_core.training.measurements import HeadMeasurements
+from mdlstm_core.training.processes import ALONE, Processes
+from mdlstm_core.training.run_files import RunFiles
 from mdlstm_core.training.sources import Batch, Source, Sources
 from mdlstm_core.training.state import (
     TrainingState,
@@ -75,17 +75,25 @@ class TrainingOptions:
             raise InputError("Epochs, batch, validations and view must be at least 1.")
 
 
+class _Target(NamedTuple):
+    """What a head is to say: class shares B×K×h×w and the cells' weights B×h×w."""
+
+    shares: Tensor
+    weight: Tensor
+
+
 class Trainer:
     """Trains one network; `run` writes the best checkpoints, a log and a state to resume.
 
-    Beside the first source's checkpoint FILE stand FILE.log.jsonl (a line an epoch) and
-    FILE.state.
+    Beside the first source's checkpoint FILE stand FILE.run.json (what was trained, with
+    what), FILE.log.jsonl (a line an epoch), FILE.curves.png and FILE.state.
 
     Args:
-        preset_name: the network to train, with one head a source.
+        config: the network to train; it gets one head a source.
         sources: what to learn from; see `Source`.
         options: how to train.
         device: where to compute.
+        processes: who shares the work; see `processes.joined`.
 
     Raises:
         InputError: the network cannot be built for that many classes.
@@ -97,11 +105,12 @@ class Trainer:
         sources: Sequence[Source],
         options: TrainingOptions,
         device: torch.device,
+        processes: Processes = ALONE,
     ) -> None:
-        self._sources = tuple(sources)
+        self._options, self._device, self._processes = options, device, processes
+        self._data = Sources(tuple(sources), options.first_share, options.view, options.seed)
         classes = sum(len(source.classes) for source in sources)
         config = dataclasses.replace(config, classes=classes)
-        self._out, self._options, self._device = sources[0].out, options, device
         torch.manual_seed(options.seed)
         self._network = build_network(config).to(device)
         self._average = build_network(config).to(device)
@@ -109,10 +118,11 @@ class Trainer:
         self._optimizer = torch.optim.AdamW(
             _parameter_groups(self._network, options.weight_decay), lr=options.learning_rate
         )
-        self._data = Sources(self._sources, options.first_share, options.view, options.seed)
         self._weights = [w.to(device) for w in self._data.class_weights(options.balance)]
         self._steps_an_epoch = max(1, self._data.views_an_epoch // options.batch)
-        self._best, self._epoch = [-1.0] * len(self._sources), 0
+        self._measured = HeadMeasurements(self._data.sources)
+        self._files = RunFiles(sources[0].out)
+        self._epoch = 0
 
     @property
     def epochs_done(self) -> int:
@@ -122,7 +132,7 @@ class Trainer:
     @property
     def has_measured(self) -> bool:
         """Whether this run has written a checkpoint."""
-        return self._best[0] >= 0
+        return self._measured.best[0] >= 0
 
     def resume(self) -> None:
         """Go on from FILE.state.
@@ -130,19 +140,21 @@ class Trainer:
         Raises:
             InputError: there is none, or the run was started with other settings.
         """
-        state = load_state(self._state_path)
+        state = load_state(self._files.state)
         if state.settings != self._settings:
             raise InputError(
-                f"{self._state_path} was started with other settings: "
+                f"{self._files.state} was started with other settings: "
                 f"{_difference(state.settings, self._settings)}."
             )
         self._network.load_state_dict(state.network)
         self._average.load_state_dict(state.average)
         restore_optimizer(self._optimizer, state.optimizer)
-        self._best, self._epoch = state.best, state.epoch
+        self._measured.best, self._epoch = state.best, state.epoch
 
     def run(self, on_step: Callable[[dict[str, Any]], None] = lambda _line: None) -> float:
         """Train to the last epoch and return the best validation accuracy.
+
+        At the end the kept checkpoints are calibrated (see `calibration`).
 
         Args:
             on_step: called after each step with `epoch`, `step`, `steps` and `loss`, and
@@ -153,41 +165,37 @@ class Trainer:
                 be written. What was written before stays.
         """
         # All steps with one kernel: a run can be repeated to the last bit.
-        select_kernel(device=self._device, wait=True)
-        if self._epoch == 0:
-            self._put_earlier_run_aside()
-            write_whole(self._log_path, b"")
+        kernel = select_kernel(device=self._device, wait=True).name
+        writes = self._processes.rank == 0
+        if writes and self._epoch == 0:
+            self._files.start([source.out for source in self._data.sources])
+            self._files.describe(self._settings, kernel, str(self._device), self._processes.count)
         while self._epoch < self._options.epochs:
             start = time.perf_counter()
             loss = self._run_epoch(on_step)
             self._epoch += 1
             line = {"epoch": self._epoch, "loss": loss, "seconds": time.perf_counter() - start}
-            if self._is_measured(self._epoch):
-                line |= self._measure()
-            save_state(self._state(), self._state_path)
-            self._log(line)
-            on_step(line)
-        return self._best[0]
-
-    def _put_earlier_run_aside(self) -> None:
-        """Keep what an earlier run to the same file left, as FILE.previous and so on."""
-        outs = (source.out for source in self._sources)
-        for path in (*outs, self._log_path, self._state_path):
-            try:
-                path.replace(path.with_name(f"{path.name}.previous"))
-            except FileNotFoundError:
-                continue
-            except OSError as error:
-                raise InputError(f"{path} cannot be replaced: {error.strerror}.") from error
+            if writes:
+                if self._is_measured(self._epoch):
+                    line |= self._measured.measure(self._average, self._epoch)
+                save_state(self._state(), self._files.state)
+                self._files.log(line)
+                on_step(line)
+            self._processes.wait()
+        if writes:
+            self._measured.calibrate(self._device)
+        return self._measured.best[0]
 
     def _run_epoch(self, on_step: Callable[[dict[str, Any]], None]) -> float:
         # Dropout draws from a seed of the epoch, so that a resumed run draws the same.
         torch.manual_seed(self._options.seed * 100_003 + self._epoch)
         self._network.train()
         total = 0.0
-        for step, batch in enumerate(self._data.batches(self._epoch, self._options.batch)):
-            done = self._epoch * self._steps_an_epoch + step
-            loss = self._step(batch, done)
+        options, processes = self._options, self._processes
+        workers = min(8, max(1, (os.cpu_count() or 1) // processes.count))
+        batches = self._data.batches(self._epoch, options.batch, processes, workers)
+        for step, batch in enumerate(batches):
+            loss = self._step(batch, self._epoch * self._steps_an_epoch + step)
             if not math.isfinite(loss):
                 raise InputError(
                     f"The loss is not finite in epoch {self._epoch + 1}; "
@@ -205,19 +213,28 @@ class Trainer:
         return total / self._steps_an_epoch
 
     def _step(self, batch: Batch, done: int) -> float:
+        """Learn from one batch and return its loss, that of all processes together."""
         rate = self._learning_rate(done)
         for group in self._optimizer.param_groups:
             group["lr"] = rate
         images = batch.images.to(self._device).permute(0, 3, 1, 2).float().div(255)
+        targets = self._targets(batch.labels)
         reduced = self._options.precision == "bfloat16"
+        self._optimizer.zero_grad()
         try:
             with torch.autocast(self._device.type, torch.bfloat16, enabled=reduced):
                 logits = self._network(images)
         except NotFiniteError:
+            loss = torch.full((), math.nan, device=self._device)
+        else:
+            loss = _loss(logits.float(), targets)
+            loss.backward()
+        total = self._processes.total(loss.detach().clone()).item()
+        if not math.isfinite(total):
             return math.nan
-        loss = self._loss(logits.float(), batch.labels)
-        self._optimizer.zero_grad()
-        loss.backward()
+        for parameter in self._network.parameters():
+            if parameter.grad is not None:
+                self._processes.total(parameter.grad)
         nn.utils.clip_grad_norm_(self._network.parameters(), 1.0)
         self._optimizer.step()
         decay = min(self._options.average_decay, (1 + done) / (10 + done))
@@ -226,23 +243,18 @@ class Trainer:
                 self._average.parameters(), self._network.parameters(), strict=True
             ):
                 mean.lerp_(value, 1 - decay)
-        return loss.item()
-
-    def _loss(self, logits: Tensor, labels: tuple[Tensor, ...]) -> Tensor:
-        """Return the sum of the heads' losses."""
-        total = torch.zeros((), device=self._device)
-        first = 0
-        for labels_BHW, weights in zip(labels, self._weights, strict=True):
-            classes = len(weights)
-            of_head = logits[:, first : first + classes]
-            first += classes
-            stride = self._network.output_stride
-            shares, area = class_shares(labels_BHW.to(self._device), classes, stride)
-            # The network pads an image to its window, the shares only to a cell.
-            of_head = of_head[..., : area.shape[1], : area.shape[2]]
-            weight = area * torch.einsum("bkhw,k->bhw", shares, weights)
-            total = total + soft_cross_entropy(of_head, shares, weight)
         return total
+
+    def _targets(self, labels: tuple[Tensor, ...]) -> list[_Target]:
+        """Return what each head is to say; weights sum to 1 over all processes together."""
+        targets = []
+        stride = self._network.output_stride
+        for labels_BHW, of_class in zip(labels, self._weights, strict=True):
+            shares, area = class_shares(labels_BHW.to(self._device), len(of_class), stride)
+            weight = area * torch.einsum("bkhw,k->bhw", shares, of_class)
+            total = self._processes.total(weight.sum())
+            targets.append(_Target(shares, weight / total.clamp_min(1e-9)))
+        return targets
 
     def _learning_rate(self, step: int) -> float:
         """One cycle: a linear rise over the first twentieth, then half a cosine."""
@@ -258,50 +270,13 @@ class Trainer:
         every = max(1, self._options.epochs // self._options.validations)
         return epoch % every == 0 or epoch == self._options.epochs
 
-    def _measure(self) -> dict[str, Any]:
-        """Measure each head of the averaged network and keep it if it is the best so far."""
-        line: dict[str, Any] = {}
-        first = 0
-        for number, source in enumerate(self._sources):
-            network = head(self._average, first, len(source.classes))
-            first += len(source.classes)
-            figures = evaluate(network, source.validation)
-            if figures["pixel_accuracy"] > self._best[number]:
-                self._best[number] = figures["pixel_accuracy"]
-                save_checkpoint(self._described(network, source, figures), source.out)
-            of = "" if number == 0 else f" {source.train.root.name}"
-            shown = ("pixel_accuracy", "class_accuracy", "mean_iou")
-            line |= {f"{key}{of}": figures[key] for key in shown}
-        return line
-
-    def _described(
-        self, network: LabelingNetwork, source: Source, figures: dict[str, Any]
-    ) -> Checkpoint:
-        kept = ("pixel_accuracy", "class_accuracy", "mean_iou", "per_class", "images")
-        folders = (s.train for s in self._sources)
-        description = Checkpoint(
-            network.config,
-            source.classes,
-            weights={},
-            data="; ".join(f"{folder.root.name}: {folder.source}" for folder in folders),
-            metrics={key: figures[key] for key in kept} | {"epoch": self._epoch},
-        )
-        return checkpoint_of(network, description)
-
-    def _log(self, line: dict[str, Any]) -> None:
-        try:
-            with self._log_path.open("a", encoding="utf-8") as log:
-                log.write(json.dumps(line) + "\n")
-        except OSError as error:
-            raise InputError(f"{self._log_path} cannot be written: {error.strerror}.") from error
-
     def _state(self) -> TrainingState:
         return TrainingState(
             network=self._network.state_dict(),
             average=self._average.state_dict(),
             optimizer=optimizer_tensors(self._optimizer),
             epoch=self._epoch,
-            best=self._best,
+            best=self._measured.best,
             settings=self._settings,
         )
 
@@ -310,19 +285,22 @@ class Trainer:
         settings = {
             "config": self._network.config.to_json(),
             "options": dataclasses.asdict(self._options),
-            "images": [len(source.train) for source in self._sources],
+            "images": [len(source.train) for source in self._data.sources],
         }
         # As JSON gives it back: tuples are lists there.
         normalized: dict[str, Any] = json.loads(json.dumps(settings))
         return normalized
 
-    @property
-    def _state_path(self) -> Path:
-        return self._out.with_name(self._out.name + ".state")
 
-    @property
-    def _log_path(self) -> Path:
-        return self._out.with_name(self._out.name + ".log.jsonl")
+def _loss(logits_BKhw: Tensor, targets: list[_Target]) -> Tensor:
+    """Return the sum of the heads' losses, each on its own slice of the logits."""
+    heads = logits_BKhw.split([target.shares.shape[1] for target in targets], dim=1)
+    total = logits_BKhw.new_zeros(())
+    for of_head, (shares, weight) in zip(heads, targets, strict=True):
+        # The network pads an image to its window, the shares only to a cell.
+        inside = of_head[..., : weight.shape[1], : weight.shape[2]]
+        total = total + soft_cross_entropy(inside, shares, weight) * weight.sum()
+    return total
 
 
 def _difference(before: dict[str, Any], now: dict[str, Any]) -> str:

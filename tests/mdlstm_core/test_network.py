@@ -70,7 +70,7 @@ def logits_for(network: LabelingNetwork, image: Tensor, hidden: Tensor) -> Tenso
 @torch.no_grad()
 def test_scene_logits_are_linear_in_the_last_hidden_states(scene_config: NetworkConfig) -> None:
     network = build_network(scene_config).eval()
-    image, shape = torch.rand(1, 3, 16, 24), (4, 1, 2, 3, 3)
+    image, shape = torch.rand(1, 3, 16, 32), (4, 1, 2, 4, 3)
     first, second = torch.randn(shape), torch.randn(shape)
 
     nothing = logits_for(network, image, torch.zeros(shape))
