@@ -27,7 +27,7 @@ from app.inference.messages import (
 from app.inference.model_client import ModelClient
 from app.storage.disk_worker import DiskWorker
 from app.storage.journal import Journal
-from app.storage.project_file import ProjectFile, project_path_for
+from app.storage.project_file import ProjectFile, project_of
 from mdlstm_core.config import DEFAULT_MODEL, LabelClass
 from mdlstm_core.data.images import find_images
 from mdlstm_core.errors import InputError
@@ -89,6 +89,7 @@ class LabelingSession(QObject):
         self._client.predicted.connect(self._on_predicted)
         self._client.gate_shown.connect(self.gate_shown)
         self._client.failed.connect(self.warned)
+        self._client.noticed.connect(self.said)
         self._client.progressed.connect(self.progressed)
         self._client.learned.connect(self._on_learned)
         self._client.learning_failed.connect(self._on_learning_failed)
@@ -127,7 +128,7 @@ class LabelingSession(QObject):
             images = find_images([path for path in given if path not in projects])
             if not projects and not images:
                 return
-            self._open_project(_project_of(projects, images))
+            self._open_project(project_of(projects, images))
             labeled = self.journal.file.images() if self.journal.file else []
         except InputError as error:
             self.warned.emit(str(error))
@@ -381,19 +382,3 @@ class LabelingSession(QObject):
     @Slot()
     def _on_stored(self) -> None:
         self.said.emit("All strokes are stored again.")
-
-
-def _project_of(projects: list[Path], images: list[Path]) -> Path:
-    """Return the one project file that the given projects and images belong to.
-
-    Raises:
-        InputError: there is no such project, or they belong to several.
-    """
-    wanted = dict.fromkeys([*projects, *(project_path_for(image) for image in images)])
-    if len(wanted) > 1:
-        folders = ", ".join(str(path.parent) for path in wanted)
-        raise InputError(f"Open one folder at a time; these lie in several: {folders}.")
-    (project,) = wanted
-    if projects and not project.is_file():
-        raise InputError(f"There is no project {project}.")
-    return project

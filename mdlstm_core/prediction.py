@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,7 +16,9 @@ from torch import Tensor
 
 from mdlstm_core.errors import InputError
 from mdlstm_core.kernels import NotFiniteError
-from mdlstm_core.network import LabelingNetwork
+from mdlstm_core.memory import COARSER, Attempt, first_that_fits
+from mdlstm_core.network import LabelingNetwork, build_network
+from mdlstm_core.upsampling import enlarged
 
 
 @dataclass(frozen=True)
@@ -25,26 +28,51 @@ class Prediction:
     Attributes:
         label_map: class index of each pixel, H×W.
         confidence: probability of that class, H×W, 0 to 255 for 0 to 1.
+        notice: why it was not made as usual, for the user; empty if it was.
     """
 
     label_map: NDArray[np.uint8]
     confidence: NDArray[np.uint8]
+    notice: str = ""
 
 
-def network_input(image_HW3: NDArray[np.uint8], network: LabelingNetwork) -> Tensor:
+def device_of(network: LabelingNetwork) -> torch.device:
+    """Return the device that the network's weights are on."""
+    return next(network.parameters()).device
+
+
+def on_device(network: LabelingNetwork, device: torch.device) -> LabelingNetwork:
+    """Return the network if it is on the device, else a copy that is.
+
+    Moving it would take it from those who use it meanwhile. The copy draws no weights, so
+    that the random numbers of a training under way stay the same.
+    """
+    if device_of(network) == device:
+        return network
+    with torch.device("meta"):
+        copied = build_network(network.config)
+    weights = {name: weight.to(device) for name, weight in network.state_dict().items()}
+    copied.load_state_dict(weights, assign=True)
+    return copied.train(network.training)
+
+
+def network_input(
+    image_HW3: NDArray[np.uint8], network: LabelingNetwork, share: float = 1.0
+) -> Tensor:
     """Return the image as the network looks at it: 1×3×H×W, 0 to 1, on its device.
 
     Larger images are scaled down to the network's working area; the aspect ratio stays.
+    A `share` below 1 is how much of that area, or of a smaller image's own, is left.
     """
     height, width = image_HW3.shape[:2]
-    scale = math.sqrt(network.config.working_pixels / (height * width))
+    area = min(network.config.working_pixels, height * width) * share
+    scale = math.sqrt(area / (height * width))
     image = image_HW3
     if scale < 1:
         size = (max(1, round(width * scale)), max(1, round(height * scale)))
         image = cv2.resize(image_HW3, size, interpolation=cv2.INTER_AREA)
-    device = next(network.parameters()).device
     # A copy: the image may be read-only, which tensors do not know.
-    tensor = torch.from_numpy(np.array(image)).to(device)
+    tensor = torch.from_numpy(np.array(image)).to(device_of(network))
     return tensor.permute(2, 0, 1).unsqueeze(0).float().div_(255)
 
 
@@ -62,35 +90,55 @@ def finite_weights() -> Iterator[None]:
         raise InputError(message) from error
 
 
-@torch.no_grad()
-def predict(network: LabelingNetwork, image_HW3: NDArray[np.uint8]) -> Prediction:
+def predict(
+    network: LabelingNetwork, image_HW3: NDArray[np.uint8], *, exact: bool = False
+) -> Prediction:
     """Label every pixel of an image H×W×3 (RGB, 0 to 255) of any size.
+
+    Args:
+        network: the model.
+        image_HW3: the image.
+        exact: for what is kept, such as files and figures: where the GPU's memory does not
+            suffice, label on the CPU and never at a coarser look.
 
     Raises:
         InputError: what the network gives is not a number, since its weights are not.
+        MemoryError: the computer's own memory does not suffice.
     """
-    height, width = image_HW3.shape[:2]
-    working = network_input(image_HW3, network)
+    return first_that_fits(
+        device_of(network),
+        lambda attempt: _predict(on_device(network, attempt.device), image_HW3, attempt),
+        smaller=None if exact else COARSER,
+    )
+
+
+@torch.no_grad()
+def _predict(
+    network: LabelingNetwork, image_HW3: NDArray[np.uint8], attempt: Attempt
+) -> Prediction:
+    working = network_input(image_HW3, network, attempt.share)
     with finite_weights():
         logits = network.enlarge(network(working), *working.shape[2:])
         probabilities = logits[0].softmax(dim=0).cpu().numpy()
         if not np.isfinite(probabilities).all():
             raise NotFiniteError
-    return most_probable(probabilities, height, width)
+    return dataclasses.replace(most_probable(probabilities, image_HW3), notice=attempt.notice)
 
 
-def most_probable(probabilities_Khw: NDArray[np.float32], height: int, width: int) -> Prediction:
-    """Enlarge probabilities and keep each pixel's best class.
+def most_probable(
+    probabilities_Khw: NDArray[np.float32], image_HW3: NDArray[np.uint8]
+) -> Prediction:
+    """Return each pixel's best class; probabilities of a reduced image are enlarged.
 
     Class by class, so that memory grows with the image and not with the classes.
     """
+    height, width = image_HW3.shape[:2]
+    is_whole = probabilities_Khw.shape[1:] == (height, width)
+    classes = enumerate(probabilities_Khw) if is_whole else enlarged(probabilities_Khw, image_HW3)
     best = np.full((height, width), -1.0, dtype=np.float32)
     label_map = np.zeros((height, width), dtype=np.uint8)
-    for index, probability in enumerate(probabilities_Khw):
-        full = probability
-        if full.shape != best.shape:
-            full = cv2.resize(full, (width, height), interpolation=cv2.INTER_LINEAR)
-        label_map[full > best] = index
-        np.maximum(best, full, out=best)
+    for index, probability in classes:
+        label_map[probability > best] = index
+        np.maximum(best, probability, out=best)
     confidence = (best * 255).clip(0, 255).round().astype(np.uint8)
     return Prediction(label_map, confidence)

@@ -18,6 +18,8 @@ from mdlstm_core.learning.fine_tuning import (
     LearningProgress,
     fine_tune,
 )
+from mdlstm_core.memory import Attempt, first_that_fits
+from mdlstm_core.network import LabelingNetwork
 from mdlstm_core.prediction import Prediction, predict
 
 __all__ = ["Predictor"]
@@ -30,6 +32,12 @@ class Predictor:
         checkpoint: the trained model.
         device: "auto", "cpu" or "cuda".
 
+    Attributes:
+        checkpoint: the trained model.
+        device: the one that is used, and why.
+        network: the model on that device.
+        notice: that the GPU had no memory left for the model, for the user; empty if it had.
+
     Raises:
         InputError: the device cannot be used, or the weights do not fit.
     """
@@ -37,7 +45,14 @@ class Predictor:
     def __init__(self, checkpoint: Checkpoint, device: str = "auto") -> None:
         self.checkpoint = checkpoint
         self.device: DeviceChoice = select_device(device)
-        self._network = checkpoint.network().to(self.device.device)
+
+        def place(attempt: Attempt) -> tuple[Attempt, LabelingNetwork]:
+            return attempt, checkpoint.network().to(attempt.device)
+
+        placed, self.network = first_that_fits(self.device.device, place, smaller=None)
+        self.notice = placed.notice
+        if self.notice:
+            self.device = DeviceChoice(placed.device, "the GPU has too little free memory")
 
     @property
     def classes(self) -> tuple[LabelClass, ...]:
@@ -49,21 +64,31 @@ class Predictor:
         """Hidden units a direction of each 2D-LSTM layer."""
         return self.checkpoint.config.lstm_units
 
-    def predict(self, image_HW3: NDArray[np.uint8]) -> Prediction:
-        """Label every pixel of an RGB image H×W×3, 0 to 255, of any size."""
-        return predict(self._network, image_HW3)
+    def predict(self, image_HW3: NDArray[np.uint8], *, exact: bool = False) -> Prediction:
+        """Label every pixel of an RGB image H×W×3, 0 to 255, of any size.
+
+        Args:
+            image_HW3: the image.
+            exact: never take a coarser look, even if the GPU's memory does not suffice.
+
+        Raises:
+            InputError: the weights give no finite numbers.
+            MemoryError: the computer's own memory does not suffice.
+        """
+        return predict(self.network, image_HW3, exact=exact)
 
     def gate_map(self, image_HW3: NDArray[np.uint8], query: GateQuery) -> GateMap:
         """Return one gate of one layer and direction as a map over the image.
 
         Raises:
             InputError: layer or unit is out of range.
+            MemoryError: the computer's own memory does not suffice.
         """
-        return gate_map(self._network, image_HW3, query)
+        return gate_map(self.network, image_HW3, query)
 
     def learn(
         self,
-        corrected: Iterable[CorrectedImage],
+        corrected: Callable[[], Iterable[CorrectedImage]],
         options: LearningOptions | None = None,
         on_progress: Callable[[LearningProgress], None] = lambda _progress: None,
         stop: threading.Event | None = None,
@@ -73,13 +98,15 @@ class Predictor:
         This predictor keeps serving its own model.
 
         Args:
-            corrected: images with the labels that a person set; taken one at a time.
+            corrected: gives images with the labels that a person set, taken one at a time;
+                called again if the GPU's memory does not suffice.
             options: how long and how strongly to learn.
             on_progress: called after each step, on the calling thread.
             stop: set it to end after the step under way; what was learned is kept.
 
         Raises:
             InputError: there is nothing to learn from, or the loss is not finite.
+            MemoryError: the computer's own memory does not suffice.
         """
         return fine_tune(
             self.checkpoint,

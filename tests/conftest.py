@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,13 +14,15 @@ import torch
 from hypothesis import settings
 from numpy.typing import NDArray
 from PIL import Image
+from torch import nn
+from torch.nn.modules.module import register_module_forward_hook
 from tqdm import tqdm
 
 from app.cli.main import main
 from mdlstm_core.checkpoint import Checkpoint, checkpoint_of, save_checkpoint
 from mdlstm_core.config import LabelClass, NetworkConfig
 from mdlstm_core.kernels.native import loader
-from mdlstm_core.network import build_network
+from mdlstm_core.network import LabelingNetwork, build_network
 from mdlstm_core.palette import default_color
 
 # Before Qt is started: tests need no display. One that is asked for is used.
@@ -60,6 +62,39 @@ def nan_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch, "empty", poisoned(torch.empty))
     monkeypatch.setattr(torch, "empty_like", poisoned(torch.empty_like))
     monkeypatch.setattr(torch.Tensor, "new_empty", poisoned(torch.Tensor.new_empty))
+
+
+class ShortMemory:
+    """Lets networks run out of memory.
+
+    Attributes:
+        fails: whether each of the next runs of a network fails, first to last.
+        fail: what a run does that fails; the GPU's memory is short by default.
+        seen: height and width of the image in each run.
+    """
+
+    def __init__(self) -> None:
+        self.fails: list[bool] = []
+        self.fail: Callable[[], object] = self._raise
+        self.seen: list[tuple[int, ...]] = []
+
+    def _raise(self) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+
+    def on_run(self, module: nn.Module, inputs: tuple[torch.Tensor], _output: torch.Tensor) -> None:
+        if isinstance(module, LabelingNetwork):
+            self.seen.append(tuple(inputs[0].shape[2:]))
+            if self.fails and self.fails.pop(0):
+                self.fail()
+
+
+@pytest.fixture
+def short_memory() -> Iterator[ShortMemory]:
+    """Watch every run of a network, and let some fail."""
+    memory = ShortMemory()
+    handle = register_module_forward_hook(memory.on_run)
+    yield memory
+    handle.remove()
 
 
 @pytest.fixture

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import sys
+
+from tqdm import tqdm
 
 from mdlstm_core.config import DEFAULT_MODEL, DEVICE_NAMES
 
@@ -25,3 +28,16 @@ def add_device_option(parser: argparse.ArgumentParser) -> None:
         default="auto",
         help="where to compute (default: the GPU if there is one)",
     )
+
+
+class NoticePrinter:
+    """Prints what a user should know of an answer on stderr, once until it changes."""
+
+    def __init__(self) -> None:
+        self._last = ""
+
+    def show(self, notice: str) -> None:
+        """Print the notice of an answer; an empty one only ends the one before."""
+        if notice and notice != self._last:
+            tqdm.write(f"mdlstm: {notice}", file=sys.stderr)
+        self._last = notice

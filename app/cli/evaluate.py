@@ -10,7 +10,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from app.cli.common import add_device_option, add_model_option
+from app.cli.common import NoticePrinter, add_device_option, add_model_option
 from mdlstm_core.data.dataset import LabeledFolder
 from mdlstm_core.errors import InputError
 
@@ -43,17 +43,20 @@ def run(options: argparse.Namespace) -> None:
     dataset = LabeledFolder(options.dataset, options.list)
 
     from mdlstm_core.checkpoint import load_checkpoint
-    from mdlstm_core.devices import select_device
+    from mdlstm_core.predictor import Predictor
     from mdlstm_core.training.evaluation import evaluate
 
     checkpoint = load_checkpoint(options.model)
     dataset_class = _match(
         [c.name for c in checkpoint.classes], [c.name for c in dataset.classes], options
     )
-    network = checkpoint.network().to(select_device(options.device).device)
+    predictor, notices = Predictor(checkpoint, options.device), NoticePrinter()
+    notices.show(predictor.notice)
     # disable=None: a bar on a terminal, none in a pipe.
     with tqdm(total=len(dataset), unit="image", disable=None) as bar:
-        figures = evaluate(network, dataset, lambda _done: bar.update(), dataset_class)
+        figures = evaluate(
+            predictor.network, dataset, lambda _done: bar.update(), dataset_class, notices.show
+        )
     text = json.dumps(figures, ensure_ascii=False) if options.json else _table(figures)
     sys.stdout.write(text + "\n")
 

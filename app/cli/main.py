@@ -37,6 +37,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except InputError as error:
         sys.stderr.write(f"mdlstm: {error}\n")
         return 2
+    except MemoryError:
+        sys.stderr.write("mdlstm: There is not enough memory; close other programs.\n")
+        return 2
     except KeyboardInterrupt as stop:
         sys.stderr.write(f"mdlstm: {str(stop) or 'stopped.'}\n")
         return 130

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from tqdm import tqdm
 
-from app.cli.common import add_device_option, add_model_option
+from app.cli.common import NoticePrinter, add_device_option, add_model_option
 from mdlstm_core.data.images import find_images, read_image
 from mdlstm_core.errors import InputError
 from mdlstm_core.files import make_folder
@@ -74,13 +74,18 @@ def run(options: argparse.Namespace) -> None:
     # All images through one kernel: the same call gives the same to the last bit.
     select_kernel(device=predictor.device.device, wait=True)
     make_folder(options.out)
+    notices = NoticePrinter()
+    notices.show(predictor.notice)
     failures: list[InputError] = []
     # disable=None: a bar on a terminal, none in a pipe.
     for job in tqdm(jobs, unit="image", disable=None):
         try:
-            _label(job, predictor)
+            notices.show(_label(job, predictor))
         except InputError as error:
             failures.append(error)
+        except MemoryError:
+            message = f"There is not enough memory to label {job.image}; close other programs."
+            failures.append(InputError(message))
     for failure in failures[:-1]:
         sys.stderr.write(f"mdlstm: {failure}\n")
     if failures:
@@ -116,10 +121,13 @@ def _plan(images: list[Path], out: Path, with_overlay: bool) -> list[_Job]:
     return jobs
 
 
-def _label(job: _Job, predictor: Predictor) -> None:
-    """Label one image and write its files."""
+def _label(job: _Job, predictor: Predictor) -> str:
+    """Label one image, write its files and return the notice of the prediction."""
     image = read_image(job.image)
-    label_map = predictor.predict(image).label_map
+    # The files are kept: they must not depend on how much of the GPU's memory is free.
+    found = predictor.predict(image, exact=True)
+    label_map = found.label_map
     save_indexed_png(label_map, predictor.classes, job.label_map)
     if job.overlay is not None:
         save_overlay_png(image, label_map, predictor.classes, job.overlay)
+    return found.notice

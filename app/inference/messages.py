@@ -38,6 +38,7 @@ class ModelInfo:
         device: the device really used.
         reason: why that device.
         warning: why it is not the model that was asked for, empty if it is.
+        notice: why it does not run where it was asked to, empty if it does.
     """
 
     preset: str
@@ -46,6 +47,7 @@ class ModelInfo:
     device: str
     reason: str
     warning: str = ""
+    notice: str = ""
 
 
 @dataclass(frozen=True)
@@ -58,11 +60,15 @@ class PredictRequest:
 
 @dataclass(frozen=True)
 class Prediction:
-    """The model's label map and confidence (0 to 255) of an image, both H×W."""
+    """The model's label map and confidence (0 to 255) of an image, both H×W.
+
+    The notice says why it was not made as usual, and is empty if it was; so in all answers.
+    """
 
     image_path: Path
     label_map: NDArray[np.uint8]
     confidence: NDArray[np.uint8]
+    notice: str = ""
 
 
 @dataclass(frozen=True)
@@ -84,6 +90,7 @@ class GateAnswer:
     request: GateRequest
     values: NDArray[np.float32]
     cell_pixels: tuple[float, float]
+    notice: str = ""
 
 
 @dataclass(frozen=True)
@@ -125,3 +132,4 @@ class Progress:
     step: int
     steps: int
     loss: float
+    notice: str = ""

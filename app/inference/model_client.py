@@ -13,10 +13,12 @@ from app.inference.messages import (
     ModelInfo,
     Prediction,
     PredictRequest,
+    Progress,
 )
 from app.inference.model_worker import LearningWorker, ModelWorker
 
 Request = LoadRequest | PredictRequest | GateRequest
+Answer = ModelInfo | Prediction | GateAnswer
 
 
 class ModelClient(QObject):
@@ -31,6 +33,7 @@ class ModelClient(QObject):
         learned(Learned): learning ended with a new model.
         learning_failed(str): learning ended without one, and why.
         failed(str): a request could not be answered, and why.
+        noticed(str): the model no longer works as usual, and why; said once until it changes.
     """
 
     model_loaded = Signal(object)
@@ -40,12 +43,14 @@ class ModelClient(QObject):
     learned = Signal(object)
     learning_failed = Signal(str)
     failed = Signal(str)
+    noticed = Signal(str)
     _request = Signal(object)
     _learn = Signal(object)
 
     def __init__(self) -> None:
         super().__init__()
         self._waiting: dict[type[Request], Request] = {}
+        self._notices: dict[type[Answer | Progress], str] = {}
         self._busy = False
         self.is_learning = False
         self._serving_thread, self._worker = QThread(), ModelWorker()
@@ -56,7 +61,7 @@ class ModelClient(QObject):
         self._worker.answered.connect(self._on_answer)
         self._worker.failed.connect(self._on_failure)
         self._learn.connect(self._learner.learn)
-        self._learner.progressed.connect(self.progressed)
+        self._learner.progressed.connect(self._on_progress)
         self._learner.learned.connect(self._on_learned)
         self._learner.failed.connect(self._on_learning_failed)
         self._serving_thread.start()
@@ -106,8 +111,9 @@ class ModelClient(QObject):
                 return
 
     @Slot(object)
-    def _on_answer(self, answer: ModelInfo | Prediction | GateAnswer) -> None:
+    def _on_answer(self, answer: Answer) -> None:
         self._busy = False
+        self._pass_on_notice(answer)
         if isinstance(answer, ModelInfo):
             self.model_loaded.emit(answer)
         elif isinstance(answer, Prediction):
@@ -115,6 +121,17 @@ class ModelClient(QObject):
         else:
             self.gate_shown.emit(answer)
         self._send_next()
+
+    def _pass_on_notice(self, answer: Answer | Progress) -> None:
+        """Hand on the notice of an answer, unless the last one of any kind still says it."""
+        if answer.notice and answer.notice not in self._notices.values():
+            self.noticed.emit(answer.notice)
+        self._notices[type(answer)] = answer.notice
+
+    @Slot(object)
+    def _on_progress(self, progress: Progress) -> None:
+        self._pass_on_notice(progress)
+        self.progressed.emit(progress)
 
     @Slot(str)
     def _on_failure(self, reason: str) -> None:
@@ -124,10 +141,14 @@ class ModelClient(QObject):
 
     @Slot(object)
     def _on_learned(self, learned: Learned) -> None:
-        self.is_learning = False
+        self._end_learning()
         self.learned.emit(learned)
 
     @Slot(str)
     def _on_learning_failed(self, reason: str) -> None:
-        self.is_learning = False
+        self._end_learning()
         self.learning_failed.emit(reason)
+
+    def _end_learning(self) -> None:
+        self.is_learning = False
+        self._notices.pop(Progress, None)

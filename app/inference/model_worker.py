@@ -74,7 +74,7 @@ class ModelWorker(QObject):
             found = self._predictor.predict(request.image)
             found.label_map.setflags(write=False)
             found.confidence.setflags(write=False)
-            return Prediction(request.image_path, found.label_map, found.confidence)
+            return Prediction(request.image_path, found.label_map, found.confidence, found.notice)
         return self._gate(request, self._predictor)
 
     def _load(self, request: LoadRequest) -> ModelInfo:
@@ -97,6 +97,7 @@ class ModelWorker(QObject):
             device=str(predictor.device.device),
             reason=predictor.device.reason,
             warning=warning,
+            notice=predictor.notice,
         )
 
     def _gate(self, request: GateRequest, predictor: Predictor) -> GateAnswer:
@@ -104,7 +105,7 @@ class ModelWorker(QObject):
 
         query = GateQuery(request.layer, request.direction, request.gate, request.unit)
         found = predictor.gate_map(request.image, query)
-        return GateAnswer(request, found.values, found.cell_pixels)
+        return GateAnswer(request, found.values, found.cell_pixels, found.notice)
 
 
 class LearningWorker(QObject):
@@ -148,10 +149,11 @@ class LearningWorker(QObject):
 
         def report(progress: LearningProgress) -> None:
             self._check_cancelled()
-            self.progressed.emit(Progress(progress.step, progress.steps, progress.loss))
+            notice = progress.notice or predictor.notice
+            self.progressed.emit(Progress(progress.step, progress.steps, progress.loss, notice))
 
         options = LearningOptions(seconds=request.seconds)
-        learned = predictor.learn(corrected(), options, report, self.stop)
+        learned = predictor.learn(corrected, options, report, self.stop)
         self._check_cancelled()
         return Learned(request.project, checkpoint_to_bytes(base), checkpoint_to_bytes(learned))
 

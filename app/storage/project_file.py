@@ -71,6 +71,22 @@ def project_path_for(image: Path) -> Path:
     return data / f"{folder.name}-{digest}.mdlp"
 
 
+def project_of(projects: list[Path], images: list[Path]) -> Path:
+    """Return the one project file that the given projects and images belong to.
+
+    Raises:
+        InputError: there is no such project, or they belong to several.
+    """
+    wanted = dict.fromkeys([*projects, *(project_path_for(image) for image in images)])
+    if len(wanted) > 1:
+        folders = ", ".join(str(path.parent) for path in wanted)
+        raise InputError(f"Open one folder at a time; these lie in several: {folders}.")
+    (project,) = wanted
+    if projects and not project.is_file():
+        raise InputError(f"There is no project {project}.")
+    return project
+
+
 @dataclass(frozen=True)
 class StoredLabels:
     """A label map as it is stored: its size and its compressed tiles (row, column, labels)."""

@@ -11,8 +11,9 @@ from torch import Tensor, nn
 
 from mdlstm_core.config import DIRECTIONS, STATES
 from mdlstm_core.errors import InputError
+from mdlstm_core.memory import Attempt, first_that_fits
 from mdlstm_core.network import LabelingNetwork
-from mdlstm_core.prediction import network_input
+from mdlstm_core.prediction import device_of, network_input, on_device
 
 
 @dataclass(frozen=True)
@@ -42,22 +43,34 @@ class GateMap:
             candidate and hidden state in -1 to 1, the cell state has no bound.
         cell_pixels: height and width of a cell in pixels of the image; the last row and
             column of cells may reach over its border.
+        notice: why it was not made as usual, for the user; empty if it was.
     """
 
     query: GateQuery
     values: NDArray[np.float32]
     cell_pixels: tuple[float, float]
+    notice: str = ""
 
 
-@torch.no_grad()
 def gate_map(network: LabelingNetwork, image_HW3: NDArray[np.uint8], query: GateQuery) -> GateMap:
     """Run the network over an image and keep only the map asked for.
 
     Raises:
         InputError: layer, direction, gate or unit does not exist in this network.
+        MemoryError: the computer's own memory does not suffice.
     """
     _check(query, network)
-    working = network_input(image_HW3, network)
+    return first_that_fits(
+        device_of(network),
+        lambda attempt: _gate_map(on_device(network, attempt.device), image_HW3, query, attempt),
+    )
+
+
+@torch.no_grad()
+def _gate_map(
+    network: LabelingNetwork, image_HW3: NDArray[np.uint8], query: GateQuery, attempt: Attempt
+) -> GateMap:
+    working = network_input(image_HW3, network, attempt.share)
     sweep = network.sweeps[query.layer]
     kept: list[Tensor] = []
 
@@ -73,7 +86,8 @@ def gate_map(network: LabelingNetwork, image_HW3: NDArray[np.uint8], query: Gate
     stride = network.sweep_strides[query.layer]
     scale_y = image_HW3.shape[0] / working.shape[2]
     scale_x = image_HW3.shape[1] / working.shape[3]
-    return GateMap(query, kept[0].float().cpu().numpy(), (stride * scale_y, stride * scale_x))
+    values = kept[0].float().cpu().numpy()
+    return GateMap(query, values, (stride * scale_y, stride * scale_x), attempt.notice)
 
 
 def _check(query: GateQuery, network: LabelingNetwork) -> None:

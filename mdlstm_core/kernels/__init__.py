@@ -88,7 +88,7 @@ def select_kernel(
             return KernelChoice("torch", wavefront, why)
         name, why = _FASTEST[kind], f"the fastest on {kind}"
     if name == _TRITON:
-        return _choose_triton(dtype, why)
+        return _choose_triton(torch.device(device), dtype, why)
     if name not in KERNELS:
         names = ", ".join([*KERNELS, _TRITON])
         raise ValueError(f"name: expected auto or one of {names}, given {given!r}")
@@ -100,10 +100,12 @@ def select_kernel(
     return KernelChoice(name, module, why)
 
 
-def _choose_triton(dtype: torch.dtype, why: str) -> KernelChoice:
+def _choose_triton(device: torch.device, dtype: torch.dtype, why: str) -> KernelChoice:
     module, failure = _load_triton()
     if module is None:
         return KernelChoice("torch", wavefront, f"instead of triton: {failure}")
+    if device.type == "cpu" and not module.INTERPRETED:
+        return KernelChoice("torch", wavefront, "instead of triton: it runs on GPUs only")
     if dtype not in module.DTYPES:
         return KernelChoice("torch", wavefront, f"instead of triton: it has no {dtype}")
     return KernelChoice(_TRITON, module, why)

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from functools import cache
 from typing import Any, NamedTuple, TypeVar
 
 import torch
@@ -23,7 +24,6 @@ from torch import Tensor
 from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
-from mdlstm_core.kernels import wavefront
 from mdlstm_core.kernels.triton_launch import DTYPES, INTERPRETED, Pass, launch_pass
 from mdlstm_core.kernels.weights import MDLSTMStates, MDLSTMWeights, check_shapes
 
@@ -36,10 +36,11 @@ def run(input_BRCI: Tensor, weights: MDLSTMWeights, forget_scale: float = 1.0) -
     """Return the hidden states D×B×R×C×H of the four directions, in image coordinates.
 
     Differentiable once in the input and all weights. See `reference.run`. If the GPU's
-    memory does not suffice, the batch is halved, then the CPU takes over; the log says so.
+    memory does not suffice, the batch is halved, which gives the same; the log says so.
 
     Raises:
         ValueError: shapes, types or devices do not fit.
+        torch.OutOfMemoryError: the GPU's memory does not suffice (see `mdlstm_core.memory`).
     """
     _check(input_BRCI, weights)
 
@@ -49,12 +50,11 @@ def run(input_BRCI: Tensor, weights: MDLSTMWeights, forget_scale: float = 1.0) -
     def apply(part_BRCI: Tensor) -> Tensor:
         return _Layer.apply(part_BRCI, *weights, float(forget_scale), trained)
 
-    return _first_that_fits(
+    return _whole_or_halved(
         "forward",
         input_BRCI,
         lambda: apply(input_BRCI),
         lambda: torch.cat([apply(half) for half in _halves(input_BRCI)], dim=1),
-        lambda: _on_cpu(input_BRCI, weights, forget_scale).to(input_BRCI),
     )
 
 
@@ -73,12 +73,7 @@ def states(input_BRCI: Tensor, weights: MDLSTMWeights, forget_scale: float = 1.0
         pairs = zip(first, second, strict=True)
         return MDLSTMStates(*(torch.cat(pair, dim=1) for pair in pairs))
 
-    def on_cpu() -> MDLSTMStates:
-        moved, of_cpu = _float32_on_cpu(input_BRCI, weights)
-        computed = wavefront.states(moved, of_cpu, forget_scale)
-        return MDLSTMStates(*(state.to(input_BRCI) for state in computed))
-
-    return _first_that_fits("forward", input_BRCI, lambda: of(input_BRCI), halved, on_cpu)
+    return _whole_or_halved("forward", input_BRCI, lambda: of(input_BRCI), halved)
 
 
 class _Swept(NamedTuple):
@@ -173,19 +168,11 @@ def _gradients(
         summed = [a + b for a, b in zip(of_weights, more, strict=True)]
         return [torch.cat([first, second]), *summed]
 
-    def on_cpu() -> list[Tensor]:
-        leaves = [tensor.detach().requires_grad_() for tensor in (input_BRCI, *weights)]
-        with torch.enable_grad():
-            hidden = _on_cpu(leaves[0], MDLSTMWeights(*leaves[1:]), forget_scale)
-        grads = torch.autograd.grad(hidden, leaves, _to_grid(grad_NDH, input_BRCI).to(hidden))
-        return list(grads)
-
-    return _first_that_fits(
+    return _whole_or_halved(
         "backward",
         input_BRCI,
         lambda: _backward(grad_NDH, input_BRCI, weights, swept, forget_scale),
         halved,
-        on_cpu,
     )
 
 
@@ -232,47 +219,34 @@ def _predecessors(hidden_BRCDH: Tensor, axis: int) -> Tensor:
     return before.flatten(0, 2)
 
 
-def _first_that_fits(
-    name: str,
-    input_BRCI: Tensor,
-    whole: Callable[[], _Result],
-    halved: Callable[[], _Result],
-    on_cpu: Callable[[], _Result],
+def _whole_or_halved(
+    name: str, input_BRCI: Tensor, whole: Callable[[], _Result], halved: Callable[[], _Result]
 ) -> _Result:
-    """Return what the first of three ways returns for which the GPU's memory suffices."""
-    said = "Too little GPU memory for the %s pass of a 2D-LSTM layer: %s."
+    """Return what the first of two ways returns for which the GPU's memory suffices."""
     try:
         return whole()
     except torch.OutOfMemoryError:
-        pass
+        if input_BRCI.shape[0] == 1:
+            raise
     # Not in the handler: the error keeps alive what the attempt allocated.
     torch.cuda.empty_cache()
-    if input_BRCI.shape[0] > 1:
-        _log.warning(said, name, "it runs in two halves of the batch")
-        try:
-            return halved()
-        except torch.OutOfMemoryError:
-            pass
-        torch.cuda.empty_cache()
-    _log.warning(said, name, "it runs on the CPU")
-    return on_cpu()
+    _warn_of_halves(name)
+    return halved()
+
+
+@cache
+def _warn_of_halves(name: str) -> None:
+    """Say it once: a training passes here at every step."""
+    _log.warning(
+        "Too little GPU memory for the %s pass of a 2D-LSTM layer: "
+        "it runs in two halves of the batch.",
+        name,
+    )
 
 
 def _halves(input_BRCI: Tensor) -> tuple[Tensor, ...]:
     """Return the batch's two halves; of an odd one the first is larger."""
     return input_BRCI.split((input_BRCI.shape[0] + 1) // 2)
-
-
-def _on_cpu(input_BRCI: Tensor, weights: MDLSTMWeights, forget_scale: float) -> Tensor:
-    """Run the torch backend on the CPU and leave the result there."""
-    moved, of_cpu = _float32_on_cpu(input_BRCI, weights)
-    return wavefront.run(moved, of_cpu, forget_scale)
-
-
-def _float32_on_cpu(input_BRCI: Tensor, weights: MDLSTMWeights) -> tuple[Tensor, MDLSTMWeights]:
-    """Return copies for the CPU, in the type of the kernels' sums."""
-    moved = (weight.to("cpu", torch.float32) for weight in weights)
-    return input_BRCI.to("cpu", torch.float32), MDLSTMWeights(*moved)
 
 
 def _check(input_BRCI: Tensor, weights: MDLSTMWeights) -> None:

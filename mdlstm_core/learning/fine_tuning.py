@@ -26,6 +26,7 @@ from mdlstm_core.config import IGNORE_INDEX
 from mdlstm_core.errors import InputError
 from mdlstm_core.kernels import NotFiniteError, select_kernel
 from mdlstm_core.losses import pool_shares, soft_cross_entropy
+from mdlstm_core.memory import Attempt, first_that_fits
 from mdlstm_core.network import LabelingNetwork
 from mdlstm_core.prediction import finite_weights, network_input
 
@@ -64,11 +65,19 @@ class LearningOptions:
 
 @dataclass(frozen=True)
 class LearningProgress:
-    """A step of learning: its number from 1, of how many, and the corrections' loss."""
+    """A step of learning.
+
+    Attributes:
+        step: its number; it begins anew at 1 if the GPU's memory does not suffice.
+        steps: at most so many.
+        loss: on the corrections.
+        notice: why it is not done as usual, for the user; empty if it is.
+    """
 
     step: int
     steps: int
     loss: float
+    notice: str = ""
 
 
 @dataclass(frozen=True)
@@ -92,19 +101,40 @@ class _Lesson:
 
 def fine_tune(
     checkpoint: Checkpoint,
-    corrected: Iterable[CorrectedImage],
+    corrected: Callable[[], Iterable[CorrectedImage]],
     options: LearningOptions,
     device: torch.device,
     on_progress: Callable[[LearningProgress], None],
     stop: threading.Event,
 ) -> Checkpoint:
     """Return the checkpoint after learning (see `Predictor.learn`)."""
+    # One for all attempts: the time is what the user gave.
     deadline = time.monotonic() + options.seconds
-    network = checkpoint.network().to(device)
-    # All steps with one kernel: learning again gives the same to the last bit.
-    select_kernel(device=device, wait=True)
-    with finite_weights():
-        lessons = _lessons(network, corrected, stop)
+
+    def learn(attempt: Attempt) -> Checkpoint:
+        network = checkpoint.network().to(attempt.device)
+        # All steps with one kernel: learning again gives the same to the last bit.
+        select_kernel(device=attempt.device, wait=True)
+        with finite_weights():
+            lessons = _lessons(network, corrected(), attempt.share, stop)
+
+        def report(step: int, loss: float) -> bool:
+            on_progress(LearningProgress(step, options.steps, loss, attempt.notice))
+            return stop.is_set() or time.monotonic() > deadline
+
+        _learn(network, lessons, options, report)
+        return checkpoint_of(network, checkpoint)
+
+    return first_that_fits(device, learn)
+
+
+def _learn(
+    network: LabelingNetwork,
+    lessons: list[_Lesson],
+    options: LearningOptions,
+    report: Callable[[int, float], bool],
+) -> None:
+    """Learn from one lesson after the other until they are learned or `report` says to end."""
     optimizer = torch.optim.AdamW(network.parameters(), lr=options.learning_rate, weight_decay=0.0)
     losses: list[float] = []
     for step in range(options.steps):
@@ -113,17 +143,19 @@ def fine_tune(
         if not math.isfinite(loss):
             raise InputError("Learning failed, its loss is not a number; the model before stays.")
         losses.append(loss)
-        on_progress(LearningProgress(step + 1, options.steps, loss))
+        is_over = report(step + 1, loss)
         each_once = losses[-len(lessons) :]
         learned = len(each_once) == len(lessons) and max(each_once) < options.enough
-        if stop.is_set() or learned or time.monotonic() > deadline:
+        if is_over or learned:
             break
-    return checkpoint_of(network, checkpoint)
 
 
 @torch.no_grad()
 def _lessons(
-    network: LabelingNetwork, corrected: Iterable[CorrectedImage], stop: threading.Event
+    network: LabelingNetwork,
+    corrected: Iterable[CorrectedImage],
+    share: float,
+    stop: threading.Event,
 ) -> list[_Lesson]:
     """Prepare the images that have corrections; only their reduced size stays in memory."""
     classes = network.config.classes
@@ -136,7 +168,7 @@ def _lessons(
             continue
         if int(sample.corrections[known].max()) >= classes:
             raise InputError(f"The corrections have a class that the model's {classes} lack.")
-        image = network_input(sample.image, network)
+        image = network_input(sample.image, network, share)
         shares, area = _targets(sample.corrections, image, network)
         before = network(image).softmax(dim=1)
         kept = (area == 0) & ~_overruled(shares, area, before)

@@ -20,6 +20,7 @@ def evaluate(
     dataset: LabeledFolder,
     on_image: Callable[[int], None] = lambda _done: None,
     dataset_class: Sequence[int] | None = None,
+    on_notice: Callable[[str], None] = lambda _notice: None,
 ) -> dict[str, Any]:
     """Return the figures of `metrics.scores`, `calibration_error` and more.
 
@@ -31,9 +32,11 @@ def evaluate(
         on_image: called with the number of images done.
         dataset_class: for each class of the network its index in the dataset; None where
             the order is the same.
+        on_notice: called with the notice of each prediction, empty if it was made as usual.
 
     Raises:
         InputError: an image or its labels cannot be read.
+        MemoryError: the computer's own memory does not suffice.
     """
     network.eval()
     # All images through one kernel: measuring again gives the same.
@@ -47,8 +50,10 @@ def evaluate(
     for index in range(len(dataset)):
         image, truth = dataset.load(index)
         start = time.perf_counter()
-        predicted = predict(network, image)
+        # A figure must not depend on how much of the GPU's memory is free.
+        predicted = predict(network, image, exact=True)
         seconds += time.perf_counter() - start
+        on_notice(predicted.notice)
         label_map = class_ids[predicted.label_map]
         confusion += confusion_matrix(truth, label_map, len(names))
         certainty.add(truth, label_map, predicted.confidence)

@@ -115,7 +115,9 @@ def test_threads_leave_the_numbers_as_they_are(monkeypatch: pytest.MonkeyPatch) 
         for number in (2, 5)
         for a, b in zip(with_threads(number), alone, strict=True)
     )
-    assert threading.active_count() == 1
+    # Python may go on listing a thread of Qt's that wrote to the log, as a dummy.
+    left = [t for t in threading.enumerate() if not t.name.startswith("Dummy")]
+    assert left == [threading.main_thread()]
 
 
 def test_gradients_are_the_same_when_asked_for_twice() -> None:

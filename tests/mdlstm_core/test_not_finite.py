@@ -38,7 +38,9 @@ def test_learning(broken: Checkpoint, photo: NDArray[np.uint8]) -> None:
     cpu = torch.device("cpu")
 
     with pytest.raises(InputError, match="weights give no finite numbers"):
-        fine_tune(broken, corrected, LearningOptions(), cpu, lambda _: None, threading.Event())
+        fine_tune(
+            broken, lambda: corrected, LearningOptions(), cpu, lambda _: None, threading.Event()
+        )
 
 
 def test_learning_that_goes_astray(
@@ -49,7 +51,9 @@ def test_learning_that_goes_astray(
     cpu = torch.device("cpu")
 
     with pytest.raises(InputError, match="Learning failed"):
-        fine_tune(make_checkpoint(), corrected, options, cpu, lambda _: None, threading.Event())
+        fine_tune(
+            make_checkpoint(), lambda: corrected, options, cpu, lambda _: None, threading.Event()
+        )
 
 
 def test_training_that_goes_astray(

@@ -155,6 +155,8 @@ def test_triton_is_taken_when_asked_for() -> None:
     assert choice.name == "triton"
     assert choice.module.__name__ == "mdlstm_core.kernels.triton_wavefront"
     assert select_kernel("triton", "cuda", torch.float64).name == "torch"
+    # Where a GPU's memory does not suffice, a network goes on on the CPU.
+    assert select_kernel("triton", "cpu").name == "torch"
 
 
 def test_without_triton_torch_serves_and_the_log_says_so_once(

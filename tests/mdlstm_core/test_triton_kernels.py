@@ -251,44 +251,47 @@ def too_large(most: int) -> Callable[..., None]:
 
 
 @needs_kernels
-@pytest.mark.parametrize(
-    ("batch", "most", "said"),
-    [
-        (3, 2, ["in two halves of the batch"]),
-        (2, 0, ["in two halves of the batch", "on the CPU"]),
-        (1, 0, ["on the CPU"]),
-    ],
-)
 @pytest.mark.parametrize("kind", ["forward", "backward"])
-def test_too_little_memory(
-    monkeypatch: pytest.MonkeyPatch,
-    caplog: pytest.LogCaptureFixture,
-    kind: str,
-    batch: int,
-    most: int,
-    said: list[str],
+def test_too_little_memory_for_the_whole_batch(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, kind: str
 ) -> None:
-    image, weights, grad = draw(Case(batch, 2, 3, 3, 3))
+    image, weights, grad = draw(Case(3, 2, 3, 3, 3))
     leaves = leaves_of(image, weights)
     expected = expected_of(image, weights, grad, 1.0)
+    triton_wavefront._warn_of_halves.cache_clear()
 
     if kind == "forward":
-        monkeypatch.setattr(triton_wavefront, "launch_pass", too_large(most))
+        monkeypatch.setattr(triton_wavefront, "launch_pass", too_large(2))
     hidden = triton_wavefront.run(leaves[0], MDLSTMWeights(*leaves[1:]))
-    if kind == "forward":
-        states = triton_wavefront.states(image, weights)
-        said = said + said[-1:] if batch == 1 else said + said
-        monkeypatch.undo()
-    else:
-        states = triton_wavefront.states(image, weights)
-        monkeypatch.setattr(triton_wavefront, "launch_pass", too_large(most))
+    states = triton_wavefront.states(image, weights)
+    monkeypatch.undo()
+    if kind == "backward":
+        monkeypatch.setattr(triton_wavefront, "launch_pass", too_large(2))
     gradients = torch.autograd.grad(hidden, leaves, grad)
 
     assert_same_numbers(Numbers(hidden, gradients, states), expected, 1e-5)
     assert [m for m in caplog.messages if m.startswith("Too little GPU memory")] == [
-        f"Too little GPU memory for the {kind} pass of a 2D-LSTM layer: it runs {how}."
-        for how in said
+        f"Too little GPU memory for the {kind} pass of a 2D-LSTM layer: "
+        "it runs in two halves of the batch."
     ]
+
+
+@needs_kernels
+@pytest.mark.parametrize("batch", [1, 2])
+def test_too_little_memory_for_half_of_the_batch(
+    monkeypatch: pytest.MonkeyPatch, batch: int
+) -> None:
+    image, weights, grad = draw(Case(batch, 2, 3, 3, 3))
+    leaves = leaves_of(image, weights)
+    hidden = triton_wavefront.run(leaves[0], MDLSTMWeights(*leaves[1:]))
+    monkeypatch.setattr(triton_wavefront, "launch_pass", too_large(0))
+
+    with pytest.raises(torch.OutOfMemoryError):
+        triton_wavefront.run(image, weights)
+    with pytest.raises(torch.OutOfMemoryError):
+        triton_wavefront.states(image, weights)
+    with pytest.raises(torch.OutOfMemoryError):
+        torch.autograd.grad(hidden, leaves, grad)
 
 
 def test_errors_name_argument_expected_and_given() -> None:

@@ -9,10 +9,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from mdlstm_core.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from mdlstm_core.data.dataset import LabeledFolder
+from mdlstm_core.memory import ON_CPU
 from mdlstm_core.predictor import Predictor
 
 Mdlstm = Callable[..., Any]
@@ -81,6 +83,32 @@ def test_classes_in_another_order_are_matched_by_name(
     # Output 0 of the same network is the dataset's class 2 now, 1 is 0, and 2 is 1.
     confusion = np.array(turned["confusion"])
     np.testing.assert_array_equal(confusion[:, [2, 0, 1]], straight["confusion"])
+
+
+def test_figures_do_not_depend_on_the_gpus_memory(
+    mdlstm: Mdlstm, tiny_dataset: Path, checkpoint_file: Path, short_memory: Any
+) -> None:
+    command = ("evaluate", tiny_dataset, "--model", checkpoint_file, "--json", "--device", "cpu")
+    usual = json.loads(mdlstm(*command).out)
+    # The first two images do not fit, the third does, the fourth does not.
+    short_memory.fails = [True, False, True, False, False, True, False]
+
+    result = mdlstm(*command)
+
+    figures = json.loads(result.out)
+    assert figures["confusion"] == usual["confusion"]
+    assert short_memory.fails == []
+    assert result.err == f"mdlstm: {ON_CPU}\n" * 2
+
+
+def test_too_little_memory_is_said(
+    assert_refused: Mdlstm, tiny_dataset: Path, checkpoint_file: Path, short_memory: Any
+) -> None:
+    short_memory.fail, short_memory.fails = lambda: torch.empty(10**15), [True]
+
+    assert_refused(
+        "evaluate", tiny_dataset, "--model", checkpoint_file, naming="There is not enough memory"
+    )
 
 
 @pytest.mark.parametrize("names", [("sky", "grass", "water"), ("membrane", "cell", "other")])

@@ -12,6 +12,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+import torch
 from numpy.typing import NDArray
 from PIL import Image
 from skimage import data
@@ -19,6 +20,7 @@ from skimage import data
 from mdlstm_core.checkpoint import load_checkpoint
 from mdlstm_core.data.images import read_image
 from mdlstm_core.formats.overlay_png import overlay
+from mdlstm_core.memory import ON_CPU
 from mdlstm_core.predictor import Predictor
 
 Mdlstm = Callable[..., Any]
@@ -124,6 +126,40 @@ def test_broken_images_do_not_keep_the_others_from_being_labeled(
         assert line.startswith("mdlstm: ")
         assert str(folder / name) in line
     assert written(out) == ["photo.png"]
+
+
+def test_label_maps_do_not_depend_on_the_gpus_memory(
+    mdlstm: Mdlstm, tiny_dataset: Path, checkpoint_file: Path, tmp_path: Path, short_memory: Any
+) -> None:
+    command = ("predict", tiny_dataset / "images", "--model", checkpoint_file, "--device", "cpu")
+    mdlstm(*command, "--out", tmp_path / "usual")
+    # Every image fails on the GPU and is labeled on the CPU.
+    short_memory.fails = [True, False] * 4
+
+    result = mdlstm(*command, "--out", tmp_path / "short")
+
+    assert result == (0, "", f"mdlstm: {ON_CPU}\n")
+    assert short_memory.fails == []
+    names = written(tmp_path / "usual")
+    assert written(tmp_path / "short") == names
+    for name in names:
+        assert (tmp_path / "short" / name).read_bytes() == (tmp_path / "usual" / name).read_bytes()
+
+
+def test_too_little_memory_does_not_keep_the_others_from_being_labeled(
+    mdlstm: Mdlstm, tiny_dataset: Path, checkpoint_file: Path, tmp_path: Path, short_memory: Any
+) -> None:
+    images, out = tiny_dataset / "images", tmp_path / "out"
+    short_memory.fail, short_memory.fails = lambda: torch.empty(10**15), [False, True]
+
+    result = mdlstm("predict", images, "--out", out, "--model", checkpoint_file)
+
+    assert result.code == 2
+    assert result.err == (
+        f"mdlstm: There is not enough memory to label {images / 'scene_1.png'}; "
+        "close other programs.\n"
+    )
+    assert written(out) == ["scene_0.png", "scene_2.png", "scene_3.png"]
 
 
 @pytest.mark.parametrize("name", ["missing", "empty", "truncated", "text", "no_images"])

@@ -1,0 +1,105 @@
+"""What is done when memory does not suffice; all that runs a whole network goes through here.
+
+On a GPU: once more in smaller pieces, then on the CPU, and the user is told. A 2D-LSTM
+reaches from corner to corner, so an image cannot be cut into tiles: the smaller piece of an
+image is a coarser look at it, of half as many pixels. Nothing is tried twice at one size,
+since torch has emptied its cache and asked again before it says that memory is short.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TypeVar
+
+import cv2
+import torch
+
+_log = logging.getLogger(__name__)
+
+_Result = TypeVar("_Result")
+
+COARSER = (
+    "The GPU has too little free memory, so the model looks at images more coarsely; "
+    "close other programs that use the GPU."
+)
+ON_CPU = (
+    "The GPU has too little free memory, so the model works on the CPU; "
+    "close other programs that use the GPU."
+)
+
+_GPU_WORDS = ("out of memory", "ALLOC_FAILED")
+"""In what CUDA, cuBLAS, cuDNN and Triton say; torch's own type is for its allocator alone."""
+
+_HOST_WORDS = ("can't allocate memory", "not enough memory", "Insufficient memory")
+"""In what torch says on Linux and on Windows, and OpenCV."""
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One way to get a result.
+
+    Attributes:
+        device: where to compute.
+        share: how much to take at once, 0 to 1; for an image, of the pixels that the
+            network usually looks at.
+        notice: why this is not the usual way, in one sentence for the user; empty if it is.
+    """
+
+    device: torch.device
+    share: float = 1.0
+    notice: str = ""
+
+
+def first_that_fits(
+    device: torch.device,
+    work: Callable[[Attempt], _Result],
+    smaller: str | None = COARSER,
+) -> _Result:
+    """Return what the first attempt returns for which the GPU's memory suffices.
+
+    The log, at level INFO, gets each failure in full, with the notice of what follows.
+
+    Args:
+        device: where to compute if possible.
+        work: does the work as the attempt says; called anew for each, from the start.
+        smaller: the notice of work in smaller pieces; None for work that must not differ
+            with the memory that happens to be free: it goes to the CPU at once.
+
+    Raises:
+        MemoryError: the computer's own memory does not suffice.
+    """
+    attempts = [Attempt(device), Attempt(torch.device("cpu"), notice=ON_CPU)]
+    if smaller is not None:
+        attempts.insert(1, Attempt(device, 0.5, smaller))
+    with _one_memory_error():
+        for attempt, following in pairwise(attempts):
+            try:
+                return work(attempt)
+            except RuntimeError as error:
+                if not _is_gpu_memory_short(error):
+                    raise
+                # No warning: where nothing is set up those go to the terminal, trace and all.
+                _log.info(following.notice, exc_info=True)
+            # Not in the handler: the error keeps alive what the attempt allocated.
+            torch.cuda.empty_cache()
+        return work(attempts[-1])
+
+
+def _is_gpu_memory_short(error: RuntimeError) -> bool:
+    said = str(error)
+    return isinstance(error, torch.OutOfMemoryError) or any(word in said for word in _GPU_WORDS)
+
+
+@contextmanager
+def _one_memory_error() -> Iterator[None]:
+    """Raise `MemoryError` where torch and OpenCV have errors of their own for it."""
+    try:
+        yield
+    except (RuntimeError, cv2.error) as error:
+        if not any(words in str(error) for words in _HOST_WORDS):
+            raise
+        raise MemoryError(str(error)) from error
