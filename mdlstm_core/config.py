@@ -60,6 +60,8 @@ class NetworkConfig:
         channels: features at strides 2, 4, 8 and 16 (scene only).
         forget_scale: factor on both forget gates. 1 is the paper's cell; 0.5 makes the
             cell state a convex mixture of its predecessors, which cannot grow.
+        recurrent: False puts convolutions in place of the 2D-LSTM layers (scene only): what
+            a network without context over the whole image is worth.
         dropout: share of features dropped after each 2D-LSTM layer in training.
         working_pixels: images with more pixels are scaled down to this area, keeping
             their aspect ratio, before the network sees them.
@@ -73,6 +75,7 @@ class NetworkConfig:
     feedforward_units: tuple[int, ...] = ()
     channels: tuple[int, ...] = ()
     forget_scale: float = 1.0
+    recurrent: bool = True
     dropout: float = 0.0
     working_pixels: int = 120_000
 
@@ -86,8 +89,13 @@ class NetworkConfig:
             raise InputError(f"A network has 1 to {MAX_CLASSES} classes, not {self.classes}.")
         if self.window < 1 or not self.lstm_units or min(self.lstm_units) < 1:
             raise InputError("A network needs a window and 2D-LSTM layers of at least one unit.")
+        if not 1_000 <= self.working_pixels <= 16_000_000:
+            raise InputError(
+                "A network looks at images of 1,000 to 16,000,000 pixels, "
+                f"not {self.working_pixels:,}."
+            )
         if self.architecture == "byeon2015":
-            if len(self.feedforward_units) != len(self.lstm_units) - 1:
+            if len(self.feedforward_units) != len(self.lstm_units) - 1 or not self.recurrent:
                 raise InputError("byeon2015 has one feedforward layer between two 2D-LSTM layers.")
         elif self.architecture == "scene":
             if len(self.channels) != 4 or self.window != 16 or len(self.lstm_units) < 2:

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from mdlstm_core.config import NetworkConfig
-from mdlstm_core.layers import MDLSTM
+from mdlstm_core.layers import MDLSTM, NeighborhoodLayer
 
 
 class LabelingNetwork(nn.Module):
@@ -133,6 +133,8 @@ class SceneNetwork(LabelingNetwork):
         self.norms = nn.ModuleList(nn.LayerNorm(size) for size in inputs)
         self.sweeps = nn.ModuleList(  # type: ignore[assignment]
             MDLSTM(size, unit, config.forget_scale)
+            if config.recurrent
+            else NeighborhoodLayer(size, unit)
             for size, unit in zip(inputs, units, strict=True)
         )
         self.projections = nn.ModuleList(nn.Linear(4 * unit, at_16) for unit in units[:-1])

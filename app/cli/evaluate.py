@@ -46,7 +46,7 @@ def run(options: argparse.Namespace) -> None:
     from mdlstm_core.predictor import Predictor
     from mdlstm_core.training.evaluation import evaluate
 
-    checkpoint = load_checkpoint(options.model)
+    checkpoint = load_checkpoint(options.model).looking_at(options.pixels)
     dataset_class = _match(
         [c.name for c in checkpoint.classes], [c.name for c in dataset.classes], options
     )

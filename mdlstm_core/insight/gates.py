@@ -91,6 +91,8 @@ def _gate_map(
 
 
 def _check(query: GateQuery, network: LabelingNetwork) -> None:
+    if not network.config.recurrent:
+        raise InputError("This model has no 2D-LSTM layers, so it has no gates to show.")
     layers = len(network.sweeps)
     if not 0 <= query.layer < layers:
         raise InputError(f"The model has 2D-LSTM layers 1 to {layers}, no layer {query.layer + 1}.")
