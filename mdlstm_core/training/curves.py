@@ -20,7 +20,7 @@ def draw_curves(lines: Sequence[dict[str, Any]]) -> bytes:
     left.plot([line["epoch"] for line in lines], [line["loss"] for line in lines])
     left.set(xlabel="epoch", ylabel="loss", title="training")
     named = dict.fromkeys(key for line in lines for key in line)
-    for key in (key for key in named if key not in ("epoch", "loss", "seconds")):
+    for key in (key for key in named if key not in ("epoch", "loss", "seconds", "waited")):
         measured = [line for line in lines if key in line]
         values = [100 * line[key] for line in measured]
         right.plot([line["epoch"] for line in measured], values, marker=".", label=key)

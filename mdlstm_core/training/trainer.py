@@ -172,9 +172,10 @@ class Trainer:
             self._files.describe(self._settings, kernel, str(self._device), self._processes.count)
         while self._epoch < self._options.epochs:
             start = time.perf_counter()
-            loss = self._run_epoch(on_step)
+            loss, waited = self._run_epoch(on_step)
             self._epoch += 1
-            line = {"epoch": self._epoch, "loss": loss, "seconds": time.perf_counter() - start}
+            seconds = time.perf_counter() - start
+            line = {"epoch": self._epoch, "loss": loss, "seconds": seconds, "waited": waited}
             if writes:
                 if self._is_measured(self._epoch):
                     line |= self._measured.measure(self._average, self._epoch)
@@ -186,15 +187,17 @@ class Trainer:
             self._measured.calibrate(self._device)
         return self._measured.best[0]
 
-    def _run_epoch(self, on_step: Callable[[dict[str, Any]], None]) -> float:
+    def _run_epoch(self, on_step: Callable[[dict[str, Any]], None]) -> tuple[float, float]:
+        """Return the mean loss, and the seconds that the steps waited for their images."""
         # Dropout draws from a seed of the epoch, so that a resumed run draws the same.
         torch.manual_seed(self._options.seed * 100_003 + self._epoch)
         self._network.train()
-        total = 0.0
+        total, waited, since = 0.0, 0.0, time.perf_counter()
         options, processes = self._options, self._processes
         workers = min(8, max(1, (os.cpu_count() or 1) // processes.count))
         batches = self._data.batches(self._epoch, options.batch, processes, workers)
         for step, batch in enumerate(batches):
+            waited += time.perf_counter() - since
             loss = self._step(batch, self._epoch * self._steps_an_epoch + step)
             if not math.isfinite(loss):
                 raise InputError(
@@ -210,7 +213,8 @@ class Trainer:
                     "loss": loss,
                 }
             )
-        return total / self._steps_an_epoch
+            since = time.perf_counter()
+        return total / self._steps_an_epoch, waited
 
     def _step(self, batch: Batch, done: int) -> float:
         """Learn from one batch and return its loss, that of all processes together."""
