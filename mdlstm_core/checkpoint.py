@@ -50,6 +50,20 @@ class Checkpoint:
                 f"{len(self.classes)} classes."
             )
 
+    def looking_at(self, pixels: int | None) -> Checkpoint:
+        """Return this model with another working area (see `NetworkConfig`); None keeps it.
+
+        More pixels show finer things and take longer; what the network knows by its size
+        in pixels, it may no longer know.
+
+        Raises:
+            InputError: the area is out of its range.
+        """
+        if pixels is None:
+            return self
+        config = dataclasses.replace(self.config, working_pixels=pixels)
+        return dataclasses.replace(self, config=config)
+
     def network(self) -> LabelingNetwork:
         """Build the network with these weights, ready to predict.
 

@@ -51,15 +51,17 @@ class NetworkConfig:
     Attributes:
         preset: name of the preset it came from.
         architecture: "byeon2015" (windows, alternating 2D-LSTM and feedforward layers)
-            or "scene" (convolutional stem, residual 2D-LSTM layers, fine path).
+            or "scene" (2D-LSTM layers on a pyramid of grids, fine path).
         classes: number of classes, 1 to 255.
-        window: pixels a side of one cell of the 2D-LSTM's grid.
+        window: pixels a side of the coarsest cell; images are padded to a multiple of it.
         lstm_units: hidden units a direction, one number a 2D-LSTM layer.
         feedforward_units: sizes of the tanh layers between the 2D-LSTM layers
             (byeon2015 only, one fewer than `lstm_units`).
-        channels: features of the stem at strides 2 and 4, then of the grid (scene only).
+        channels: features at strides 2, 4, 8 and 16 (scene only).
         forget_scale: factor on both forget gates. 1 is the paper's cell; 0.5 makes the
             cell state a convex mixture of its predecessors, which cannot grow.
+        recurrent: False puts convolutions in place of the 2D-LSTM layers (scene only): what
+            a network without context over the whole image is worth.
         dropout: share of features dropped after each 2D-LSTM layer in training.
         working_pixels: images with more pixels are scaled down to this area, keeping
             their aspect ratio, before the network sees them.
@@ -73,6 +75,7 @@ class NetworkConfig:
     feedforward_units: tuple[int, ...] = ()
     channels: tuple[int, ...] = ()
     forget_scale: float = 1.0
+    recurrent: bool = True
     dropout: float = 0.0
     working_pixels: int = 120_000
 
@@ -86,12 +89,20 @@ class NetworkConfig:
             raise InputError(f"A network has 1 to {MAX_CLASSES} classes, not {self.classes}.")
         if self.window < 1 or not self.lstm_units or min(self.lstm_units) < 1:
             raise InputError("A network needs a window and 2D-LSTM layers of at least one unit.")
+        if not 1_000 <= self.working_pixels <= 16_000_000:
+            raise InputError(
+                "A network looks at images of 1,000 to 16,000,000 pixels, "
+                f"not {self.working_pixels:,}."
+            )
         if self.architecture == "byeon2015":
-            if len(self.feedforward_units) != len(self.lstm_units) - 1:
+            if len(self.feedforward_units) != len(self.lstm_units) - 1 or not self.recurrent:
                 raise InputError("byeon2015 has one feedforward layer between two 2D-LSTM layers.")
         elif self.architecture == "scene":
-            if len(self.channels) != 3 or self.window != 8:
-                raise InputError("scene has three channel counts and a window of 8 pixels.")
+            if len(self.channels) != 4 or self.window != 16 or len(self.lstm_units) < 2:
+                raise InputError(
+                    "scene has four channel counts, a window of 16 pixels and at least two "
+                    "2D-LSTM layers."
+                )
         else:
             raise InputError(f"Unknown architecture {self.architecture!r}.")
 

@@ -60,9 +60,11 @@ class MDLSTM(nn.Module):
 
     def forward(self, input_BRCI: Tensor) -> Tensor:
         """Return the hidden states of the four directions, D×B×R×C×H."""
-        hidden: Tensor = self._choose(input_BRCI).module.run(
-            input_BRCI, self.weights, self.forget_scale
-        )
+        # The kernels choose their own precision; autocast must not look inside.
+        with torch.autocast(input_BRCI.device.type, enabled=False):
+            hidden: Tensor = self._choose(input_BRCI).module.run(
+                input_BRCI, self.weights, self.forget_scale
+            )
         return hidden
 
     def states(self, input_BRCI: Tensor) -> MDLSTMStates:
@@ -74,3 +76,28 @@ class MDLSTM(nn.Module):
 
     def _choose(self, input_BRCI: Tensor) -> KernelChoice:
         return select_kernel(self.kernel, input_BRCI.device, input_BRCI.dtype)
+
+
+class NeighborhoodLayer(nn.Module):
+    """Two convolutions with about as many weights as a 2D-LSTM layer, and its axes.
+
+    What `MDLSTM` is compared with: each cell sees two cells around it and no further.
+
+    Args:
+        inputs: features of a cell of the input grid.
+        units: features of each of four groups, which stand for the directions.
+    """
+
+    def __init__(self, inputs: int, units: int) -> None:
+        super().__init__()
+        self.units = units
+        weights = 20 * units * (inputs + 2 * units + 1)
+        middle = max(8, round(weights / (9 * (inputs + 4 * units))))
+        self.first = nn.Conv2d(inputs, middle, 3, padding=1)
+        self.second = nn.Conv2d(middle, 4 * units, 3, padding=1)
+
+    def forward(self, input_BRCI: Tensor) -> Tensor:
+        """Return features of the four groups, D×B×R×C×H, -1 to 1."""
+        grid_BFRC = self.second(self.first(input_BRCI.permute(0, 3, 1, 2)).relu()).tanh()
+        groups: Tensor = grid_BFRC.float().unflatten(1, (4, self.units)).permute(1, 0, 3, 4, 2)
+        return groups

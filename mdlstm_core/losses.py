@@ -24,11 +24,21 @@ def class_shares(labels_BHW: Tensor, classes: int, stride: int) -> tuple[Tensor,
         shares B×K×h×w, which sum to 1 where a cell has a labeled pixel and to 0
         elsewhere; and the labeled share of each cell's area, B×h×w, 0 to 1.
     """
-    batch, height, width = labels_BHW.shape
+    batch = labels_BHW.shape[0]
+    height, width = labels_BHW.shape[1:]
+    padding = (0, -width % stride, 0, -height % stride)
+    labels_BHW = functional.pad(labels_BHW, padding, value=IGNORE_INDEX)
+    cells = labels_BHW.unflatten(2, (-1, stride)).unflatten(1, (-1, stride))
+    pixels_BhwP = cells.transpose(2, 3).flatten(3).long()
     # Pixels without a label go to one class more, which is cut off again.
-    index = labels_BHW.where(labels_BHW != IGNORE_INDEX, classes).long().unsqueeze(1)
-    mass = torch.zeros(batch, classes + 1, height, width, device=labels_BHW.device)
-    return pool_shares(mass.scatter_(1, index, 1.0)[:, :classes], stride)
+    index = pixels_BhwP.where(pixels_BhwP != IGNORE_INDEX, classes)
+    mass = torch.zeros(batch, *index.shape[1:3], classes + 1, device=labels_BHW.device)
+    mass.scatter_add_(
+        3, index, torch.full((1,), 1 / stride**2, device=mass.device).expand_as(index)
+    )
+    shares = mass[..., :classes].permute(0, 3, 1, 2)
+    area = shares.sum(dim=1)
+    return shares / area.clamp_min(1e-9).unsqueeze(1), area
 
 
 def pool_shares(mass_BKHW: Tensor, stride: int) -> tuple[Tensor, Tensor]:

@@ -57,3 +57,35 @@ def scores(confusion: NDArray[np.int64], names: Sequence[str]) -> dict[str, Any]
         },
         "confusion": confusion.tolist(),
     }
+
+
+class CertaintyCounts:
+    """How often a model is right, for each of the 256 levels of its confidence."""
+
+    def __init__(self) -> None:
+        self._pixels = np.zeros(256, dtype=np.int64)
+        self._right = np.zeros(256, dtype=np.int64)
+
+    def add(
+        self,
+        truth_HW: NDArray[np.uint8],
+        label_map_HW: NDArray[np.uint8],
+        confidence_HW: NDArray[np.uint8],
+    ) -> None:
+        """Count an image; pixels whose true label is `IGNORE_INDEX` are left out."""
+        known = truth_HW != IGNORE_INDEX
+        right = known & (truth_HW == label_map_HW)
+        self._pixels += np.bincount(confidence_HW[known], minlength=256)
+        self._right += np.bincount(confidence_HW[right], minlength=256)
+
+    @property
+    def calibration_error(self) -> float:
+        """The expected calibration error, 0 to 1, in 15 bins (Guo et al., ICML 2017)."""
+        total = self._pixels.sum()
+        if not total:
+            return 0.0
+        levels = np.arange(256)
+        bins = np.minimum(levels * 15 // 255, 14)
+        claimed = np.bincount(bins, self._pixels * levels / 255, minlength=15)
+        right = np.bincount(bins, self._right.astype(np.float64), minlength=15)
+        return float(np.abs(claimed - right).sum() / total)

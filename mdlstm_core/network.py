@@ -6,6 +6,7 @@ D direction, F feature, K class. Images are float, 0 to 1, RGB.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 
 import torch
@@ -13,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from mdlstm_core.config import NetworkConfig
-from mdlstm_core.layers import MDLSTM
+from mdlstm_core.layers import MDLSTM, NeighborhoodLayer
 
 
 class LabelingNetwork(nn.Module):
@@ -23,6 +24,7 @@ class LabelingNetwork(nn.Module):
         config: what the network is made of.
         output_stride: pixels a side of one cell of the logits.
         sweeps: the 2D-LSTM layers, first to last.
+        sweep_strides: pixels a side of one cell of each layer's grid.
     """
 
     interpolation = "bilinear"
@@ -32,9 +34,15 @@ class LabelingNetwork(nn.Module):
         self.config = config
         self.output_stride = output_stride
         self.sweeps: Sequence[MDLSTM]
+        self.sweep_strides: tuple[int, ...]
 
     def forward(self, image_B3HW: Tensor) -> Tensor:
         """Return logits B×K×h×w, h = ⌈H / output_stride⌉ after padding to the window."""
+        raise NotImplementedError
+
+    @property
+    def class_layers(self) -> tuple[nn.Linear | nn.Conv2d, ...]:
+        """The layers whose outputs, added up, are the logits."""
         raise NotImplementedError
 
     def pad(self, image_B3HW: Tensor) -> Tensor:
@@ -67,6 +75,7 @@ class ByeonNetwork(LabelingNetwork):
 
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__(config, output_stride=config.window)
+        self.sweep_strides = (config.window,) * len(config.lstm_units)
         sizes_in = (3 * config.window**2, *config.feedforward_units)
         self.sweeps = nn.ModuleList(  # type: ignore[assignment]
             MDLSTM(inputs, units, config.forget_scale)
@@ -77,6 +86,13 @@ class ByeonNetwork(LabelingNetwork):
             nn.Linear(units, outputs)
             for units, outputs in zip(config.lstm_units, sizes_out, strict=True)
         )
+
+    @property
+    def class_layers(self) -> tuple[nn.Linear | nn.Conv2d, ...]:
+        """See `LabelingNetwork.class_layers`."""
+        last = self.projections[-1]
+        assert isinstance(last, nn.Linear)
+        return (last,)
 
     def forward(self, image_B3HW: Tensor) -> Tensor:
         """See `LabelingNetwork.forward`."""
@@ -91,58 +107,103 @@ class ByeonNetwork(LabelingNetwork):
 
 
 class SceneNetwork(LabelingNetwork):
-    """Ours: an overlapping stem, residual 2D-LSTM layers, and a path for fine structure.
+    """Ours: 2D-LSTM layers on a pyramid of grids, and a path for fine structure.
+
+    Convolutions lead from the image to a grid of 16-pixel cells. There, residual 2D-LSTM
+    layers carry context over the whole image in few steps, each followed by a residual
+    convolution; the last 2D-LSTM layer joins it with the features of 8-pixel cells. The
+    fine path leads back to cells of 2 pixels, so that poles and membranes survive.
 
     The logits are linear in the hidden states of the last 2D-LSTM layer, so that they
     split exactly into a contribution of each direction and unit, plus that of the fine
-    path, which joins features at stride 4 with the context of the layers before the last.
+    path, which sees everything before the last layer.
     """
 
     def __init__(self, config: NetworkConfig) -> None:
-        super().__init__(config, output_stride=4)
-        first, second, features = config.channels
-        self.stem_2 = _convolution(3, first, size=5, stride=2)
-        self.stem_4 = nn.Sequential(
-            _convolution(first, second, stride=2), _convolution(second, second)
-        )
-        self.stem_8 = _convolution(second, features, stride=2)
-        self.position = nn.Linear(2, features)
-        self.norms = nn.ModuleList(nn.LayerNorm(features) for _ in config.lstm_units)
+        super().__init__(config, output_stride=2)
+        at_2, at_4, at_8, at_16 = config.channels
+        units, classes, dropout = config.lstm_units, config.classes, config.dropout
+        self.sweep_strides = (*(16 for _ in units[:-1]), 8)
+        self.stem_2 = _convolution(3, at_2, size=5, stride=2)
+        self.stem_4 = nn.Sequential(_convolution(at_2, at_4, stride=2), _convolution(at_4, at_4))
+        self.stem_8 = nn.Sequential(_convolution(at_4, at_8, stride=2), _Local(at_8))
+        self.stem_16 = _convolution(at_8, at_16, stride=2)
+        self.position = nn.Linear(2, at_16)
+        inputs = (*(at_16 for _ in units[:-1]), at_8)
+        self.norms = nn.ModuleList(nn.LayerNorm(size) for size in inputs)
         self.sweeps = nn.ModuleList(  # type: ignore[assignment]
-            MDLSTM(features, units, config.forget_scale) for units in config.lstm_units
+            MDLSTM(size, unit, config.forget_scale)
+            if config.recurrent
+            else NeighborhoodLayer(size, unit)
+            for size, unit in zip(inputs, units, strict=True)
         )
-        self.projections = nn.ModuleList(
-            nn.Linear(4 * units, features) for units in config.lstm_units[:-1]
-        )
-        self.dropout = nn.Dropout(config.dropout)
-        self.context = nn.Linear(4 * config.lstm_units[-1], config.classes)
-        self.to_fine = nn.Conv2d(features, second, 1)
-        self.fine = nn.Sequential(
-            _convolution(2 * second, second),
-            nn.Dropout(config.dropout),
-            nn.Conv2d(second, config.classes, 1),
-        )
+        self.projections = nn.ModuleList(nn.Linear(4 * unit, at_16) for unit in units[:-1])
+        self.locals = nn.ModuleList(_Local(at_16) for _ in units[:-1])
+        self.dropout = nn.Dropout2d(dropout)
+        self.join = nn.Sequential(nn.Conv2d(at_16, at_8, 1), _Enlarge())
+        self.local_8 = _Local(at_8)
+        self.context = nn.Conv2d(4 * units[-1], classes, 1)
+        self.to_4 = nn.Sequential(nn.Conv2d(at_8, at_4, 1), _Enlarge())
+        self.fine_4 = _convolution(2 * at_4, at_4)
+        self.logits_4 = nn.Conv2d(at_4, classes, 1)
+        self.to_2 = nn.Sequential(nn.Conv2d(at_4, at_2, 1), _Enlarge())
+        self.fine_2 = _convolution(2 * at_2, at_2)
+        self.logits_2 = nn.Conv2d(at_2, classes, 1)
+        self.enlarge_logits = _Enlarge()
+
+    @property
+    def class_layers(self) -> tuple[nn.Linear | nn.Conv2d, ...]:
+        """See `LabelingNetwork.class_layers`."""
+        return self.context, self.logits_4, self.logits_2
 
     def forward(self, image_B3HW: Tensor) -> Tensor:
         """See `LabelingNetwork.forward`."""
-        stride_4 = self.stem_4(self.stem_2((self.pad(image_B3HW) - 0.45) * 4))
-        grid_BRCF = self.stem_8(stride_4).permute(0, 2, 3, 1)
-        grid_BRCF = grid_BRCF + self.position(_coordinates(grid_BRCF))
-        for index, projection in enumerate(self.projections):
-            directions = self._sweep(index, grid_BRCF)
-            grid_BRCF = grid_BRCF + self.dropout(projection(directions))
-        directions = self.dropout(self._sweep(len(self.projections), grid_BRCF))
-        context_BKRC = self.context(directions).permute(0, 3, 1, 2)
-        around = functional.interpolate(
-            self.to_fine(grid_BRCF.permute(0, 3, 1, 2)), scale_factor=2, mode="bilinear"
-        )
-        fine: Tensor = self.fine(torch.cat([stride_4, around], dim=1))
-        return fine + functional.interpolate(context_BKRC, scale_factor=2, mode="bilinear")
+        stride_2 = self.stem_2((self.pad(image_B3HW) - 0.45) * 4)
+        stride_4 = self.stem_4(stride_2)
+        stride_8 = self.stem_8(stride_4)
+        coarse = self.stem_16(stride_8).float()
+        coarse = coarse + self.position(_coordinates(coarse)).permute(0, 3, 1, 2)
+        for index, (projection, local) in enumerate(
+            zip(self.projections, self.locals, strict=True)
+        ):
+            directions = self._sweep(index, coarse).permute(0, 2, 3, 1)
+            coarse = coarse + self.dropout(projection(directions).permute(0, 3, 1, 2))
+            coarse = local(coarse)
+        joined = self.local_8(stride_8 + self.join(coarse))
+        context = self.context(self.dropout(self._sweep(len(self.projections), joined)))
+        fine_4 = self.dropout(self.fine_4(torch.cat([stride_4, self.to_4(joined)], dim=1)))
+        fine_2 = self.fine_2(torch.cat([stride_2, self.to_2(fine_4)], dim=1))
+        logits_4 = self.enlarge_logits(context) + self.logits_4(fine_4)
+        logits: Tensor = self.enlarge_logits(logits_4) + self.logits_2(fine_2)
+        return logits
 
-    def _sweep(self, index: int, grid_BRCF: Tensor) -> Tensor:
-        """Return the hidden states of layer `index`, the directions side by side."""
-        hidden_DBRCH = self.sweeps[index](self.norms[index](grid_BRCF))
-        return hidden_DBRCH.permute(1, 2, 3, 0, 4).flatten(3)
+    def _sweep(self, index: int, grid_BFRC: Tensor) -> Tensor:
+        """Return the hidden states of layer `index`, the directions one after the other."""
+        normed = self.norms[index](grid_BFRC.float().permute(0, 2, 3, 1))
+        hidden_DBRCH = self.sweeps[index](normed)
+        return hidden_DBRCH.permute(1, 0, 4, 2, 3).flatten(1, 2)
+
+
+class _Local(nn.Module):
+    """A residual convolution that looks at the neighbouring cells."""
+
+    def __init__(self, features: int) -> None:
+        super().__init__()
+        self.norm = nn.GroupNorm(8, features)
+        self.convolution = nn.Conv2d(features, features, 3, padding=1)
+
+    def forward(self, grid_BFRC: Tensor) -> Tensor:
+        """Return the grid with what its neighbourhood adds."""
+        added: Tensor = self.convolution(functional.relu(self.norm(grid_BFRC)))
+        return grid_BFRC + added
+
+
+class _Enlarge(nn.Module):
+    """Twice as many rows and columns, bilinear."""
+
+    def forward(self, grid_BFRC: Tensor) -> Tensor:
+        """Return the grid, enlarged."""
+        return functional.interpolate(grid_BFRC, scale_factor=2, mode="bilinear")
 
 
 def _convolution(inputs: int, outputs: int, size: int = 3, stride: int = 1) -> nn.Sequential:
@@ -154,11 +215,11 @@ def _convolution(inputs: int, outputs: int, size: int = 3, stride: int = 1) -> n
     )
 
 
-def _coordinates(grid_BRCF: Tensor) -> Tensor:
+def _coordinates(grid_BFRC: Tensor) -> Tensor:
     """Return each cell's row and column, -1 to 1 over the grid: 1×R×C×2."""
     rows, columns = (
-        torch.linspace(-1, 1, 2 * size + 1, device=grid_BRCF.device, dtype=grid_BRCF.dtype)[1::2]
-        for size in grid_BRCF.shape[1:3]
+        torch.linspace(-1, 1, 2 * size + 1, device=grid_BFRC.device)[1::2]
+        for size in grid_BFRC.shape[2:]
     )
     return torch.stack(torch.meshgrid(rows, columns, indexing="ij"), dim=-1).unsqueeze(0)
 
@@ -166,3 +227,20 @@ def _coordinates(grid_BRCF: Tensor) -> Tensor:
 def build_network(config: NetworkConfig) -> LabelingNetwork:
     """Return a network with freshly drawn weights."""
     return ByeonNetwork(config) if config.architecture == "byeon2015" else SceneNetwork(config)
+
+
+@torch.no_grad()
+def head(network: LabelingNetwork, first: int, classes: int) -> LabelingNetwork:
+    """Return a copy of a network that has only `classes` of its classes, from `first` on."""
+    config = dataclasses.replace(network.config, classes=classes)
+    copied = build_network(config).to(next(network.parameters()).device)
+    kept = slice(first, first + classes)
+    whole = {
+        k: v for k, v in network.state_dict().items() if v.shape == copied.state_dict()[k].shape
+    }
+    copied.load_state_dict(whole, strict=False)
+    for layer, of in zip(copied.class_layers, network.class_layers, strict=True):
+        layer.weight.copy_(of.weight[kept])
+        if layer.bias is not None and of.bias is not None:
+            layer.bias.copy_(of.bias[kept])
+    return copied.eval()

@@ -18,6 +18,7 @@ from mdlstm_core.errors import InputError
 from mdlstm_core.kernels import NotFiniteError
 from mdlstm_core.memory import COARSER, Attempt, first_that_fits
 from mdlstm_core.network import LabelingNetwork, build_network
+from mdlstm_core.upsampling import enlarged
 
 
 @dataclass(frozen=True)
@@ -115,28 +116,29 @@ def predict(
 def _predict(
     network: LabelingNetwork, image_HW3: NDArray[np.uint8], attempt: Attempt
 ) -> Prediction:
-    height, width = image_HW3.shape[:2]
     working = network_input(image_HW3, network, attempt.share)
     with finite_weights():
         logits = network.enlarge(network(working), *working.shape[2:])
         probabilities = logits[0].softmax(dim=0).cpu().numpy()
         if not np.isfinite(probabilities).all():
             raise NotFiniteError
-    return dataclasses.replace(most_probable(probabilities, height, width), notice=attempt.notice)
+    return dataclasses.replace(most_probable(probabilities, image_HW3), notice=attempt.notice)
 
 
-def most_probable(probabilities_Khw: NDArray[np.float32], height: int, width: int) -> Prediction:
-    """Enlarge probabilities and keep each pixel's best class.
+def most_probable(
+    probabilities_Khw: NDArray[np.float32], image_HW3: NDArray[np.uint8]
+) -> Prediction:
+    """Return each pixel's best class; probabilities of a reduced image are enlarged.
 
     Class by class, so that memory grows with the image and not with the classes.
     """
+    height, width = image_HW3.shape[:2]
+    is_whole = probabilities_Khw.shape[1:] == (height, width)
+    classes = enumerate(probabilities_Khw) if is_whole else enlarged(probabilities_Khw, image_HW3)
     best = np.full((height, width), -1.0, dtype=np.float32)
     label_map = np.zeros((height, width), dtype=np.uint8)
-    for index, probability in enumerate(probabilities_Khw):
-        full = probability
-        if full.shape != best.shape:
-            full = cv2.resize(full, (width, height), interpolation=cv2.INTER_LINEAR)
-        label_map[full > best] = index
-        np.maximum(best, full, out=best)
+    for index, probability in classes:
+        label_map[probability > best] = index
+        np.maximum(best, probability, out=best)
     confidence = (best * 255).clip(0, 255).round().astype(np.uint8)
     return Prediction(label_map, confidence)

@@ -30,11 +30,11 @@ _PRESETS = {
             preset="scene",
             architecture="scene",
             classes=8,
-            window=8,
-            lstm_units=(40, 40, 40),
-            channels=(32, 64, 128),
+            window=16,
+            lstm_units=(48, 48, 40),
+            channels=(32, 64, 128, 160),
             forget_scale=0.5,
-            dropout=0.2,
+            dropout=0.1,
         ),
     )
 }

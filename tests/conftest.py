@@ -118,9 +118,9 @@ def scene_config() -> NetworkConfig:
         preset="scene",
         architecture="scene",
         classes=len(CLASS_NAMES),
-        window=8,
+        window=16,
         lstm_units=(2, 3),
-        channels=(8, 8, 8),
+        channels=(8, 8, 8, 8),
         forget_scale=0.5,
         dropout=0.2,
     )

@@ -18,6 +18,12 @@ def add_model_option(parser: argparse.ArgumentParser) -> None:
         metavar="NAME|FILE",
         help="a shipped model's name or a checkpoint file (default: %(default)s)",
     )
+    parser.add_argument(
+        "--pixels",
+        type=int,
+        metavar="N",
+        help="look at larger images scaled down to N pixels (default: as the model was trained)",
+    )
 
 
 def add_device_option(parser: argparse.ArgumentParser) -> None:

@@ -46,7 +46,7 @@ def run(options: argparse.Namespace) -> None:
     from mdlstm_core.predictor import Predictor
     from mdlstm_core.training.evaluation import evaluate
 
-    checkpoint = load_checkpoint(options.model)
+    checkpoint = load_checkpoint(options.model).looking_at(options.pixels)
     dataset_class = _match(
         [c.name for c in checkpoint.classes], [c.name for c in dataset.classes], options
     )
@@ -88,6 +88,7 @@ def _table(figures: dict[str, Any]) -> str:
             *lines,
             f"{'mean over classes':{width}}  {means}",
             f"{'all pixels':{width}}  {_share(figures['pixel_accuracy'])}",
+            f"{'calibration error':{width}}  {_share(figures['calibration_error'])}",
             f"{figures['images']} images, {figures['seconds_per_image']:.3f} seconds an image",
         ]
     )

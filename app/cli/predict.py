@@ -23,6 +23,7 @@ _EXAMPLES = """examples:
   mdlstm predict photo.jpg --out labels
   mdlstm predict photos/ more/one.png --out labels --overlay
   mdlstm predict photos/ --out labels --model mine.safetensors --device cpu
+  mdlstm predict wires.jpg --out labels --pixels 500000
 """
 
 
@@ -70,7 +71,7 @@ def run(options: argparse.Namespace) -> None:
     from mdlstm_core.kernels import select_kernel
     from mdlstm_core.predictor import Predictor
 
-    predictor = Predictor(load_checkpoint(options.model), options.device)
+    predictor = Predictor(load_checkpoint(options.model).looking_at(options.pixels), options.device)
     # All images through one kernel: the same call gives the same to the last bit.
     select_kernel(device=predictor.device.device, wait=True)
     make_folder(options.out)

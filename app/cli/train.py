@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from tqdm import tqdm
 
 from app.cli.common import add_device_option
+from mdlstm_core.errors import InputError
 from mdlstm_core.files import make_folder
 from mdlstm_core.presets import PRESET_NAMES, preset
 
@@ -39,6 +40,26 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument("--epochs", type=_positive, default=40)
     parser.add_argument("--batch", type=_positive, default=8, help="images a step")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument(
+        "--also",
+        nargs=2,
+        action="append",
+        default=[],
+        metavar=("DATASET", "OUT"),
+        help="another dataset, learned at once by a head of its own, and its checkpoint",
+    )
+    parser.add_argument(
+        "--same",
+        action="append",
+        default=[],
+        type=_pair,
+        metavar="THEIRS=OURS",
+        help="a class of the other datasets that DATASET calls otherwise, such as sea=water",
+    )
+    parser.add_argument(
+        "--balance", type=float, default=0.0, help="how much more rare classes count, 0 to 1"
+    )
+    parser.add_argument("--precision", choices=("float32", "bfloat16"), default="float32")
     parser.add_argument("--resume", action="store_true", help="go on from OUT.state")
     add_device_option(parser)
     parser.set_defaults(run=run)
@@ -48,26 +69,49 @@ def run(options: argparse.Namespace) -> None:
     """Train; Ctrl-C keeps the best checkpoint so far."""
     from mdlstm_core.data.dataset import LabeledFolder
     from mdlstm_core.devices import select_device
+    from mdlstm_core.training.processes import joined, own_device
+    from mdlstm_core.training.sources import Source
     from mdlstm_core.training.trainer import Trainer, TrainingOptions
 
     train = LabeledFolder(options.dataset, options.train_list or options.dataset / "train.txt")
     validation = LabeledFolder(options.dataset, options.val_list or options.dataset / "val.txt")
-    make_folder(options.out.absolute().parent)
-    trainer = Trainer(
-        preset(options.preset, len(train.classes)),
-        train,
-        validation,
-        options.out,
-        TrainingOptions(epochs=options.epochs, batch=options.batch, seed=options.seed),
-        select_device(options.device).device,
-    )
-    if options.resume:
-        trainer.resume()
-    try:
-        best = _run_with_progress(trainer)
-    except KeyboardInterrupt:
-        raise KeyboardInterrupt(_what_is_kept(trainer, options.out)) from None
-    sys.stdout.write(f"{options.out}: {best:.4f} pixel accuracy on the validation images\n")
+    sources = [Source(train, validation, options.out)]
+    for dataset, out in options.also:
+        folder = Path(dataset)
+        train, validation = (LabeledFolder(folder, folder / f"{n}.txt") for n in ("train", "val"))
+        same = {
+            name: ours for name, ours in options.same if name in {c.name for c in train.classes}
+        }
+        sources.append(Source(train, validation, Path(out), same))
+    known = {c.name for source in sources[1:] for c in source.classes}
+    if foreign := sorted(theirs for theirs, _ in options.same if theirs not in known):
+        raise InputError(f"--same: none of the other datasets has a class {foreign[0]!r}.")
+    for source in sources:
+        make_folder(source.out.absolute().parent)
+    device = own_device(select_device(options.device).device)
+    with joined(device) as processes:
+        trainer = Trainer(
+            preset(options.preset, len(sources[0].classes)),
+            sources,
+            TrainingOptions(
+                epochs=options.epochs,
+                batch=options.batch,
+                seed=options.seed,
+                balance=options.balance,
+                precision=options.precision,
+            ),
+            device,
+            processes,
+        )
+        if options.resume:
+            trainer.resume()
+        try:
+            best = _run_with_progress(trainer, shown=processes.rank == 0)
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt(_what_is_kept(trainer, options.out)) from None
+        if processes.rank == 0:
+            told = f"{options.out}: {best:.4f} pixel accuracy on the validation images\n"
+            sys.stdout.write(told)
 
 
 def _what_is_kept(trainer: Trainer, out: Path) -> str:
@@ -78,9 +122,9 @@ def _what_is_kept(trainer: Trainer, out: Path) -> str:
     return f"stopped after epoch {trainer.epochs_done}; {kept}. Go on with --resume."
 
 
-def _run_with_progress(trainer: Trainer) -> float:
+def _run_with_progress(trainer: Trainer, *, shown: bool) -> float:
     # disable=None: a bar on a terminal, none in a pipe.
-    with tqdm(unit="step", disable=None) as bar:
+    with tqdm(unit="step", disable=None if shown else True) as bar:
 
         def show(line: dict[str, Any]) -> None:
             if "step" not in line:
@@ -100,3 +144,10 @@ def _positive(text: str) -> int:
     if value < 1:
         raise argparse.ArgumentTypeError(f"{value} is not a positive number")
     return value
+
+
+def _pair(text: str) -> tuple[str, str]:
+    theirs, equals, ours = text.partition("=")
+    if not (theirs and equals and ours):
+        raise argparse.ArgumentTypeError(f"{text} is not of the form THEIRS=OURS")
+    return theirs, ours

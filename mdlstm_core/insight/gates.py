@@ -83,14 +83,16 @@ def _gate_map(
         network(working)
     finally:
         handle.remove()
-    window = network.config.window
+    stride = network.sweep_strides[query.layer]
     scale_y = image_HW3.shape[0] / working.shape[2]
     scale_x = image_HW3.shape[1] / working.shape[3]
     values = kept[0].float().cpu().numpy()
-    return GateMap(query, values, (window * scale_y, window * scale_x), attempt.notice)
+    return GateMap(query, values, (stride * scale_y, stride * scale_x), attempt.notice)
 
 
 def _check(query: GateQuery, network: LabelingNetwork) -> None:
+    if not network.config.recurrent:
+        raise InputError("This model has no 2D-LSTM layers, so it has no gates to show.")
     layers = len(network.sweeps)
     if not 0 <= query.layer < layers:
         raise InputError(f"The model has 2D-LSTM layers 1 to {layers}, no layer {query.layer + 1}.")

@@ -10,7 +10,7 @@ import numpy as np
 
 from mdlstm_core.data.dataset import LabeledFolder
 from mdlstm_core.kernels import select_kernel
-from mdlstm_core.metrics import confusion_matrix, scores
+from mdlstm_core.metrics import CertaintyCounts, confusion_matrix, scores
 from mdlstm_core.network import LabelingNetwork
 from mdlstm_core.prediction import predict
 
@@ -22,7 +22,9 @@ def evaluate(
     dataset_class: Sequence[int] | None = None,
     on_notice: Callable[[str], None] = lambda _notice: None,
 ) -> dict[str, Any]:
-    """Return the figures of `metrics.scores`, with `images` and `seconds_per_image`.
+    """Return the figures of `metrics.scores`, `calibration_error` and more.
+
+    Also `images`, their number, and `seconds_per_image`.
 
     Args:
         network: a network whose classes are those of the dataset.
@@ -43,18 +45,22 @@ def evaluate(
     lookup = np.arange(len(names)) if dataset_class is None else np.asarray(dataset_class)
     class_ids = lookup.astype(np.uint8)
     confusion = np.zeros((len(names), len(names)), dtype=np.int64)
+    certainty = CertaintyCounts()
     seconds = 0.0
     for index in range(len(dataset)):
         image, truth = dataset.load(index)
         start = time.perf_counter()
         # A figure must not depend on how much of the GPU's memory is free.
-        found = predict(network, image, exact=True)
+        predicted = predict(network, image, exact=True)
         seconds += time.perf_counter() - start
-        on_notice(found.notice)
-        confusion += confusion_matrix(truth, class_ids[found.label_map], len(names))
+        on_notice(predicted.notice)
+        label_map = class_ids[predicted.label_map]
+        confusion += confusion_matrix(truth, label_map, len(names))
+        certainty.add(truth, label_map, predicted.confidence)
         on_image(index + 1)
     return {
         **scores(confusion, names),
+        "calibration_error": certainty.calibration_error,
         "images": len(dataset),
         "seconds_per_image": seconds / len(dataset),
     }

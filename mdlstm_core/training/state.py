@@ -15,7 +15,7 @@ from torch import Tensor
 from mdlstm_core.errors import InputError
 from mdlstm_core.files import write_whole
 
-FORMAT = "mdlstm-labeler training state 1"
+FORMAT = "mdlstm-labeler training state 2"
 
 
 @dataclass
@@ -27,7 +27,7 @@ class TrainingState:
         average: the moving average of its weights.
         optimizer: the optimiser's tensors, each named `NUMBER.KEY`.
         epoch: epochs done.
-        best: the best validation accuracy so far, -1 before the first.
+        best: each source's best validation accuracy so far, -1 before the first.
         settings: what the run was started with; resuming asks for the same.
     """
 
@@ -35,7 +35,7 @@ class TrainingState:
     average: dict[str, Tensor]
     optimizer: dict[str, Tensor]
     epoch: int
-    best: float
+    best: list[float]
     settings: dict[str, Any]
 
 
@@ -54,7 +54,7 @@ def save_state(state: TrainingState, path: Path) -> None:
     metadata = {
         "format": FORMAT,
         "epoch": str(state.epoch),
-        "best": repr(state.best),
+        "best": json.dumps(state.best),
         "settings": json.dumps(state.settings, sort_keys=True),
     }
     write_whole(path, save(tensors, metadata))
@@ -81,7 +81,7 @@ def load_state(path: Path) -> TrainingState:
         return TrainingState(
             **groups,
             epoch=int(metadata["epoch"]),
-            best=float(metadata["best"]),
+            best=[float(value) for value in json.loads(metadata["best"])],
             settings=dict(json.loads(metadata["settings"])),
         )
     except (KeyError, TypeError, ValueError) as error:

@@ -5,27 +5,24 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+import os
 import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
-from mdlstm_core.checkpoint import Checkpoint, checkpoint_of, save_checkpoint
 from mdlstm_core.config import NetworkConfig
-from mdlstm_core.data.augmentation import random_view
-from mdlstm_core.data.dataset import LabeledFolder
 from mdlstm_core.errors import InputError
-from mdlstm_core.files import write_whole
 from mdlstm_core.kernels import NotFiniteError, select_kernel
 from mdlstm_core.losses import class_shares, soft_cross_entropy
 from mdlstm_core.network import build_network
-from mdlstm_core.training.evaluation import evaluate
+from mdlstm_core.training.measurements import HeadMeasurements
+from mdlstm_core.training.processes import ALONE, Processes
+from mdlstm_core.training.run_files import RunFiles
+from mdlstm_core.training.sources import Batch, Source, Sources
 from mdlstm_core.training.state import (
     TrainingState,
     load_state,
@@ -48,6 +45,10 @@ class TrainingOptions:
         view: height and width of the random views that the network is trained on.
         validations: how many times the network is measured, spread over the epochs.
         average_decay: of the moving average of the weights, a step.
+        first_share: of the views, from the first of several datasets.
+        balance: how much more rare classes count (see `Sources.class_weights`).
+        precision: "float32", or "bfloat16" for products and convolutions; the cell states
+            and the weights stay in float32.
     """
 
     epochs: int = 40
@@ -58,6 +59,9 @@ class TrainingOptions:
     view: tuple[int, int] = (240, 320)
     validations: int = 20
     average_decay: float = 0.998
+    first_share: float = 0.4
+    balance: float = 0.0
+    precision: str = "float32"
 
     def __post_init__(self) -> None:
         """Check what cannot be trained with.
@@ -71,41 +75,42 @@ class TrainingOptions:
             raise InputError("Epochs, batch, validations and view must be at least 1.")
 
 
-class Trainer:
-    """Trains one network; `run` writes the best checkpoint, a log and a state to resume.
+class _Target(NamedTuple):
+    """What a head is to say: class shares B×K×h×w and the cells' weights B×h×w."""
 
-    Beside the checkpoint FILE stand FILE.log.jsonl (a line an epoch) and FILE.state.
+    shares: Tensor
+    weight: Tensor
+
+
+class Trainer:
+    """Trains one network; `run` writes the best checkpoints, a log and a state to resume.
+
+    Beside the first source's checkpoint FILE stand FILE.run.json (what was trained, with
+    what), FILE.log.jsonl (a line an epoch), FILE.curves.png and FILE.state.
 
     Args:
-        config: the network to train.
-        train: images to learn from.
-        validation: images to measure on; must have the same classes.
-        out: the checkpoint's file.
+        config: the network to train; it gets one head a source.
+        sources: what to learn from; see `Source`.
         options: how to train.
         device: where to compute.
+        processes: who shares the work; see `processes.joined`.
 
     Raises:
-        InputError: the datasets' classes differ from each other or from the network's, or
-            `out` is a folder.
+        InputError: the network cannot be built for that many classes.
     """
 
     def __init__(
         self,
         config: NetworkConfig,
-        train: LabeledFolder,
-        validation: LabeledFolder,
-        out: Path,
+        sources: Sequence[Source],
         options: TrainingOptions,
         device: torch.device,
+        processes: Processes = ALONE,
     ) -> None:
-        if train.classes != validation.classes or len(train.classes) != config.classes:
-            raise InputError(
-                f"The classes of {train.root} do not fit the network or the validation."
-            )
-        if out.is_dir():
-            raise InputError(f"{out} is a folder; name the checkpoint's file.")
-        self._train, self._validation = train, validation
-        self._out, self._options, self._device = out, options, device
+        self._options, self._device, self._processes = options, device, processes
+        self._data = Sources(tuple(sources), options.first_share, options.view, options.seed)
+        classes = sum(len(source.classes) for source in sources)
+        config = dataclasses.replace(config, classes=classes)
         torch.manual_seed(options.seed)
         self._network = build_network(config).to(device)
         self._average = build_network(config).to(device)
@@ -113,11 +118,11 @@ class Trainer:
         self._optimizer = torch.optim.AdamW(
             _parameter_groups(self._network, options.weight_decay), lr=options.learning_rate
         )
-        self._steps_an_epoch = max(1, len(train) // options.batch)
-        self._best, self._epoch = -1.0, 0
-        self._description = Checkpoint(
-            config, train.classes, weights={}, data=f"{train.root.name}: {train.source}"
-        )
+        self._weights = [w.to(device) for w in self._data.class_weights(options.balance)]
+        self._steps_an_epoch = max(1, self._data.views_an_epoch // options.batch)
+        self._measured = HeadMeasurements(self._data.sources)
+        self._files = RunFiles(sources[0].out)
+        self._epoch = 0
 
     @property
     def epochs_done(self) -> int:
@@ -127,7 +132,7 @@ class Trainer:
     @property
     def has_measured(self) -> bool:
         """Whether this run has written a checkpoint."""
-        return self._best >= 0
+        return self._measured.best[0] >= 0
 
     def resume(self) -> None:
         """Go on from FILE.state.
@@ -135,19 +140,21 @@ class Trainer:
         Raises:
             InputError: there is none, or the run was started with other settings.
         """
-        state = load_state(self._state_path)
+        state = load_state(self._files.state)
         if state.settings != self._settings:
             raise InputError(
-                f"{self._state_path} was started with other settings: "
+                f"{self._files.state} was started with other settings: "
                 f"{_difference(state.settings, self._settings)}."
             )
         self._network.load_state_dict(state.network)
         self._average.load_state_dict(state.average)
         restore_optimizer(self._optimizer, state.optimizer)
-        self._best, self._epoch = state.best, state.epoch
+        self._measured.best, self._epoch = state.best, state.epoch
 
     def run(self, on_step: Callable[[dict[str, Any]], None] = lambda _line: None) -> float:
         """Train to the last epoch and return the best validation accuracy.
+
+        At the end the kept checkpoints are calibrated (see `calibration`).
 
         Args:
             on_step: called after each step with `epoch`, `step`, `steps` and `loss`, and
@@ -158,40 +165,40 @@ class Trainer:
                 be written. What was written before stays.
         """
         # All steps with one kernel: a run can be repeated to the last bit.
-        select_kernel(device=self._device, wait=True)
-        if self._epoch == 0:
-            self._put_earlier_run_aside()
-            write_whole(self._log_path, b"")
+        kernel = select_kernel(device=self._device, wait=True).name
+        writes = self._processes.rank == 0
+        if writes and self._epoch == 0:
+            self._files.start([source.out for source in self._data.sources])
+            self._files.describe(self._settings, kernel, str(self._device), self._processes.count)
         while self._epoch < self._options.epochs:
             start = time.perf_counter()
-            loss = self._run_epoch(on_step)
+            loss, waited = self._run_epoch(on_step)
             self._epoch += 1
-            line = {"epoch": self._epoch, "loss": loss, "seconds": time.perf_counter() - start}
-            if self._is_measured(self._epoch):
-                line |= self._measure()
-            save_state(self._state(), self._state_path)
-            self._log(line)
-            on_step(line)
-        return self._best
+            seconds = time.perf_counter() - start
+            line = {"epoch": self._epoch, "loss": loss, "seconds": seconds, "waited": waited}
+            if writes:
+                if self._is_measured(self._epoch):
+                    line |= self._measured.measure(self._average, self._epoch)
+                save_state(self._state(), self._files.state)
+                self._files.log(line)
+                on_step(line)
+            self._processes.wait()
+        if writes:
+            self._measured.calibrate(self._device)
+        return self._measured.best[0]
 
-    def _put_earlier_run_aside(self) -> None:
-        """Keep what an earlier run to the same file left, as FILE.previous and so on."""
-        for path in (self._out, self._log_path, self._state_path):
-            try:
-                path.replace(path.with_name(f"{path.name}.previous"))
-            except FileNotFoundError:
-                continue
-            except OSError as error:
-                raise InputError(f"{path} cannot be replaced: {error.strerror}.") from error
-
-    def _run_epoch(self, on_step: Callable[[dict[str, Any]], None]) -> float:
+    def _run_epoch(self, on_step: Callable[[dict[str, Any]], None]) -> tuple[float, float]:
+        """Return the mean loss, and the seconds that the steps waited for their images."""
         # Dropout draws from a seed of the epoch, so that a resumed run draws the same.
         torch.manual_seed(self._options.seed * 100_003 + self._epoch)
         self._network.train()
-        total = 0.0
-        for step, (images, labels) in enumerate(self._batches()):
-            done = self._epoch * self._steps_an_epoch + step
-            loss = self._step(images.to(self._device), labels.to(self._device), done)
+        total, waited, since = 0.0, 0.0, time.perf_counter()
+        options, processes = self._options, self._processes
+        workers = min(8, max(1, (os.cpu_count() or 1) // processes.count))
+        batches = self._data.batches(self._epoch, options.batch, processes, workers)
+        for step, batch in enumerate(batches):
+            waited += time.perf_counter() - since
+            loss = self._step(batch, self._epoch * self._steps_an_epoch + step)
             if not math.isfinite(loss):
                 raise InputError(
                     f"The loss is not finite in epoch {self._epoch + 1}; "
@@ -206,24 +213,32 @@ class Trainer:
                     "loss": loss,
                 }
             )
-        return total / self._steps_an_epoch
+            since = time.perf_counter()
+        return total / self._steps_an_epoch, waited
 
-    def _step(self, images_BHW3: Tensor, labels_BHW: Tensor, done: int) -> float:
+    def _step(self, batch: Batch, done: int) -> float:
+        """Learn from one batch and return its loss, that of all processes together."""
         rate = self._learning_rate(done)
         for group in self._optimizer.param_groups:
             group["lr"] = rate
-        try:
-            logits = self._network(images_BHW3.permute(0, 3, 1, 2).float().div(255))
-        except NotFiniteError:
-            return math.nan
-        shares, area = class_shares(
-            labels_BHW, self._network.config.classes, self._network.output_stride
-        )
-        # The network pads an image to its window, the shares only to a cell.
-        logits = logits[..., : area.shape[1], : area.shape[2]]
-        loss = soft_cross_entropy(logits, shares, area)
+        images = batch.images.to(self._device).permute(0, 3, 1, 2).float().div(255)
+        targets = self._targets(batch.labels)
+        reduced = self._options.precision == "bfloat16"
         self._optimizer.zero_grad()
-        loss.backward()
+        try:
+            with torch.autocast(self._device.type, torch.bfloat16, enabled=reduced):
+                logits = self._network(images)
+        except NotFiniteError:
+            loss = torch.full((), math.nan, device=self._device)
+        else:
+            loss = _loss(logits.float(), targets)
+            loss.backward()
+        total = self._processes.total(loss.detach().clone()).item()
+        if not math.isfinite(total):
+            return math.nan
+        for parameter in self._network.parameters():
+            if parameter.grad is not None:
+                self._processes.total(parameter.grad)
         nn.utils.clip_grad_norm_(self._network.parameters(), 1.0)
         self._optimizer.step()
         decay = min(self._options.average_decay, (1 + done) / (10 + done))
@@ -232,7 +247,18 @@ class Trainer:
                 self._average.parameters(), self._network.parameters(), strict=True
             ):
                 mean.lerp_(value, 1 - decay)
-        return loss.item()
+        return total
+
+    def _targets(self, labels: tuple[Tensor, ...]) -> list[_Target]:
+        """Return what each head is to say; weights sum to 1 over all processes together."""
+        targets = []
+        stride = self._network.output_stride
+        for labels_BHW, of_class in zip(labels, self._weights, strict=True):
+            shares, area = class_shares(labels_BHW.to(self._device), len(of_class), stride)
+            weight = area * torch.einsum("bkhw,k->bhw", shares, of_class)
+            total = self._processes.total(weight.sum())
+            targets.append(_Target(shares, weight / total.clamp_min(1e-9)))
+        return targets
 
     def _learning_rate(self, step: int) -> float:
         """One cycle: a linear rise over the first twentieth, then half a cosine."""
@@ -243,56 +269,10 @@ class Trainer:
         share = (step - rise) / max(1, steps - rise)
         return self._options.learning_rate * (0.5 + 0.5 * math.cos(math.pi * share)) + 1e-6
 
-    def _batches(self) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield the epoch's batches, the next one prepared while one is computed."""
-        order = np.random.default_rng((self._options.seed, self._epoch)).permutation(
-            len(self._train)
-        )
-        # A set smaller than a batch is repeated within it.
-        order = np.resize(order, max(len(order), self._options.batch))
-        with ThreadPoolExecutor(max_workers=1) as pool:
-            groups = [
-                order[step * self._options.batch : (step + 1) * self._options.batch]
-                for step in range(self._steps_an_epoch)
-            ]
-            pending = pool.submit(self._load_batch, groups[0])
-            for number in range(len(groups)):
-                ready = pending.result()
-                if number + 1 < len(groups):
-                    pending = pool.submit(self._load_batch, groups[number + 1])
-                yield ready
-
-    def _load_batch(self, indices: np.ndarray[Any, Any]) -> tuple[Tensor, Tensor]:
-        height, width = self._options.view
-        views = []
-        for place, index in enumerate(indices):
-            generator = np.random.default_rng((self._options.seed, self._epoch, int(index), place))
-            views.append(random_view(self._train.load(int(index)), height, width, generator))
-        images = torch.from_numpy(np.stack([view.image for view in views]))
-        return images, torch.from_numpy(np.stack([view.labels for view in views]))
-
     def _is_measured(self, epoch: int) -> bool:
         """Say whether the network is measured after this many epochs."""
         every = max(1, self._options.epochs // self._options.validations)
         return epoch % every == 0 or epoch == self._options.epochs
-
-    def _measure(self) -> dict[str, Any]:
-        """Measure the averaged network and keep it if it is the best so far."""
-        figures = evaluate(self._average, self._validation)
-        if figures["pixel_accuracy"] > self._best:
-            self._best = figures["pixel_accuracy"]
-            kept = ("pixel_accuracy", "class_accuracy", "mean_iou", "per_class", "images")
-            metrics = {key: figures[key] for key in kept} | {"epoch": self._epoch}
-            described = dataclasses.replace(self._description, metrics=metrics)
-            save_checkpoint(checkpoint_of(self._average, described), self._out)
-        return {key: figures[key] for key in ("pixel_accuracy", "class_accuracy", "mean_iou")}
-
-    def _log(self, line: dict[str, Any]) -> None:
-        try:
-            with self._log_path.open("a", encoding="utf-8") as log:
-                log.write(json.dumps(line) + "\n")
-        except OSError as error:
-            raise InputError(f"{self._log_path} cannot be written: {error.strerror}.") from error
 
     def _state(self) -> TrainingState:
         return TrainingState(
@@ -300,7 +280,7 @@ class Trainer:
             average=self._average.state_dict(),
             optimizer=optimizer_tensors(self._optimizer),
             epoch=self._epoch,
-            best=self._best,
+            best=self._measured.best,
             settings=self._settings,
         )
 
@@ -309,19 +289,22 @@ class Trainer:
         settings = {
             "config": self._network.config.to_json(),
             "options": dataclasses.asdict(self._options),
-            "images": len(self._train),
+            "images": [len(source.train) for source in self._data.sources],
         }
         # As JSON gives it back: tuples are lists there.
         normalized: dict[str, Any] = json.loads(json.dumps(settings))
         return normalized
 
-    @property
-    def _state_path(self) -> Path:
-        return self._out.with_name(self._out.name + ".state")
 
-    @property
-    def _log_path(self) -> Path:
-        return self._out.with_name(self._out.name + ".log.jsonl")
+def _loss(logits_BKhw: Tensor, targets: list[_Target]) -> Tensor:
+    """Return the sum of the heads' losses, each on its own slice of the logits."""
+    heads = logits_BKhw.split([target.shares.shape[1] for target in targets], dim=1)
+    total = logits_BKhw.new_zeros(())
+    for of_head, (shares, weight) in zip(heads, targets, strict=True):
+        # The network pads an image to its window, the shares only to a cell.
+        inside = of_head[..., : weight.shape[1], : weight.shape[2]]
+        total = total + soft_cross_entropy(inside, shares, weight) * weight.sum()
+    return total
 
 
 def _difference(before: dict[str, Any], now: dict[str, Any]) -> str:

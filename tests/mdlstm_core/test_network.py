@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
+
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 
 from mdlstm_core.config import NetworkConfig
 from mdlstm_core.errors import InputError
+from mdlstm_core.insight.gates import GateQuery, gate_map
 from mdlstm_core.network import LabelingNetwork, build_network
 from mdlstm_core.presets import PRESET_NAMES, preset
 
@@ -70,7 +74,7 @@ def logits_for(network: LabelingNetwork, image: Tensor, hidden: Tensor) -> Tenso
 @torch.no_grad()
 def test_scene_logits_are_linear_in_the_last_hidden_states(scene_config: NetworkConfig) -> None:
     network = build_network(scene_config).eval()
-    image, shape = torch.rand(1, 3, 16, 24), (4, 1, 2, 3, 3)
+    image, shape = torch.rand(1, 3, 16, 32), (4, 1, 2, 4, 3)
     first, second = torch.randn(shape), torch.randn(shape)
 
     nothing = logits_for(network, image, torch.zeros(shape))
@@ -79,6 +83,28 @@ def test_scene_logits_are_linear_in_the_last_hidden_states(scene_config: Network
 
     torch.testing.assert_close(both, sum(parts), rtol=1e-4, atol=1e-5)
     assert parts[0].abs().max() > 1e-2
+
+
+def test_convolutions_in_place_of_the_2d_lstm_see_only_their_neighbourhood(
+    scene_config: NetworkConfig,
+) -> None:
+    reached = {}
+    for recurrent in (True, False):
+        config = dataclasses.replace(scene_config, recurrent=recurrent, lstm_units=(2, 3, 3))
+        network = build_network(config).eval()
+        # Norms reach over the whole image; without them only the layers between do.
+        for name, module in list(network.named_modules()):
+            if isinstance(module, nn.GroupNorm):
+                network.set_submodule(name, nn.Identity())
+        image = torch.rand(1, 3, 640, 64, requires_grad=True)
+        network(image)[0, :, -1].sum().backward()
+        assert image.grad is not None
+        reached[recurrent] = bool(image.grad[0, :, 0].any())
+
+    assert reached == {True: True, False: False}
+    gates = GateQuery(layer=0, direction=0, gate="input")
+    with pytest.raises(InputError, match="no 2D-LSTM layers"):
+        gate_map(network, np.zeros((40, 40, 3), np.uint8), gates)
 
 
 def test_context_reaches_across_the_image(tiny_config: NetworkConfig) -> None:

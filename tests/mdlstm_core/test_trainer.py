@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,8 +17,9 @@ from mdlstm_core.checkpoint import load_checkpoint
 from mdlstm_core.config import NetworkConfig
 from mdlstm_core.data.dataset import LabeledFolder
 from mdlstm_core.errors import InputError
-from mdlstm_core.training import trainer
+from mdlstm_core.training import measurements
 from mdlstm_core.training.evaluation import evaluate
+from mdlstm_core.training.sources import Source
 from mdlstm_core.training.state import load_state
 from mdlstm_core.training.trainer import Trainer, TrainingOptions
 
@@ -31,14 +33,17 @@ def config(request: pytest.FixtureRequest) -> NetworkConfig:
     return found
 
 
+def source_of(dataset: Path, out: Path) -> Source:
+    train, validation = (LabeledFolder(dataset, dataset / f"{n}.txt") for n in ("train", "val"))
+    return Source(train, validation, out)
+
+
 @pytest.fixture
 def make_trainer(tiny_dataset: Path, tmp_path: Path) -> Callable[..., Trainer]:
     def make(config: NetworkConfig, name: str = "model", **options: Any) -> Trainer:
         return Trainer(
             config,
-            LabeledFolder(tiny_dataset, tiny_dataset / "train.txt"),
-            LabeledFolder(tiny_dataset, tiny_dataset / "val.txt"),
-            tmp_path / f"{name}.safetensors",
+            [source_of(tiny_dataset, tmp_path / f"{name}.safetensors")],
             dataclasses.replace(OPTIONS, **options),
             torch.device("cpu"),
         )
@@ -79,7 +84,7 @@ def test_run_leaves_checkpoint_log_and_state(
     assert checkpoint.config == config
     assert [c.name for c in checkpoint.classes] == ["sky", "grass", "road"]
     assert checkpoint.data == "dataset: none"
-    assert checkpoint.metrics["pixel_accuracy"] == best == state.best
+    assert checkpoint.metrics["pixel_accuracy"] == best == state.best[0]
     assert best == max(line["pixel_accuracy"] for line in log)
     assert state.epoch == 3
     assert [line["epoch"] for line in log] == [1, 2, 3]
@@ -148,16 +153,16 @@ def test_a_worse_epoch_does_not_replace_the_best(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    accuracies = iter([0.5, 0.9, 0.7])
+    accuracies = iter([0.5, 0.9, 0.7, 0.9])
 
     def scripted(*arguments: Any) -> dict[str, Any]:
         return evaluate(*arguments) | {"pixel_accuracy": next(accuracies)}
 
-    monkeypatch.setattr(trainer, "evaluate", scripted)
+    monkeypatch.setattr(measurements, "evaluate", scripted)
 
     assert make_trainer(tiny_config).run() == 0.9
     assert load_checkpoint(tmp_path / "model.safetensors").metrics["epoch"] == 2
-    assert load_state(tmp_path / "model.safetensors.state").best == 0.9
+    assert load_state(tmp_path / "model.safetensors.state").best == [0.9]
 
 
 def test_finished_run_is_left_as_it_is(
@@ -210,7 +215,7 @@ def test_truncated_state_cannot_be_resumed(
     ("metadata", "message"),
     [
         (None, "is not the state of a training run"),
-        ({"format": "mdlstm-labeler training state 1"}, "its description is damaged"),
+        ({"format": "mdlstm-labeler training state 2"}, "its description is damaged"),
     ],
 )
 def test_foreign_state_cannot_be_resumed(
@@ -226,11 +231,37 @@ def test_foreign_state_cannot_be_resumed(
         make_trainer(tiny_config).resume()
 
 
-def test_classes_must_fit_the_network(
-    make_trainer: Callable[..., Trainer], tiny_config: NetworkConfig
+def test_classes_to_learn_and_to_measure_must_agree(tiny_dataset: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    shutil.copytree(tiny_dataset, other)
+    text = (other / "classes.json").read_text()
+    (other / "classes.json").write_text(text.replace("road", "street"))
+
+    with pytest.raises(InputError, match="differ from those to measure on"):
+        Source(LabeledFolder(tiny_dataset), LabeledFolder(other), tmp_path / "model.safetensors")
+
+
+def test_second_dataset_gets_a_head_and_a_checkpoint_of_its_own(
+    tiny_dataset: Path, tmp_path: Path, tiny_config: NetworkConfig
 ) -> None:
-    with pytest.raises(InputError, match="do not fit the network"):
-        make_trainer(dataclasses.replace(tiny_config, classes=4))
+    other = tmp_path / "other"
+    shutil.copytree(tiny_dataset, other)
+    text = (other / "classes.json").read_text()
+    (other / "classes.json").write_text(text.replace("road", "street"))
+    outs = [tmp_path / "first.safetensors", tmp_path / "second.safetensors"]
+    pairs = zip((tiny_dataset, other), outs, strict=True)
+    sources = [source_of(folder, out) for folder, out in pairs]
+    options = dataclasses.replace(OPTIONS, epochs=1)
+
+    Trainer(tiny_config, sources, options, torch.device("cpu")).run()
+
+    first, second = (load_checkpoint(out) for out in outs)
+    assert [c.name for c in first.classes] == ["sky", "grass", "road"]
+    assert [c.name for c in second.classes] == ["sky", "grass", "street"]
+    same = [key for key, value in first.weights.items() if torch.equal(value, second.weights[key])]
+    assert set(first.weights) - set(same) == {"projections.1.weight", "projections.1.bias"}
+    log = (tmp_path / "first.safetensors.log.jsonl").read_text().splitlines()
+    assert "pixel_accuracy other" in json.loads(log[-1])
 
 
 def test_folder_in_place_of_the_checkpoint_is_refused_at_once(

@@ -85,6 +85,25 @@ def test_photograph_keeps_its_exact_size(
     assert cv2.imread(str(tmp_path / "o" / "rocket.png")).shape == rocket.shape == (427, 640, 3)
 
 
+def test_area_that_the_model_looks_at_can_be_set(
+    mdlstm: Mdlstm, checkpoint_file: Path, tmp_path: Path
+) -> None:
+    Image.fromarray(data.rocket()).save(tmp_path / "rocket.png")
+    options = ("predict", tmp_path / "rocket.png", "--model", checkpoint_file, "--device", "cpu")
+
+    finer = mdlstm(*options, "--out", tmp_path / "o", "--pixels", 50_000)
+    refused = mdlstm(*options, "--out", tmp_path / "p", "--pixels", 999)
+
+    checkpoint = load_checkpoint(checkpoint_file)
+    expected = Predictor(checkpoint.looking_at(50_000), "cpu").predict(data.rocket()).label_map
+    usual = Predictor(checkpoint, "cpu").predict(data.rocket()).label_map
+    assert finer.code == 0
+    with Image.open(tmp_path / "o" / "rocket.png") as image:
+        np.testing.assert_array_equal(np.array(image), expected)
+    assert (expected != usual).any()
+    assert (refused.code, "1,000 to 16,000,000 pixels, not 999" in refused.err) == (2, True)
+
+
 def test_turned_photograph_is_labeled_upright(
     mdlstm: Mdlstm, checkpoint_file: Path, tmp_path: Path
 ) -> None:

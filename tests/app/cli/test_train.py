@@ -29,7 +29,8 @@ def test_training_leaves_a_usable_checkpoint(
     assert last.startswith(f"{out}: ")
     assert last.endswith("pixel accuracy on the validation images")
     names = {path.name for path in out.parent.iterdir()}
-    assert names == {out.name, f"{out.name}.log.jsonl", f"{out.name}.state"}
+    beside = ("curves.png", "log.jsonl", "run.json", "state")
+    assert names == {out.name, *(f"{out.name}.{ending}" for ending in beside)}
     log = (out.parent / f"{out.name}.log.jsonl").read_text().splitlines()
     assert [json.loads(line)["epoch"] for line in log] == [1, 2]
     options = ("--list", tiny_dataset / "val.txt", "--model", out, "--json")

@@ -1,0 +1,66 @@
+"""Temperatures: found again where they are known, and without changing what is labeled."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mdlstm_core.config import IGNORE_INDEX, NetworkConfig
+from mdlstm_core.data.dataset import LabeledFolder
+from mdlstm_core.metrics import CertaintyCounts
+from mdlstm_core.network import build_network
+from mdlstm_core.prediction import predict
+from mdlstm_core.training.calibration import calibrate
+
+
+@pytest.mark.parametrize("config_name", ["tiny_config", "scene_config"])
+def test_scaled_logits_are_scaled_back(
+    config_name: str, tiny_dataset: Path, request: pytest.FixtureRequest
+) -> None:
+    config: NetworkConfig = request.getfixturevalue(config_name)
+    torch.manual_seed(1)
+    network = build_network(config).eval()
+    with torch.no_grad():  # a certain answer of one class: not the best, whatever the labels
+        for layer in network.class_layers:
+            layer.weight.mul_(3)
+    dataset = LabeledFolder(tiny_dataset)
+    image = dataset.load(0).image
+    before = predict(network, image).label_map
+
+    first = calibrate(network, dataset)
+    again = calibrate(network, dataset)
+
+    assert first > 1
+    assert again == pytest.approx(1.0) or first == pytest.approx(4.0)
+    np.testing.assert_array_equal(predict(network, image).label_map, before)
+
+
+@given(
+    truth=st.lists(st.integers(0, 2), min_size=1, max_size=60),
+    seed=st.integers(0, 1000),
+)
+def test_calibration_error_equals_its_definition(truth: list[int], seed: int) -> None:
+    generator = np.random.default_rng(seed)
+    labels = np.array([truth], dtype=np.uint8)
+    labels[generator.random(labels.shape) < 0.2] = IGNORE_INDEX
+    given_labels = generator.integers(0, 3, labels.shape).astype(np.uint8)
+    confidence = generator.integers(0, 256, labels.shape).astype(np.uint8)
+    counts = CertaintyCounts()
+    half = labels.shape[1] // 2
+    for part in (np.s_[:, :half], np.s_[:, half:]):
+        counts.add(labels[part], given_labels[part], confidence[part])
+
+    known = labels != IGNORE_INDEX
+    expected = 0.0
+    for number in range(15):
+        inside = known & (np.minimum(confidence.astype(int) * 15 // 255, 14) == number)
+        if inside.any():
+            claimed = (confidence[inside] / 255).mean()
+            right = (labels == given_labels)[inside].mean()
+            expected += inside.sum() / known.sum() * abs(claimed - right)
+    assert counts.calibration_error == pytest.approx(expected, abs=1e-9)

@@ -1,0 +1,76 @@
+"""Two processes train as one does: the same curve for the same global batch."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from mdlstm_core.checkpoint import load_checkpoint
+
+MDLSTM = "from app.cli.main import main; main()"
+OPTIONS = ("--preset", "byeon2015-5x5", "--epochs", "2", "--batch", "2", "--device", "cpu")
+
+
+def start(dataset: Path, out: Path, *options: str, processes: int = 1) -> subprocess.Popen[str]:
+    """Start `mdlstm train`, by torchrun where there are several processes."""
+    script = out.parent / "mdlstm.py"
+    script.write_text(MDLSTM)
+    command = [sys.executable]
+    if processes > 1:
+        command += ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
+    command += [str(script), "train", str(dataset), "--out", str(out), *OPTIONS, *options]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(p or "." for p in sys.path)}
+    return subprocess.Popen(
+        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+
+
+def finish(process: subprocess.Popen[str]) -> None:
+    output, _ = process.communicate(timeout=300)
+    assert process.returncode == 0, output
+
+
+def losses(out: Path) -> list[float]:
+    lines = Path(f"{out}.log.jsonl").read_text().splitlines()
+    return [json.loads(line)["loss"] for line in lines]
+
+
+def test_two_gloo_processes_follow_the_curve_of_one(tiny_dataset: Path, tmp_path: Path) -> None:
+    alone, together = tmp_path / "alone.safetensors", tmp_path / "together.safetensors"
+
+    finish(start(tiny_dataset, alone))
+    finish(start(tiny_dataset, together, processes=2))
+
+    # Adam divides by the gradient's size: where that is small, rounding grows.
+    assert losses(together) == pytest.approx(losses(alone), rel=1e-4)
+    described = json.loads(Path(f"{together}.run.json").read_text())
+    assert described["processes"] == 2
+    assert described["options"]["seed"] == 0
+
+
+def test_run_killed_at_once_resumes_to_the_same_bits(tiny_dataset: Path, tmp_path: Path) -> None:
+    whole, killed = tmp_path / "whole.safetensors", tmp_path / "killed.safetensors"
+    finish(start(tiny_dataset, whole))
+    process = start(tiny_dataset, killed)
+    deadline = time.monotonic() + 120
+    while not Path(f"{killed}.state").exists() and time.monotonic() < deadline:
+        time.sleep(0.005)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+
+    finish(start(tiny_dataset, killed, "--resume"))
+
+    for ending in (".state", ""):
+        ones, others = load_file(f"{whole}{ending}"), load_file(f"{killed}{ending}")
+        assert ones.keys() == others.keys()
+        assert all(torch.equal(value, others[name]) for name, value in ones.items())
+    assert load_checkpoint(whole).metrics == load_checkpoint(killed).metrics
