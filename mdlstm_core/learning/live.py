@@ -92,9 +92,9 @@ def refit(
     Raises:
         ValueError: there are no labeled cells.
     """
-    labeled_NF = torch.cat([image.labeled_NF for image in images]).double()
-    if not len(labeled_NF):
+    if not any(len(image.labeled_NF) for image in images):
         raise ValueError("images: expected labeled cells, given none")
+    labeled_NF = torch.cat([image.labeled_NF for image in images]).double()
     shares_NK = torch.cat([image.shares_NK for image in images]).double()
     area_N = torch.cat([image.area_N for image in images]).double()
     sampled_MF = torch.cat([image.sampled_MF for image in images]).double()
