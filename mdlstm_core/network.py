@@ -38,11 +38,19 @@ class LabelingNetwork(nn.Module):
 
     def forward(self, image_B3HW: Tensor) -> Tensor:
         """Return logits B×K×h×w, h = ⌈H / output_stride⌉ after padding to the window."""
+        return self.classify(self.features(image_B3HW))
+
+    def features(self, image_B3HW: Tensor) -> tuple[Tensor, ...]:
+        """Return what goes into each of the class layers, B×F×r×c, at its own stride."""
+        raise NotImplementedError
+
+    def classify(self, features: tuple[Tensor, ...]) -> Tensor:
+        """Return the logits of features: each through its class layer, enlarged, added up."""
         raise NotImplementedError
 
     @property
     def class_layers(self) -> tuple[nn.Linear | nn.Conv2d, ...]:
-        """The layers whose outputs, added up, are the logits."""
+        """The layers whose enlarged outputs, added up, are the logits."""
         raise NotImplementedError
 
     def pad(self, image_B3HW: Tensor) -> Tensor:
@@ -94,16 +102,22 @@ class ByeonNetwork(LabelingNetwork):
         assert isinstance(last, nn.Linear)
         return (last,)
 
-    def forward(self, image_B3HW: Tensor) -> Tensor:
-        """See `LabelingNetwork.forward`."""
+    def features(self, image_B3HW: Tensor) -> tuple[Tensor, ...]:
+        """See `LabelingNetwork.features`."""
         window = self.config.window
         windows = functional.pixel_unshuffle(self.pad(image_B3HW) * 2 - 1, window)
         features_BRCF = windows.permute(0, 2, 3, 1)
         for sweep, projection in zip(self.sweeps, self.projections, strict=True):
-            features_BRCF = projection(sweep(features_BRCF).sum(0))
+            features_BRCF = sweep(features_BRCF).sum(0)
             if projection is not self.projections[-1]:
-                features_BRCF = features_BRCF.tanh()
-        return features_BRCF.permute(0, 3, 1, 2)
+                features_BRCF = projection(features_BRCF).tanh()
+        return (features_BRCF.permute(0, 3, 1, 2),)
+
+    def classify(self, features: tuple[Tensor, ...]) -> Tensor:
+        """See `LabelingNetwork.classify`."""
+        (hidden_BFRC,) = features
+        logits: Tensor = self.projections[-1](hidden_BFRC.permute(0, 2, 3, 1))
+        return logits.permute(0, 3, 1, 2)
 
 
 class SceneNetwork(LabelingNetwork):
@@ -156,8 +170,8 @@ class SceneNetwork(LabelingNetwork):
         """See `LabelingNetwork.class_layers`."""
         return self.context, self.logits_4, self.logits_2
 
-    def forward(self, image_B3HW: Tensor) -> Tensor:
-        """See `LabelingNetwork.forward`."""
+    def features(self, image_B3HW: Tensor) -> tuple[Tensor, ...]:
+        """See `LabelingNetwork.features`."""
         stride_2 = self.stem_2((self.pad(image_B3HW) - 0.45) * 4)
         stride_4 = self.stem_4(stride_2)
         stride_8 = self.stem_8(stride_4)
@@ -170,10 +184,15 @@ class SceneNetwork(LabelingNetwork):
             coarse = coarse + self.dropout(projection(directions).permute(0, 3, 1, 2))
             coarse = local(coarse)
         joined = self.local_8(stride_8 + self.join(coarse))
-        context = self.context(self.dropout(self._sweep(len(self.projections), joined)))
+        hidden_8 = self.dropout(self._sweep(len(self.projections), joined))
         fine_4 = self.dropout(self.fine_4(torch.cat([stride_4, self.to_4(joined)], dim=1)))
         fine_2 = self.fine_2(torch.cat([stride_2, self.to_2(fine_4)], dim=1))
-        logits_4 = self.enlarge_logits(context) + self.logits_4(fine_4)
+        return hidden_8, fine_4, fine_2
+
+    def classify(self, features: tuple[Tensor, ...]) -> Tensor:
+        """See `LabelingNetwork.classify`."""
+        hidden_8, fine_4, fine_2 = features
+        logits_4 = self.enlarge_logits(self.context(hidden_8)) + self.logits_4(fine_4)
         logits: Tensor = self.enlarge_logits(logits_4) + self.logits_2(fine_2)
         return logits
 
@@ -224,23 +243,38 @@ def _coordinates(grid_BFRC: Tensor) -> Tensor:
     return torch.stack(torch.meshgrid(rows, columns, indexing="ij"), dim=-1).unsqueeze(0)
 
 
+_UNLIKELY = 8.0
+"""By how much the logit of a new class starts below the mean of the others."""
+
+
 def build_network(config: NetworkConfig) -> LabelingNetwork:
     """Return a network with freshly drawn weights."""
     return ByeonNetwork(config) if config.architecture == "byeon2015" else SceneNetwork(config)
 
 
 @torch.no_grad()
-def head(network: LabelingNetwork, first: int, classes: int) -> LabelingNetwork:
-    """Return a copy of a network that has only `classes` of its classes, from `first` on."""
-    config = dataclasses.replace(network.config, classes=classes)
+def with_classes(network: LabelingNetwork, sources: Sequence[int | None]) -> LabelingNetwork:
+    """Return a copy of a network with other classes.
+
+    Args:
+        network: the network.
+        sources: for each class of the copy, the class of the network whose weights it
+            takes; None for a class that is new. A new class starts without weights, and so
+            unlikely that it is nowhere the most probable one.
+    """
+    config = dataclasses.replace(network.config, classes=len(sources))
     copied = build_network(config).to(next(network.parameters()).device)
-    kept = slice(first, first + classes)
-    whole = {
-        k: v for k, v in network.state_dict().items() if v.shape == copied.state_dict()[k].shape
-    }
-    copied.load_state_dict(whole, strict=False)
-    for layer, of in zip(copied.class_layers, network.class_layers, strict=True):
-        layer.weight.copy_(of.weight[kept])
-        if layer.bias is not None and of.bias is not None:
-            layer.bias.copy_(of.bias[kept])
+    shapes = {name: value.shape for name, value in copied.state_dict().items()}
+    same = {k: v for k, v in network.state_dict().items() if v.shape == shapes[k]}
+    copied.load_state_dict(same, strict=False)
+    for layer, old in zip(copied.class_layers, network.class_layers, strict=True):
+        for index, source in enumerate(sources):
+            layer.weight[index] = 0.0 if source is None else old.weight[source]
+            if layer.bias is not None and old.bias is not None:
+                layer.bias[index] = old.bias.mean() if source is None else old.bias[source]
+    first = copied.class_layers[0]
+    if first.bias is not None:
+        for index, source in enumerate(sources):
+            if source is None:
+                first.bias[index] -= _UNLIKELY
     return copied.eval()

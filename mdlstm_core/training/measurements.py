@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from mdlstm_core.checkpoint import Checkpoint, checkpoint_of, load_checkpoint, save_checkpoint
-from mdlstm_core.network import LabelingNetwork, head
+from mdlstm_core.network import LabelingNetwork, with_classes
 from mdlstm_core.training.calibration import calibrate
 from mdlstm_core.training.evaluation import evaluate
 from mdlstm_core.training.sources import Source
@@ -36,7 +36,7 @@ class HeadMeasurements:
         line: dict[str, Any] = {}
         first = 0
         for number, source in enumerate(self._sources):
-            own = head(network, first, len(source.classes))
+            own = with_classes(network, range(first, first + len(source.classes)))
             first += len(source.classes)
             figures = evaluate(own, source.validation)
             if figures["pixel_accuracy"] > self.best[number]:
