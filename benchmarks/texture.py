@@ -74,7 +74,10 @@ def make_mosaic(textures: Sequence[NDArray[np.float64]], generator: Generator) -
         strokes = np.zeros((SIDE, SIDE), dtype=np.uint8)
         places = np.argwhere(core)
         middle = places.mean(axis=0).astype(int)
-        for end in places[generator.integers(len(places), size=2)]:
+        # As a hand would: outwards, over much of the region.
+        ends = places[generator.integers(len(places), size=8)]
+        far = np.argsort(((ends - middle) ** 2).sum(axis=1))[-2:]
+        for end in ends[far]:
             cv2.line(strokes, middle[::-1].tolist(), end[::-1].tolist(), 1, 3)
         scribbles[(strokes > 0) & core] = index
     image = np.repeat(grey.clip(0, 255).astype(np.uint8)[..., np.newaxis], 3, axis=2)
