@@ -93,7 +93,8 @@ def segment_texture(
     select_kernel(device=torch.device("cpu"), wait=True)
     torch.manual_seed(options.seed)
     network = build_network(config)
-    _learn(network, *_reduced(image_HW3, scribbles_HW, config), options, on_progress, stop)
+    reduced = _reduced(image_HW3, scribbles_HW, config)
+    _learn(network, *reduced, options, on_progress, stop or threading.Event())
     return predict(network.eval(), image_HW3)
 
 
@@ -103,40 +104,31 @@ def _learn(
     scribbles_HW: NDArray[np.uint8],
     options: TextureOptions,
     on_progress: Callable[[int, float], None],
-    stop: threading.Event | None,
+    stop: threading.Event,
 ) -> None:
     """Train the network on random views around scribbled pixels."""
     generator = np.random.default_rng(options.seed)
     optimizer = torch.optim.AdamW(network.parameters(), lr=options.learning_rate)
-    places = [
-        np.argwhere(scribbles_HW == label)
-        for label in np.unique(scribbles_HW[scribbles_HW != IGNORE_INDEX])
-    ]
+    scribbled = np.unique(scribbles_HW[scribbles_HW != IGNORE_INDEX])
+    places = [np.argwhere(scribbles_HW == label) for label in scribbled]
     start, share = time.monotonic(), 0.0
     for step in range(options.steps):
         for group in optimizer.param_groups:
             group["lr"] = options.learning_rate * _cycle(share)
-        images, labels = [], []
+        views = []
         for _ in range(options.batch):
             # Each class as often as another, however short its strokes.
             of_class = places[generator.integers(len(places))]
             around = of_class[generator.integers(len(of_class))]
-            image, label = _view(image_HW3, scribbles_HW, around, options.view, generator)
-            images.append(image)
-            labels.append(label)
-        loss = _step(
-            network,
-            optimizer,
-            torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2),
-            torch.from_numpy(np.stack(labels)),
-        )
+            views.append(_view(image_HW3, scribbles_HW, around, options.view, generator))
+        images, labels = (torch.from_numpy(np.stack(part)) for part in zip(*views, strict=True))
+        loss = _step(network, optimizer, images.permute(0, 3, 1, 2), labels)
         if not math.isfinite(loss):
             raise InputError("The loss is not finite; learn with a lower learning rate.")
         on_progress(step + 1, loss)
         # The cycle ends with whichever limit is met first.
-        elapsed = (time.monotonic() - start) / options.seconds
-        share = max((step + 1) / options.steps, elapsed)
-        if share >= 1 or (stop is not None and stop.is_set()):
+        share = max((step + 1) / options.steps, (time.monotonic() - start) / options.seconds)
+        if share >= 1 or stop.is_set():
             break
 
 

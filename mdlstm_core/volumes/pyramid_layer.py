@@ -98,11 +98,7 @@ class PyramidLSTM(nn.Module):
                 preactivation = preactivation + functional.conv2d(
                     hidden, recurrent, padding="same", groups=2
                 )
-            blocks_BEGHPQ = preactivation.unflatten(1, (2, _GATES, self.units))
-            sigmoids, candidate = blocks_BEGHPQ.split((_GATES - 1, 1), dim=2)
-            entry, forget, output = sigmoids.sigmoid().unbind(2)
-            cell = forget * cell + entry * candidate.squeeze(2).tanh()
-            states_BEHPQ = output * cell.tanh()
+            states_BEHPQ, cell = self._update(preactivation, cell)
             hidden = states_BEHPQ.flatten(1, 2)
             for states, state_BHPQ in zip(
                 (forth_states, back_states), states_BEHPQ.unbind(1), strict=True
@@ -110,3 +106,11 @@ class PyramidLSTM(nn.Module):
                 states.append(state_BHPQ)
         summed_SBHPQ = torch.stack(forth_states) + torch.stack(back_states[::-1])
         return summed_SBHPQ.movedim(0, 2 + axis)
+
+    def _update(self, preactivation: Tensor, cell_BEHPQ: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the hidden and cell states of a plane, both directions, B×E×H×P×Q."""
+        blocks_BEGHPQ = preactivation.unflatten(1, (2, _GATES, self.units))
+        sigmoids, candidate = blocks_BEGHPQ.split((_GATES - 1, 1), dim=2)
+        entry, forget, output = sigmoids.sigmoid().unbind(2)
+        cell_BEHPQ = forget * cell_BEHPQ + entry * candidate.squeeze(2).tanh()
+        return output * cell_BEHPQ.tanh(), cell_BEHPQ

@@ -23,7 +23,6 @@ MAX_VOXELS = 400_000_000
 
 # What it says of odd metadata: the stack is read, or the error below says more.
 logging.getLogger("tifffile").addHandler(logging.NullHandler())
-logging.getLogger("tifffile").propagate = False
 
 
 def read_stack(path: Path) -> NDArray[np.generic]:

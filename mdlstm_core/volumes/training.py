@@ -98,6 +98,19 @@ def train_volume(
     config = dataclasses.replace(config, classes=len(classes), channels=(channels,))
     torch.manual_seed(options.seed)
     network = PyramidNetwork(config).to(device).train()
+    _learn(network, tensors, options, on_progress, stop or threading.Event())
+    return checkpoint_of(network, Checkpoint(config, tuple(classes), weights={}))
+
+
+def _learn(
+    network: PyramidNetwork,
+    tensors: list[tuple[Tensor, Tensor]],
+    options: VolumeOptions,
+    on_progress: Callable[[int, float], None],
+    stop: threading.Event,
+) -> None:
+    """Train the network on random crops; larger volumes give more of them."""
+    device = next(network.parameters()).device
     optimizer = torch.optim.AdamW(network.parameters(), lr=options.learning_rate)
     generator = np.random.default_rng(options.seed)
     sizes = np.array([labels.numel() for _, labels in tensors], dtype=np.float64)
@@ -105,19 +118,16 @@ def train_volume(
     for step in range(options.steps):
         for group in optimizer.param_groups:
             group["lr"] = options.learning_rate * _cycle(share)
-        volume, labels = _crop(
-            *tensors[generator.choice(len(tensors), p=sizes / sizes.sum())], options, generator
-        )
+        chosen = tensors[generator.choice(len(tensors), p=sizes / sizes.sum())]
+        volume, labels = _crop(*chosen, options, generator)
         loss = _step(network, optimizer, volume.to(device), labels.to(device))
         if not math.isfinite(loss):
             raise InputError("The loss is not finite; train with a lower learning rate.")
         on_progress(step + 1, loss)
         # The cycle ends with whichever limit is met first.
-        elapsed = (time.monotonic() - start) / options.seconds
-        share = max((step + 1) / options.steps, elapsed)
-        if share >= 1 or (stop is not None and stop.is_set()):
+        share = max((step + 1) / options.steps, (time.monotonic() - start) / options.seconds)
+        if share >= 1 or stop.is_set():
             break
-    return checkpoint_of(network, Checkpoint(config, tuple(classes), weights={}))
 
 
 def _prepared(samples: Sequence[LabeledVolume], classes: int) -> list[tuple[Tensor, Tensor]]:
