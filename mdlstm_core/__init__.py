@@ -19,11 +19,17 @@ _HOMES = {
     "InputError": "errors",
     "LabelClass": "config",
     "LabeledFolder": "data.dataset",
+    "LabeledVolume": "volumes.training",
     "LearningOptions": "learning.fine_tuning",
     "Predictor": "predictor",
+    "TextureOptions": "learning.texture",
+    "VolumeOptions": "volumes.training",
     "load_checkpoint": "checkpoint",
+    "predict_volume": "volumes.prediction",
     "read_image": "data.images",
     "save_checkpoint": "checkpoint",
+    "segment_texture": "learning.texture",
+    "train_volume": "volumes.training",
 }
 
 __all__ = sorted(_HOMES)

@@ -13,7 +13,7 @@ from typing import Any
 
 from safetensors import SafetensorError
 from safetensors.torch import load, save
-from torch import Tensor
+from torch import Tensor, nn
 
 from mdlstm_core.config import LabelClass, NetworkConfig
 from mdlstm_core.errors import InputError
@@ -68,11 +68,13 @@ class Checkpoint:
         """Build the network with these weights, ready to predict.
 
         Raises:
-            InputError: the weights do not fit the configuration.
+            InputError: the weights do not fit the configuration, or the model labels volumes.
         """
         try:
             network = build_network(self.config)
             network.load_state_dict(self.weights)
+        except InputError:
+            raise
         # torch refuses a size that cannot be built with any of the three.
         except (RuntimeError, TypeError, ValueError) as error:
             raise InputError(
@@ -81,7 +83,7 @@ class Checkpoint:
         return network.eval()
 
 
-def checkpoint_of(network: LabelingNetwork, like: Checkpoint) -> Checkpoint:
+def checkpoint_of(network: nn.Module, like: Checkpoint) -> Checkpoint:
     """Return a copy of a network's present weights, described as `like` is."""
     weights = {k: v.detach().cpu().clone() for k, v in network.state_dict().items()}
     return dataclasses.replace(like, weights=weights)

@@ -33,7 +33,7 @@ the cell state: each group is one elementwise operation on a contiguous slice.
 STATES = (*GATES, "cell", "hidden")
 """Everything of a layer that can be shown as a map."""
 
-Architecture = Literal["byeon2015", "scene"]
+Architecture = Literal["byeon2015", "scene", "pyramid"]
 
 
 @dataclass(frozen=True)
@@ -51,13 +51,16 @@ class NetworkConfig:
     Attributes:
         preset: name of the preset it came from.
         architecture: "byeon2015" (windows, alternating 2D-LSTM and feedforward layers)
-            or "scene" (2D-LSTM layers on a pyramid of grids, fine path).
+            or "scene" (2D-LSTM layers on a pyramid of grids, fine path), which label images,
+            or "pyramid" (alternating PyraMiD-LSTM and feedforward layers), which labels
+            volumes.
         classes: number of classes, 1 to 255.
         window: pixels a side of the coarsest cell; images are padded to a multiple of it.
         lstm_units: hidden units a direction, one number a 2D-LSTM layer.
         feedforward_units: sizes of the tanh layers between the 2D-LSTM layers
-            (byeon2015 only, one fewer than `lstm_units`).
-        channels: features at strides 2, 4, 8 and 16 (scene only).
+            (byeon2015 and pyramid, one fewer than `lstm_units`).
+        channels: features at strides 2, 4, 8 and 16 (scene), or the number of channels of a
+            voxel (pyramid).
         forget_scale: factor on both forget gates. 1 is the paper's cell; 0.5 makes the
             cell state a convex mixture of its predecessors, which cannot grow.
         recurrent: False puts convolutions in place of the 2D-LSTM layers (scene only): what
@@ -65,6 +68,7 @@ class NetworkConfig:
         dropout: share of features dropped after each 2D-LSTM layer in training.
         working_pixels: images with more pixels are scaled down to this area, keeping
             their aspect ratio, before the network sees them.
+        kernel_size: voxels a side of the convolutions within a plane (pyramid only), odd.
     """
 
     preset: str
@@ -78,6 +82,7 @@ class NetworkConfig:
     recurrent: bool = True
     dropout: float = 0.0
     working_pixels: int = 120_000
+    kernel_size: int = 1
 
     def __post_init__(self) -> None:
         """Check what could not be built.
@@ -103,6 +108,11 @@ class NetworkConfig:
                     "scene has four channel counts, a window of 16 pixels and at least two "
                     "2D-LSTM layers."
                 )
+        elif self.architecture == "pyramid":
+            if len(self.feedforward_units) != len(self.lstm_units) - 1:
+                raise InputError("pyramid has one feedforward layer between two PyraMiD-LSTM's.")
+            if len(self.channels) != 1 or self.kernel_size < 1 or self.kernel_size % 2 == 0:
+                raise InputError("pyramid has one channel count and a kernel of odd size.")
         else:
             raise InputError(f"Unknown architecture {self.architecture!r}.")
 

@@ -67,3 +67,15 @@ def soft_cross_entropy(logits_BKhw: Tensor, shares_BKhw: Tensor, weight_Bhw: Ten
     log_probability = functional.log_softmax(logits_BKhw.float(), dim=1)
     entropy_Bhw = -(shares_BKhw * log_probability).sum(dim=1)
     return (entropy_Bhw * weight_Bhw).sum() / weight_Bhw.sum().clamp_min(1e-9)
+
+
+def balanced_weights(shares_BKhw: Tensor, area_Bhw: Tensor) -> Tensor:
+    """Weigh cells, B×h×w, so that each class that is there counts alike, however large.
+
+    Args:
+        shares_BKhw: see `class_shares`.
+        area_Bhw: the labeled share of each cell's area, 0 to 1.
+    """
+    mass = shares_BKhw * area_Bhw.unsqueeze(1)
+    total = mass.sum(dim=(0, 2, 3), keepdim=True)
+    return (mass / total.clamp_min(1e-9)).sum(dim=1)

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from mdlstm_core.config import NetworkConfig
+from mdlstm_core.errors import InputError
 from mdlstm_core.layers import MDLSTM, NeighborhoodLayer
 
 
@@ -248,7 +249,13 @@ _UNLIKELY = 8.0
 
 
 def build_network(config: NetworkConfig) -> LabelingNetwork:
-    """Return a network with freshly drawn weights."""
+    """Return a network with freshly drawn weights.
+
+    Raises:
+        InputError: the configuration is that of a network for volumes.
+    """
+    if config.architecture == "pyramid":
+        raise InputError("This model labels volumes, not images: use `mdlstm volume predict`.")
     return ByeonNetwork(config) if config.architecture == "byeon2015" else SceneNetwork(config)
 
 

@@ -36,10 +36,31 @@ _PRESETS = {
             forget_scale=0.5,
             dropout=0.1,
         ),
+        NetworkConfig(
+            preset="texture",
+            architecture="byeon2015",
+            classes=2,
+            window=4,
+            lstm_units=(16, 16),
+            feedforward_units=(24,),
+            forget_scale=0.5,
+            working_pixels=400_000,
+        ),
+        NetworkConfig(
+            preset="pyramid",
+            architecture="pyramid",
+            classes=2,
+            window=1,
+            lstm_units=(8, 8),
+            feedforward_units=(12,),
+            channels=(1,),
+            kernel_size=3,
+        ),
     )
 }
 
-PRESET_NAMES = tuple(_PRESETS)
+PRESET_NAMES = tuple(name for name, config in _PRESETS.items() if config.architecture != "pyramid")
+"""The presets that label images."""
 
 
 def preset(name: str, classes: int) -> NetworkConfig:

@@ -25,7 +25,7 @@ from mdlstm_core.checkpoint import Checkpoint, checkpoint_of
 from mdlstm_core.config import IGNORE_INDEX
 from mdlstm_core.errors import InputError
 from mdlstm_core.kernels import NotFiniteError, select_kernel
-from mdlstm_core.losses import pool_shares, soft_cross_entropy
+from mdlstm_core.losses import balanced_weights, pool_shares, soft_cross_entropy
 from mdlstm_core.memory import Attempt, first_that_fits
 from mdlstm_core.network import LabelingNetwork
 from mdlstm_core.prediction import finite_weights, network_input
@@ -172,7 +172,7 @@ def _lessons(
         shares, area = _targets(sample.corrections, image, network)
         before = network(image).softmax(dim=1)
         kept = (area == 0) & ~_overruled(shares, area, before)
-        lessons.append(_Lesson(image, shares, _balanced(shares, area), before, kept.float()))
+        lessons.append(_Lesson(image, shares, balanced_weights(shares, area), before, kept.float()))
     if not lessons:
         raise InputError("There is nothing to learn from: paint a correction first.")
     return lessons
@@ -219,13 +219,6 @@ def _step(
     nn.utils.clip_grad_norm_(network.parameters(), 1.0)
     optimizer.step()
     return loss.item()
-
-
-def _balanced(shares_1Khw: Tensor, area_1hw: Tensor) -> Tensor:
-    """Weigh cells so that each class that was painted counts alike, however large."""
-    mass = shares_1Khw * area_1hw.unsqueeze(1)
-    total = mass.sum(dim=(2, 3), keepdim=True)
-    return (mass / total.clamp_min(1e-9)).sum(dim=1)
 
 
 def _overruled(shares_1Khw: Tensor, area_1hw: Tensor, before_1Khw: Tensor) -> Tensor:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch.nn import functional
 
 from mdlstm_core.config import IGNORE_INDEX
-from mdlstm_core.losses import class_shares, pool_shares, soft_cross_entropy
+from mdlstm_core.losses import balanced_weights, class_shares, pool_shares, soft_cross_entropy
 
 CLASSES = 3
 LABELS = st.sampled_from([0, 1, 2, IGNORE_INDEX])
@@ -101,3 +101,16 @@ def test_nothing_labeled_is_no_loss_and_no_gradient() -> None:
     assert loss.item() == 0
     assert logits.grad is not None
     assert not logits.grad.any()
+
+
+def test_balanced_weights_let_classes_count_alike() -> None:
+    labels = torch.full((2, 4, 8), IGNORE_INDEX, dtype=torch.uint8)
+    labels[0] = 0
+    labels[1, :2, :2] = 2
+    shares, area = class_shares(labels, 3, 2)
+
+    weights = balanced_weights(shares, area)
+
+    torch.testing.assert_close(weights[0].sum(), torch.tensor(1.0))
+    torch.testing.assert_close(weights[1].sum(), torch.tensor(1.0))
+    assert weights[1, 0, 0] == 1

@@ -1,0 +1,67 @@
+"""`mdlstm texture`: label one image by its textures, from scribbles alone."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from tqdm import tqdm
+
+from mdlstm_core.config import IGNORE_INDEX, LabelClass
+from mdlstm_core.data.images import read_image, read_label_map
+from mdlstm_core.errors import InputError
+from mdlstm_core.files import make_folder
+from mdlstm_core.formats.indexed_png import save_indexed_png
+from mdlstm_core.palette import default_color
+
+_EXAMPLES = """examples:
+  mdlstm texture rock.jpg --scribbles strokes.png --out labels.png
+  mdlstm texture rock.jpg --scribbles strokes.png --out labels.png --seconds 60
+"""
+
+
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add this command's options."""
+    parser = commands.add_parser(
+        "texture",
+        help="label one image by its textures, from scribbles",
+        description="Learn the textures of one image from a few strokes and label all of it.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("image", type=Path, help="the image to label")
+    parser.add_argument(
+        "--scribbles",
+        type=Path,
+        required=True,
+        metavar="PNG",
+        help="8-bit class indices, 255 where there is no stroke",
+    )
+    parser.add_argument(
+        "--out", type=Path, required=True, metavar="PNG", help="the label map to write"
+    )
+    parser.add_argument("--seconds", type=float, default=30.0, help="at most (default: 30)")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> None:
+    """Learn and write the label map.
+
+    Raises:
+        InputError: a file cannot be read or written, or the scribbles do not fit.
+    """
+    if options.out.resolve() in (options.image.resolve(), options.scribbles.resolve()):
+        raise InputError(f"{options.out} is one of the inputs; choose another file for --out.")
+    image, scribbles = read_image(options.image), read_label_map(options.scribbles)
+
+    from mdlstm_core.learning.texture import TextureOptions, segment_texture
+
+    how = TextureOptions(seconds=options.seconds, seed=options.seed)
+    make_folder(options.out.absolute().parent)
+    # disable=None: a bar on a terminal, none in a pipe.
+    with tqdm(total=how.steps, unit="step", disable=None) as bar:
+        prediction = segment_texture(image, scribbles, how, lambda _step, _loss: bar.update())
+    count = int(scribbles[scribbles != IGNORE_INDEX].max()) + 1
+    classes = [LabelClass(f"texture {index}", default_color(index)) for index in range(count)]
+    save_indexed_png(prediction.label_map, classes, options.out)

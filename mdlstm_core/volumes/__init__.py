@@ -1,0 +1,1 @@
+"""PyraMiD-LSTM: labeling every voxel of a stack of images."""

@@ -1,0 +1,199 @@
+"""Training a PyraMiD-LSTM on labeled volumes."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.random import Generator
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional
+
+from mdlstm_core.checkpoint import Checkpoint, checkpoint_of
+from mdlstm_core.config import IGNORE_INDEX, LabelClass, NetworkConfig
+from mdlstm_core.errors import InputError
+from mdlstm_core.presets import preset
+from mdlstm_core.volumes.pyramid_network import PyramidNetwork
+from mdlstm_core.volumes.stacks import volume_input
+
+
+@dataclass(frozen=True)
+class LabeledVolume:
+    """A volume and the true class of its voxels.
+
+    Attributes:
+        volume: D×H×W×C of any number type.
+        labels: class index of each voxel, D×H×W; `IGNORE_INDEX` where there is none.
+    """
+
+    volume: NDArray[np.generic]
+    labels: NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class VolumeOptions:
+    """How to train on volumes.
+
+    Attributes:
+        steps: at most this many steps, a crop each.
+        seconds: at most this long.
+        learning_rate: the highest of the cycle.
+        crop: slices, rows and columns of the random crops.
+        turn: whether crops are mirrored and turned; not where up or left matters.
+        seed: of weights and crops.
+    """
+
+    steps: int = 400
+    seconds: float = 600.0
+    learning_rate: float = 1e-2
+    crop: tuple[int, int, int] = (6, 48, 48)
+    turn: bool = True
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Check what cannot be trained with.
+
+        Raises:
+            InputError: a number is below its range.
+        """
+        if min(self.steps, *self.crop) < 1 or not self.seconds > 0 or self.seed < 0:
+            raise InputError("Steps, seconds and crop must be positive, and the seed not negative.")
+
+
+def train_volume(
+    samples: Sequence[LabeledVolume],
+    classes: Sequence[LabelClass],
+    options: VolumeOptions | None = None,
+    config: NetworkConfig | None = None,
+    device: torch.device | None = None,
+    on_progress: Callable[[int, float], None] = lambda _step, _loss: None,
+    stop: threading.Event | None = None,
+) -> Checkpoint:
+    """Train a network from random weights on random crops of labeled volumes.
+
+    Args:
+        samples: volumes with as many channels each; those without a label are left out.
+        classes: name and colour of each class, in the order of the labels' indices.
+        options: how long and on what crops.
+        config: the network; the preset "pyramid" for these classes and channels unless told.
+        device: where to compute; the CPU unless told.
+        on_progress: called after each step with its number, from 1, and its loss.
+        stop: set it to end after the step under way; what was learned is kept.
+
+    Raises:
+        InputError: shapes, channels or classes do not fit, nothing has a label, or the loss
+            is not finite.
+    """
+    options, device = options or VolumeOptions(), device or torch.device("cpu")
+    tensors = _prepared(samples, len(classes))
+    channels = tensors[0][0].shape[0]
+    config = config or preset("pyramid", len(classes))
+    config = dataclasses.replace(config, classes=len(classes), channels=(channels,))
+    torch.manual_seed(options.seed)
+    network = PyramidNetwork(config).to(device).train()
+    _learn(network, tensors, options, on_progress, stop or threading.Event())
+    return checkpoint_of(network, Checkpoint(config, tuple(classes), weights={}))
+
+
+def _learn(
+    network: PyramidNetwork,
+    tensors: list[tuple[Tensor, Tensor]],
+    options: VolumeOptions,
+    on_progress: Callable[[int, float], None],
+    stop: threading.Event,
+) -> None:
+    """Train the network on random crops; larger volumes give more of them."""
+    device = next(network.parameters()).device
+    optimizer = torch.optim.AdamW(network.parameters(), lr=options.learning_rate)
+    generator = np.random.default_rng(options.seed)
+    sizes = np.array([labels.numel() for _, labels in tensors], dtype=np.float64)
+    start, share = time.monotonic(), 0.0
+    for step in range(options.steps):
+        for group in optimizer.param_groups:
+            group["lr"] = options.learning_rate * _cycle(share)
+        chosen = tensors[generator.choice(len(tensors), p=sizes / sizes.sum())]
+        volume, labels = _crop(*chosen, options, generator)
+        loss = _step(network, optimizer, volume.to(device), labels.to(device))
+        if not math.isfinite(loss):
+            raise InputError("The loss is not finite; train with a lower learning rate.")
+        on_progress(step + 1, loss)
+        # The cycle ends with whichever limit is met first.
+        share = max((step + 1) / options.steps, (time.monotonic() - start) / options.seconds)
+        if share >= 1 or stop.is_set():
+            break
+
+
+def _prepared(samples: Sequence[LabeledVolume], classes: int) -> list[tuple[Tensor, Tensor]]:
+    """Return the volumes (C×D×H×W) that have labels (D×H×W), checked."""
+    found = []
+    for sample in samples:
+        volume = volume_input(sample.volume)[0]
+        if tuple(volume.shape[1:]) != sample.labels.shape:
+            raise InputError(
+                f"A volume of {_size(volume.shape[1:])} voxels has labels of "
+                f"{_size(sample.labels.shape)}; they must be the same."
+            )
+        known = sample.labels[sample.labels != IGNORE_INDEX]
+        if known.size and int(known.max()) >= classes:
+            raise InputError(f"The labels have a class {known.max()}, but there are {classes}.")
+        if known.size:
+            found.append((volume, torch.from_numpy(sample.labels.astype(np.int64))))
+    if not found:
+        raise InputError("There is nothing to learn from: no voxel has a label.")
+    if len({volume.shape[0] for volume, _ in found}) > 1:
+        raise InputError("The volumes do not all have the same number of channels.")
+    return found
+
+
+def _crop(
+    volume_CDHW: Tensor, labels_DHW: Tensor, options: VolumeOptions, generator: Generator
+) -> tuple[Tensor, Tensor]:
+    """Cut out a random place around a labeled voxel, and turn it."""
+    known = (labels_DHW != IGNORE_INDEX).flatten().nonzero().flatten()
+    index = int(known[generator.integers(len(known))])
+    place = []
+    for at, whole, part in zip(
+        np.unravel_index(index, tuple(labels_DHW.shape)),
+        labels_DHW.shape,
+        options.crop,
+        strict=True,
+    ):
+        low, high = max(0, int(at) - part + 1), min(int(at), max(0, whole - part))
+        start = int(generator.integers(low, high + 1))
+        place.append(slice(start, start + part))
+    volume, labels = volume_CDHW[:, *place], labels_DHW[tuple(place)]
+    if options.turn:
+        axes = [axis for axis in range(3) if generator.random() < 0.5]
+        volume, labels = volume.flip([axis + 1 for axis in axes]), labels.flip(axes)
+        if generator.random() < 0.5:
+            volume, labels = volume.transpose(2, 3), labels.transpose(1, 2)
+    return volume.contiguous(), labels.contiguous()
+
+
+def _step(
+    network: PyramidNetwork, optimizer: torch.optim.Optimizer, volume_CDHW: Tensor, labels: Tensor
+) -> float:
+    """Learn from one crop and return its loss."""
+    logits = network(volume_CDHW.unsqueeze(0))
+    loss = functional.cross_entropy(logits, labels.unsqueeze(0), ignore_index=IGNORE_INDEX)
+    optimizer.zero_grad()
+    loss.backward()
+    nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+    optimizer.step()
+    return loss.item()
+
+
+def _cycle(share: float) -> float:
+    """Return the learning rate at a share of the run: a short rise, then half a cosine."""
+    return min(1.0, 0.1 + share / 0.05) * (0.5 + 0.5 * math.cos(math.pi * share)) + 1e-4
+
+
+def _size(shape: Sequence[int]) -> str:
+    return "×".join(str(length) for length in shape)

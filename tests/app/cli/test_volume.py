@@ -1,0 +1,104 @@
+"""`mdlstm volume`: stacks in, models and stacks out, and what is refused in a sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tifffile
+
+from mdlstm_core.checkpoint import load_checkpoint
+
+Mdlstm = Callable[..., Any]
+
+
+@pytest.fixture
+def stack(tmp_path: Path) -> Path:
+    values = np.random.default_rng(0).integers(0, 256, (3, 9, 8), dtype=np.uint8)
+    tifffile.imwrite(tmp_path / "stack.tif", values, photometric="minisblack")
+    return tmp_path / "stack.tif"
+
+
+@pytest.fixture
+def labels(stack: Path) -> Path:
+    path = stack.with_name("labels.tif")
+    tifffile.imwrite(
+        path, (tifffile.imread(stack) > 128).astype(np.uint8), photometric="minisblack"
+    )
+    return path
+
+
+@pytest.fixture
+def model(mdlstm: Mdlstm, stack: Path, labels: Path) -> Path:
+    path = stack.with_name("model.safetensors")
+    arguments = ("--labels", labels, "--out", path, "--steps", 2, "--classes", "dark", "light")
+    result = mdlstm("volume", "train", stack, *arguments)
+    assert result.code == 0, result.err
+    assert result.out.startswith(f"{path}: 2 steps")
+    return path
+
+
+def test_trained_model_labels_a_stack(mdlstm: Mdlstm, stack: Path, model: Path) -> None:
+    out = stack.with_name("predicted.tif")
+
+    assert mdlstm("volume", "predict", stack, "--model", model, "--out", out) == (0, "", "")
+
+    predicted = tifffile.imread(out)
+    assert predicted.shape == (3, 9, 8)
+    assert predicted.dtype == np.uint8
+    assert predicted.max() <= 1
+    assert [c.name for c in load_checkpoint(model).classes] == ["dark", "light"]
+
+
+def test_model_of_volumes_is_refused_for_images(
+    assert_refused: Mdlstm, model: Path, stack: Path, tmp_path: Path
+) -> None:
+    arguments = ("predict", stack, "--model", model, "--out", tmp_path / "out")
+    assert_refused(*arguments, naming="labels volumes, not images")
+
+
+def test_model_of_images_is_refused_for_volumes(
+    assert_refused: Mdlstm, checkpoint_file: Path, stack: Path, tmp_path: Path
+) -> None:
+    arguments = ("volume", "predict", stack, "--model", checkpoint_file, "--out", tmp_path / "o")
+    assert_refused(*arguments, naming="labels images, not volumes")
+
+
+def test_the_stack_is_never_overwritten(
+    assert_refused: Mdlstm, stack: Path, checkpoint_file: Path
+) -> None:
+    before = stack.read_bytes()
+
+    arguments = ("volume", "predict", stack, "--model", checkpoint_file, "--out", stack)
+    assert_refused(*arguments, naming=stack)
+
+    assert stack.read_bytes() == before
+
+
+@pytest.mark.parametrize("kind", ["sizes", "one class", "other shape", "missing", "names"])
+def test_stacks_that_do_not_fit_are_refused(
+    assert_refused: Mdlstm, stack: Path, labels: Path, kind: str
+) -> None:
+    more, naming = [], str(labels)
+    if kind == "sizes":
+        with tifffile.TiffWriter(labels) as file:
+            file.write(np.zeros((9, 8), dtype=np.uint8))
+            file.write(np.zeros((9, 7), dtype=np.uint8))
+    elif kind == "one class":
+        tifffile.imwrite(labels, np.zeros((3, 9, 8), dtype=np.uint8), photometric="minisblack")
+    elif kind == "other shape":
+        tifffile.imwrite(labels, np.eye(9, 8, dtype=np.uint8), photometric="minisblack")
+        naming = "3×9×8 voxels has labels of 1×9×8"
+    elif kind == "missing":
+        labels.unlink()
+    else:
+        more, naming = ["--classes", "alone"], "a class 1, but there are 1"
+    out = stack.with_name("m.safetensors")
+
+    arguments = ("volume", "train", stack, "--labels", labels, "--out", out, *more)
+    assert_refused(*arguments, naming=naming)
+
+    assert not out.exists()
