@@ -151,15 +151,6 @@ class LabelingSession(QObject):
         if self.document is not None and self._wanted == self.document.path:
             self._load(self.document.path, window)
 
-    def step_image(self, step: int) -> None:
-        """Show the image `step` places further in the list, if there is one."""
-        current = self._wanted
-        if current is None or current not in self.project.images:
-            return
-        index = self.project.images.index(current) + step
-        if 0 <= index < len(self.project.images):
-            self.open_image(self.project.images[index])
-
     def edit(self, image: Path, edit: Edit) -> None:
         """Change the corrections of an image that is shown; `journal.stored` acknowledges it.
 
@@ -223,6 +214,10 @@ class LabelingSession(QObject):
     def learn(self, seconds: float) -> None:
         """Learn from all corrections of the project, from the model it started with."""
         self._change(lambda: self._teacher.learn(seconds))
+
+    def use_model(self, model: str | Path) -> None:
+        """Let another model serve: a shipped one's name, or a file."""
+        self._change(lambda: self._teacher.use(model))
 
     def stop_learning(self) -> None:
         """End learning soon; what was learned is kept."""

@@ -22,6 +22,7 @@ from app.inference.model_client import ModelClient
 from app.session.stored_project import StoredProject
 from mdlstm_core.config import IGNORE_INDEX
 from mdlstm_core.errors import InputError
+from resources import model_path
 
 
 class Teacher(QObject):
@@ -49,6 +50,7 @@ class Teacher(QObject):
         self.model: ModelInfo | None = None
         self._stored, self._client = stored, client
         self._base_model, self._device = base_model, device
+        self._before: str | Path | None = None
         client.model_loaded.connect(self._on_model_loaded)
         client.learned.connect(self._on_learned)
         client.learning_failed.connect(self._on_learning_failed)
@@ -62,6 +64,17 @@ class Teacher(QObject):
             self.warned.emit(str(error))
         fallback = base or self._base_model
         self._client.send(LoadRequest(learned or fallback, fallback, self._device))
+
+    def use(self, model: str | Path) -> None:
+        """Load another model; the present one goes on if it does not fit the project.
+
+        Raises:
+            InputError: learning is under way.
+        """
+        if self._client.is_learning:
+            raise InputError("The model is learning; stop that before another one takes its place.")
+        self._before, self._base_model = self._base_model, model
+        self._client.send(LoadRequest(model, self._before, self._device))
 
     def forget(self) -> None:
         """Let no model serve: another project is open."""
@@ -110,11 +123,31 @@ class Teacher(QObject):
             self._stored.use_model_classes(info.classes)
         except InputError as error:
             self.warned.emit(str(error))
+            self._take_back()
             return
         if info.warning:
             self.warned.emit(info.warning)
+        self._keep_choice(is_loaded=not info.warning)
         self.model = info
         self.model_changed.emit(info)
+
+    def _keep_choice(self, *, is_loaded: bool) -> None:
+        """Let a project that has models of its own begin with the chosen one from now on."""
+        if self._before is None:
+            return
+        if not is_loaded:
+            self._base_model = self._before
+        elif self._stored_model("base") and not self._stored.journal.is_read_only:
+            path = model_path(str(self._base_model)) or Path(self._base_model)
+            chosen = path.read_bytes()
+            self._stored.save_models(chosen, chosen)
+        self._before = None
+
+    def _take_back(self) -> None:
+        """Let the model go on that was there before the user chose another one."""
+        if self._before is not None:
+            self._base_model, self._before = self._before, None
+            self.start()
 
     @Slot(object)
     def _on_learned(self, learned: Learned) -> None:

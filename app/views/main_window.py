@@ -32,6 +32,7 @@ from app.views.dialogs.shortcuts_dialog import ShortcutsDialog
 from app.views.docks import LEFT, RIGHT, Docks, Place
 from app.views.links import link_activity, link_canvas, link_classes, link_images
 from app.views.message_bar import MessageBar
+from app.views.model_menu import ModelMenu
 from app.views.panels.classes_panel import ClassesPanel
 from app.views.panels.gates_panel import GatesPanel
 from app.views.panels.images_panel import ImagesPanel
@@ -82,7 +83,7 @@ class MainWindow(QMainWindow):
         self.images, self.classes = ImagesPanel(), ClassesPanel()
         self.learning, self.gates = LearningPanel(settings.learning_seconds), GatesPanel()
         self.status = StatusLine(self.statusBar())
-        self.recent = RecentMenu()
+        self.recent, self.models = RecentMenu(), ModelMenu(self)
         self.palette_of_commands = CommandPalette(self)
         self._shortcuts_dialog: ShortcutsDialog | None = None
         self._closing_anyway = False
@@ -120,6 +121,7 @@ class MainWindow(QMainWindow):
                 "Gates": Place(self.gates, RIGHT, 170),
             },
         )
+        built.menus["&Model"].addMenu(self.models)
         panels = built.menus["&View/&Panels"]
         for title, action in self.docks.toggle_actions.items():
             panels.addAction(action)
@@ -144,7 +146,7 @@ class MainWindow(QMainWindow):
             "abort": self._abort,
             "larger": partial(self.options_bar.scale_diameter, 1.25),
             "smaller": partial(self.options_bar.scale_diameter, 0.8),
-            **self._class_slots(),
+            **self.classes.slots(),
             "previous": partial(self.images.step, -1),
             "next": partial(self.images.step, 1),
             "done": self.images.ask_done,
@@ -162,24 +164,6 @@ class MainWindow(QMainWindow):
             "stop": session.stop_learning,
             "palette": self._open_palette,
             "shortcuts": self._open_shortcuts,
-        }
-
-    def _class_slots(self) -> dict[str, Callable[..., object]]:
-        classes = self.classes
-        return {
-            **{f"class-{n}": partial(classes.choose, n - 1) for n in CLASS_KEYS},
-            "class-add": classes.add_asked.emit,
-            "class-rename": classes.rename,
-            "class-recolor": classes.recolor,
-            "class-merge": classes.ask_merge,
-            "class-delete": classes.ask_delete,
-            "class-hide": classes.toggle_hidden,
-            "class-solo": classes.toggle_solo,
-            "class-lock": classes.toggle_locked,
-            "class-only": classes.toggle_only,
-            "only-unlabeled": classes.set_only_unlabeled,
-            "class-import": classes.ask_import,
-            "class-export": classes.ask_export,
         }
 
     def _lay_out(self) -> None:
@@ -211,6 +195,7 @@ class MainWindow(QMainWindow):
         self.images.left.connect(self.canvas.setFocus)
         self.classes.class_chosen.connect(self._on_class_chosen)
         self.recent.chosen.connect(lambda project: self.open_paths([project]))
+        self.models.chosen.connect(self.session.use_model)
         self.learning.learn_asked.connect(self.session.learn)
         self.learning.stop_asked.connect(self.session.stop_learning)
         self.gates.gate_asked.connect(self.session.show_gate)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from app.views.actions import CLASS_KEYS
 from app.views.icons import icon
 from app.views.panels.class_list import (
     Button,
@@ -131,6 +132,24 @@ class ClassesPanel(QWidget):
             self._set_only(self.model.only - gone)
         if self.model.solo != solo:
             self.solo_changed.emit(self.model.solo)
+
+    def slots(self) -> dict[str, Callable[..., object]]:
+        """Return what each action on classes calls."""
+        return {
+            **{f"class-{n}": partial(self.choose, n - 1) for n in CLASS_KEYS},
+            "class-add": self.add_asked.emit,
+            "class-rename": self.rename,
+            "class-recolor": self.recolor,
+            "class-merge": self.ask_merge,
+            "class-delete": self.ask_delete,
+            "class-hide": self.toggle_hidden,
+            "class-solo": self.toggle_solo,
+            "class-lock": self.toggle_locked,
+            "class-only": self.toggle_only,
+            "only-unlabeled": self.set_only_unlabeled,
+            "class-import": self.ask_import,
+            "class-export": self.ask_export,
+        }
 
     def choose(self, row: int) -> None:
         """Choose a class by its place in the list, if there is one."""
