@@ -64,6 +64,11 @@ class CamVid(ExchangeFormat):
             records.append(Record(safe_name(stem, path), image, load))
         return LabelSource(classes, tuple(records))
 
+    def check(self, classes: tuple[LabelClass, ...]) -> None:
+        """Refuse names and colours that a palette file cannot hold."""
+        plain_names(classes, "\t", "A palette file")
+        _check_colors(classes)
+
     def write(self, source: LabelSource, target: Target, options: WriteOptions) -> None:
         """Write label maps, images and `label_colors.txt`."""
         names = plain_names(source.classes, "\t", "A palette file")

@@ -104,6 +104,11 @@ class Cityscapes(ExchangeFormat):
         classes = tuple(LabelClass(label.name, label.color) for label in labels)
         return LabelSource(classes, tuple(records))
 
+    def check(self, classes: tuple[LabelClass, ...]) -> None:
+        """Refuse classes that Cityscapes does not have."""
+        for label_class in classes:
+            _label(label_class)
+
     def write(self, source: LabelSource, target: Target, options: WriteOptions) -> None:
         """Write the three kinds of PNG and the images, as PNG."""
         labels = [_label(label_class) for label_class in source.classes]

@@ -135,6 +135,13 @@ class ExchangeFormat:
         """
         raise InputError(f"The format {self.name} can only be written, {source} cannot be read.")
 
+    def check(self, classes: tuple[LabelClass, ...]) -> None:
+        """Look whether the format can hold these classes, before anything is written.
+
+        Raises:
+            InputError: it cannot; the sentence names the class and the mend.
+        """
+
     def write(self, source: LabelSource, target: Target, options: WriteOptions) -> None:
         """Write all records. Nothing is visible in the target before all is written.
 

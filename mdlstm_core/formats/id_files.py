@@ -59,7 +59,7 @@ def with_ignore_value(
             f"The ignore value {ignore_value} does not work for {classes} classes in "
             f"{np.iinfo(dtype).bits} bits; choose one from {classes} to {np.iinfo(dtype).max}."
         )
-    ids = label_map_HW.astype(dtype)
+    ids: NDArray[np.uint8 | np.uint16] = label_map_HW.astype(dtype)
     ids[label_map_HW == IGNORE_INDEX] = ignore_value
     return ids
 

@@ -72,6 +72,10 @@ class Labelme(ExchangeFormat):
         found = tuple(LabelClass(name, default_color(i)) for name, i in classes.items())
         return LabelSource(found, tuple(records))
 
+    def check(self, classes: tuple[LabelClass, ...]) -> None:
+        """Refuse names that `labels.txt` cannot hold."""
+        plain_names(classes, "", "labelme's labels.txt")
+
     def write(self, source: LabelSource, target: Target, options: WriteOptions) -> None:
         """Write a JSON an image, the images, and `labels.txt`; polygons unless masks are asked."""
         names = plain_names(source.classes, "", "labelme's labels.txt")

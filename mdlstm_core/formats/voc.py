@@ -55,13 +55,17 @@ class PascalVoc(ExchangeFormat):
             records.append(Record(safe_name(path.name, path), image, load))
         return LabelSource(classes, tuple(records))
 
+    def check(self, classes: tuple[LabelClass, ...]) -> None:
+        """Refuse names that `labelmap.txt` cannot hold, and too many classes."""
+        if len({*plain_names(classes, ":", "Pascal VOC"), VOC_NAMES[0]}) > IGNORE_INDEX:
+            raise InputError("Pascal VOC holds at most 254 classes and background; merge some.")
+
     def write(self, source: LabelSource, target: Target, options: WriteOptions) -> None:
         """Write label maps, images, the class list and the list `trainval.txt`."""
-        names = plain_names(source.classes, ":", "Pascal VOC")
+        self.check(source.classes)
+        names = [label_class.name for label_class in source.classes]
         others = [name for name in names if name != VOC_NAMES[0]]
         indices = np.full(256, IGNORE_INDEX, dtype=np.uint8)
-        if len(others) >= IGNORE_INDEX:
-            raise InputError("Pascal VOC holds at most 254 classes and background; merge some.")
         for index, name in enumerate(names):
             indices[index] = 0 if name == VOC_NAMES[0] else others.index(name) + 1
         lines = ["# label:color_rgb:parts:actions"]

@@ -19,7 +19,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageDraw
 from pycocotools import mask as coco_mask
 from pycocotools.coco import COCO
 
@@ -283,6 +283,8 @@ OTHERS: list[tuple[str, dict, Callable[[Path], LabelMap]]] = [
 ]
 
 
+# pycocotools' own, with NumPy 2.
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 @pytest.mark.parametrize(("name", "options", "read"), OTHERS)
 @settings(max_examples=15)
 @given(label_map=label_maps)
@@ -307,8 +309,6 @@ def test_labelme_draws_polygons_at_most_a_pixel_larger(tmp_path: Path) -> None:
         own[skimage.draw.polygon(y, x, HOLES.shape)] = True
         image = Image.new("L", HOLES.shape[::-1])
         # What labelme's `shape_to_mask` does: Pillow paints the border's pixels too.
-        from PIL import ImageDraw
-
         ImageDraw.Draw(image).polygon([tuple(p) for p in points], outline=1, fill=1)
         drawn = np.array(image).astype(bool)
         grown = cv2.dilate(own.astype(np.uint8), np.ones((3, 3), np.uint8)).astype(bool)
