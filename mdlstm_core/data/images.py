@@ -74,10 +74,12 @@ def image_size(path: Path) -> tuple[int, int]:
     """Return height and width of the upright image, read from its header.
 
     Raises:
-        InputError: the file is missing, empty or not an image.
+        InputError: the file is missing, empty, too large or not an image.
     """
     with _opened(path) as image:
         width, height = image.size
+        # Before Pillow looks for EXIF data: in a PNG, it reads all pixels to find them.
+        _check_size(path, image.size)
         orientation = image.getexif().get(0x0112, 1)
     return (width, height) if orientation in (5, 6, 7, 8) else (height, width)
 
