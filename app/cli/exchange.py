@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,11 @@ from mdlstm_core.config import LabelClass
 from mdlstm_core.data.images import image_size
 from mdlstm_core.errors import InputError
 from mdlstm_core.formats.class_mapping import ClassMapping, map_classes, mapping_table
-from mdlstm_core.formats.exchange import LabelSource, Record
+from mdlstm_core.formats.exchange import LabelMap, LabelSource, Record
 from mdlstm_core.formats.reading import read_text
 from mdlstm_core.formats.registry import BUILT_IN
+
+Check = Callable[[Record, LabelMap], None]
 
 
 def add_exchange_options(parser: argparse.ArgumentParser) -> None:
@@ -105,15 +108,19 @@ class Run:
             sys.stdout.write(mapping_table(mapping) + "\n")
             sys.stdout.flush()
 
-    def sound(self, records: tuple[Record, ...]) -> tuple[Record, ...]:
+    def sound(self, records: tuple[Record, ...], check: Check | None = None) -> tuple[Record, ...]:
         """Return the records that can be used; all, unless `--skip-broken` is given.
 
         Without it, the first one that cannot be used ends the run later, and nothing is
         written.
+
+        Args:
+            records: the records.
+            check: raises `InputError` if a record and its label map cannot be written.
         """
         if not self._options.skip_broken or self._options.dry_run:
             return records
-        return tuple(record for record in records if self._is_sound(record))
+        return tuple(record for record in records if self._is_sound(record, check))
 
     def progress(self, source: LabelSource) -> tuple[LabelSource, tqdm[Any]]:
         """Return the source with a bar that moves when a record is loaded."""
@@ -154,11 +161,13 @@ class Run:
         if failures:
             raise failures[-1]
 
-    def _is_sound(self, record: Record) -> bool:
+    def _is_sound(self, record: Record, check: Check | None) -> bool:
         try:
-            record.load()
+            label_map = record.load()
             if record.image is not None:
                 image_size(record.image)
+            if check:
+                check(record, label_map)
         except InputError as error:
             self._failures[record.name] = error
             return False

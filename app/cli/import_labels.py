@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
+from functools import partial
 from pathlib import Path
 
 from app.cli.exchange import Run, add_exchange_options, chosen, mapping_of
 from mdlstm_core.errors import InputError
-from mdlstm_core.formats.dataset_folder import DatasetFolder
+from mdlstm_core.formats.dataset_folder import DatasetFolder, check_image
 from mdlstm_core.formats.exchange import LabelSource, ReadOptions, WriteOptions
 from mdlstm_core.formats.reading import listed_classes
 from mdlstm_core.formats.registry import load_format
@@ -62,7 +63,7 @@ def run(options: argparse.Namespace) -> None:
         labels = options.out / "labels"
         current.kept = [r.name for r in records if (labels / f"{r.name}.png").exists()]
         records = tuple(r for r in records if r.name not in set(current.kept))
-    records = current.sound(records)
+    records = current.sound(records, partial(check_image, options.out))
     if options.dry_run or not records:
         current.report(0)
         return

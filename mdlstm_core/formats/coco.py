@@ -56,6 +56,8 @@ def read_coco(source: Path, images: Path | None) -> CocoFile:
     near = (path.parent / "images", path.parent.parent / "images", path.parent)
     folders = (images,) if images else near
     entries = field(values, "images", list, str(path))
+    if not entries:
+        raise InputError(f"{path} has no images.")
     found = tuple(_image(path, entry, folders) for entry in entries)
     ids = [image.id for image in found]
     if len(set(ids)) < len(ids):
@@ -129,6 +131,8 @@ def _categories(path: Path, entries: list[Any]) -> tuple[tuple[LabelClass, ...],
         number, name = field(entry, "id", int, where), field(entry, "name", str, where)
         if number in class_of:
             raise InputError(f"{path} has two categories with the id {number}.")
+        if any(label_class.name == name for label_class in classes):
+            raise InputError(f"{path} has two categories called {name!r}; rename one.")
         class_of[number] = index
         color = entry.get("color")
         is_color = (

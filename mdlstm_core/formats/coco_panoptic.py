@@ -62,6 +62,8 @@ class CocoPanoptic(ExchangeFormat):
             image = images[image_id]
             load = partial(_load, coco, image, annotation, where)
             records[image_id] = Record(image.name, image.image, load)
+        if not records:
+            raise InputError(f"{coco.path} has no annotations.")
         return LabelSource(coco.classes, tuple(records.values()))
 
     def write(self, source: LabelSource, target: Target, options: WriteOptions) -> None:

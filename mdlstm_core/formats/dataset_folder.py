@@ -56,12 +56,21 @@ class DatasetFolder(ExchangeFormat):
         target.write("classes.json", description_json(source.classes, kept), replace=True)
         for record in source.records:
             label_map = record.load()
-            there = find_image(target.folder / "images", record.name)
-            same_size(label_map, Path(f"The label map of {record.name}"), there or image_of(record))
-            if there is None:
+            check_image(target.folder, record, label_map)
+            if find_image(target.folder / "images", record.name) is None:
                 write_image(target, f"images/{record.name}", record)
             content = encode_indexed_png(label_map, source.classes)
             target.write(f"labels/{record.name}.png", content)
+
+
+def check_image(dataset: Path, record: Record, label_map: LabelMap) -> None:
+    """Look whether a label map fits its image, in the dataset or to be added to it.
+
+    Raises:
+        InputError: there is no image, or it is of another size.
+    """
+    image = find_image(dataset / "images", record.name) or image_of(record)
+    same_size(label_map, Path(f"The label map of {record.name}"), image)
 
 
 def _load(path: Path, image: Path | None, classes: int, ignore_value: int) -> LabelMap:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from mdlstm_core.errors import InputError
 
-_MOST_CHECKED = 2_000
+_MOST_CHECKED = 1_000
 """Vertices; finding crossings among more takes memory by the square of them."""
 
 _TOLERANCE = 1.0

@@ -50,12 +50,18 @@ class YoloSeg(ExchangeFormat):
         folders = [labels, *sorted(path for path in labels.iterdir() if path.is_dir())]
         records = []
         for folder in folders:
-            images = options.images or source / "images" / folder.relative_to(labels)
-            for image in images_in(images) if images.is_dir() else ():
-                path = folder / f"{image.stem}.txt"
-                if folder != labels or path.is_file():
-                    load = partial(_load, path, image, len(classes))
-                    records.append(Record(safe_name(image.name, image), image, load))
+            place = options.images or source / "images" / folder.relative_to(labels)
+            images = {path.stem: path for path in (images_in(place) if place.is_dir() else ())}
+            stems = {path.stem for path in folder.glob("*.txt")}
+            if folder != labels and options.images is None:
+                # In the folder of a split, an image without a file is one without objects.
+                stems |= set(images)
+            for stem in sorted(stems):
+                path, image = folder / f"{stem}.txt", images.get(stem)
+                load = partial(_load, path, image, len(classes))
+                records.append(Record(safe_name(stem, path), image, load))
+        if not records:
+            raise InputError(f"{labels} has no .txt files.")
         return LabelSource(classes, tuple(records))
 
     def write(self, source: LabelSource, target: Target, options: WriteOptions) -> None:
@@ -79,11 +85,12 @@ def _lines(label_map: LabelMap) -> list[str]:
     return lines
 
 
-def _load(path: Path, image: Path, classes: int) -> LabelMap:
+def _load(path: Path, image: Path | None, classes: int) -> LabelMap:
+    if image is None:
+        raise InputError(f"{path} has no image, whose size is needed; give --images.")
     height, width = image_size(image)
     check_pixels(image, height, width)
     labels = np.full((height, width), IGNORE_INDEX, dtype=np.uint8)
-    # An image without a file is one without objects.
     lines = read_text(path).splitlines() if path.exists() else []
     for number, line in enumerate(lines, start=1):
         where = f"{path}, line {number},"

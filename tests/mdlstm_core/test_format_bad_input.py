@@ -58,6 +58,8 @@ BAD_COCO: list[tuple[Any, str]] = [
     ([1], "must hold one JSON object"),
     ({}, 'no valid "categories"'),
     (coco(images=[{"id": 1}]), 'no valid "file_name"'),
+    (coco(images=[]), "has no images"),
+    (coco(categories=[{"id": i, "name": "sky"} for i in (1, 2)]), "two categories called 'sky'"),
     (coco(images=coco()["images"] * 2), "two images with the id 1"),
     (coco(categories=coco()["categories"][:1] * 2), "two categories with the id 1"),
     (coco(images=[coco()["images"][0] | {"file_name": "../a.png"}]), "leads outside"),

@@ -152,6 +152,26 @@ def test_broken_records_stop_all_or_are_left_out(
     assert LabeledFolder(tmp_path / "back").stems == ["scene_0", "scene_1", "scene_3"]
 
 
+def test_missing_images_are_reported_and_the_rest_imported(
+    mdlstm: Mdlstm, tiny_dataset: Path, tmp_path: Path
+) -> None:
+    for name in ("coco", "yolo-seg", "voc"):
+        out, back = tmp_path / f"{name}-out", tmp_path / f"{name}-back"
+        mdlstm("export", tiny_dataset, "--format", name, "--out", out)
+        next(out.rglob("scene_1.png" if name != "voc" else "JPEGImages/scene_1.png")).unlink()
+        # Of another size than its labels.
+        Image.new("RGB", (7, 7)).save(next(out.rglob("images/**/scene_0.png"), tmp_path / "x.png"))
+        command = ("import", out, "--format", name, "--out", back)
+
+        assert mdlstm(*command).code == 2
+        assert not back.exists()
+        report = json.loads(mdlstm(*command, "--skip-broken", "--json").out)
+
+        assert "scene_1" in report["broken"]
+        assert report["written"] == 4 - len(report["broken"])
+        assert len(LabeledFolder(back)) == report["written"]
+
+
 def test_model_fills_what_a_person_left(
     mdlstm: Mdlstm, tiny_dataset: Path, tmp_path: Path, checkpoint_file: Path
 ) -> None:
