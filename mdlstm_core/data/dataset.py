@@ -50,8 +50,8 @@ class LabeledFolder:
             InputError: something is missing, unreadable or does not fit.
         """
         self.root = root
-        description = _read_description(root / "classes.json")
-        self.classes = _classes(root / "classes.json", description)
+        description = read_description(root / "classes.json")
+        self.classes = classes_of(root / "classes.json", description)
         self.source = ", ".join(
             str(description[k]) for k in ("source", "license") if k in description
         )
@@ -100,7 +100,12 @@ class LabeledFolder:
             )
 
 
-def _read_description(path: Path) -> dict[str, object]:
+def read_description(path: Path) -> dict[str, object]:
+    """Return what a dataset's `classes.json` holds.
+
+    Raises:
+        InputError: it cannot be read, or holds no object.
+    """
     try:
         description = json.loads(path.read_text(encoding=_ENCODING))
     except OSError as error:
@@ -112,7 +117,16 @@ def _read_description(path: Path) -> dict[str, object]:
     return description
 
 
-def _classes(path: Path, description: dict[str, object]) -> tuple[LabelClass, ...]:
+def classes_of(path: Path, description: dict[str, object]) -> tuple[LabelClass, ...]:
+    """Return the classes that a `classes.json` describes, with colours.
+
+    Args:
+        path: the file, for the sentence.
+        description: what it holds.
+
+    Raises:
+        InputError: there are none, one is there twice, or a colour is none.
+    """
     names = description.get("classes")
     if not isinstance(names, list) or not names:
         raise InputError(f'{path} must hold a list "classes" of at least one name.')

@@ -160,11 +160,13 @@ def image_size(path: Path) -> tuple[int, int]:
     """Return height and width of the upright image, read from its header.
 
     Raises:
-        InputError: the file is missing, empty or not an image.
+        InputError: the file is missing, empty, too large or not an image.
     """
     try:
         with _opened(path) as image:
             width, height = image.size
+            # Before Pillow looks for EXIF data: in a PNG, it reads all pixels to find them.
+            _check_size(path, image.size)
             orientation = image.getexif().get(_ORIENTATION, 1)
             # Of a TIFF, Pillow gives the upright size at once.
             is_turned = orientation in _TURNED and image.format != "TIFF"

@@ -1,1 +1,1 @@
-"""Exchange formats of label maps, one file a format."""
+"""Exchange formats of labeled images, one file a format, all behind `ExchangeFormat`."""

@@ -12,6 +12,28 @@ from PIL import Image
 
 from mdlstm_core.config import IGNORE_INDEX, LabelClass
 from mdlstm_core.files import write_whole
+from mdlstm_core.formats.exchange import ExchangeFormat, LabelSource, ReadOptions, WriteOptions
+from mdlstm_core.formats.id_files import read_id_files, with_ignore_value
+from mdlstm_core.formats.reading import description_json, read_ids
+from mdlstm_core.formats.target import Target
+
+
+class IndexedPng(ExchangeFormat):
+    """`STEM.png` with a palette, and `classes.json`; the default."""
+
+    name = "indexed-png"
+    summary = "one PNG with palette an image: index = class, its colour = the class's"
+
+    def read(self, source: Path, options: ReadOptions) -> LabelSource:
+        """Return the label maps in a folder; the class list's colours count, not the palettes."""
+        return read_id_files(source, options, ".png", read_ids)
+
+    def write(self, source: LabelSource, target: Target, options: WriteOptions) -> None:
+        """Write one file an image, and the class list."""
+        target.write("classes.json", description_json(source.classes))
+        for record in source.records:
+            content = encode_indexed_png(record.load(), source.classes, options.ignore_value)
+            target.write(f"{record.name}.png", content)
 
 
 def save_indexed_png(
@@ -30,12 +52,31 @@ def save_indexed_png(
         ValueError: a pixel has a class that there is not.
         InputError: the file cannot be written.
     """
+    write_whole(path, encode_indexed_png(label_map_HW, classes))
+
+
+def encode_indexed_png(
+    label_map_HW: NDArray[np.uint8],
+    classes: Sequence[LabelClass],
+    ignore_value: int = IGNORE_INDEX,
+) -> bytes:
+    """Return a label map as an indexed PNG.
+
+    Args:
+        label_map_HW: class of each pixel, or `IGNORE_INDEX`.
+        classes: the classes in the order of their ids.
+        ignore_value: index of pixels without a label; it is black and transparent.
+
+    Raises:
+        ValueError: a pixel has a class that there is not.
+        InputError: `ignore_value` is a class's id or above 255.
+    """
     colors = color_table(label_map_HW, classes)
-    image = Image.fromarray(np.ascontiguousarray(label_map_HW))
+    image = Image.fromarray(with_ignore_value(label_map_HW, len(classes), ignore_value, np.uint8))
     image.putpalette(colors.tobytes())
     content = io.BytesIO()
-    image.save(content, "PNG", transparency=IGNORE_INDEX)
-    write_whole(path, content.getvalue())
+    image.save(content, "PNG", transparency=ignore_value)
+    return content.getvalue()
 
 
 def color_table(

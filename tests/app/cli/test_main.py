@@ -11,7 +11,10 @@ from app.cli import doctor
 from mdlstm_core import __version__
 
 
-@pytest.mark.parametrize("command", ["predict", "train", "evaluate", "texture", "volume", "doctor"])
+@pytest.mark.parametrize(
+    "command",
+    ["predict", "train", "evaluate", "export", "import", "texture", "volume", "doctor"],
+)
 def test_help_has_examples(
     mdlstm: Callable[..., Any], capsys: pytest.CaptureFixture[str], command: str
 ) -> None:
