@@ -12,14 +12,23 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from PySide6.QtCore import QObject, QRunnable, QThreadPool, QTimer, Signal, Slot
+from PySide6.QtCore import (
+    QCoreApplication,
+    QEvent,
+    QObject,
+    QRunnable,
+    QThreadPool,
+    QTimer,
+    Signal,
+    Slot,
+)
 
 from app.storage.changes import Change, Receipt, SaveClasses
 from app.storage.project_file import ProjectFile
 from app.storage.project_lock import ProjectLock
 from app.storage.project_writer import ProjectWriter
 from app.storage.replay import replay
-from app.storage.schema import errors
+from app.storage.schema import connect_writer, errors
 from mdlstm_core.errors import InputError
 
 _RETRY_MS = 5000
@@ -100,6 +109,8 @@ class Journal(QObject):
             _log.exception("locking the project")
             is_ours = False
         try:
+            if is_ours and path.exists():
+                connect_writer(path).close()  # makes an older version the newest
             file = ProjectFile(path, read_only=not is_ours)
             file.images()  # what is damaged beyond reading is refused now
         except BaseException:
@@ -151,10 +162,18 @@ class Journal(QObject):
         return self._last
 
     def store(self) -> bool:
-        """Try now to write what is not on disk yet, and wait; return whether all of it is."""
-        self._start()
-        self._pool.waitForDone()
-        return not self.has_unsaved
+        """Try now to write what is not on disk yet, and wait; return whether all of it is.
+
+        What became of it is told before this returns.
+        """
+        while True:
+            self._start()
+            self._pool.waitForDone()
+            # Later it would be taken for an answer on another project.
+            QCoreApplication.sendPostedEvents(self, QEvent.Type.MetaCall.value)
+            # An answer may lead to another change: the history is pruned.
+            if self.is_failing or not self.has_unsaved or self._writer is None:
+                return not self.has_unsaved
 
     def load_labels(self, image: Path) -> NDArray[np.uint8] | None:
         """Return an image's label map with all changes so far; for other threads.
@@ -166,7 +185,7 @@ class Journal(QObject):
         """
         if self.file is None:
             return None
-        reader = ProjectFile(self.file.path)
+        reader = ProjectFile(self.file.path, read_only=self.is_read_only)
         try:
             with self._committing:
                 with self._guard:
@@ -184,7 +203,8 @@ class Journal(QObject):
         with self._guard:
             self._pending.clear()
             self._has_failed = False
-        for opened in (self._writer, self.file):
+        # The writer last: whoever closes last folds SQLite's journal into the file.
+        for opened in (self.file, self._writer):
             if opened is not None:
                 try:
                     opened.close()

@@ -20,7 +20,7 @@ from app.document.project import Status
 from app.document.steps import ClassChange, ImagePatch, Step, StepHeader
 from app.document.stroke import Box
 from app.storage.changes import Fingerprint
-from app.storage.schema import connect, errors
+from app.storage.schema import connect_reader, errors
 from app.storage.tiles import StoredLabels, unpack
 from mdlstm_core.errors import InputError
 
@@ -58,7 +58,7 @@ class ProjectFile:
 
         Args:
             path: the file.
-            read_only: leave an older version as it is, instead of making it the newest.
+            read_only: the project belongs to another window, or cannot be written.
 
         Raises:
             InputError: the file is damaged, foreign, newer than this program, or cannot be
@@ -68,7 +68,7 @@ class ProjectFile:
         self._read_only = read_only
         self._database: sqlite3.Connection | None = None
         if path.exists():
-            self._database = connect(path, read_only=read_only)
+            self._database = connect_reader(path, read_only=read_only)
 
     def images(self) -> list[StoredImage]:
         """Return the images that have been labeled, in the order they were first."""
@@ -181,7 +181,9 @@ class ProjectFile:
         if self._database is None:
             if not self.path.exists():
                 return []
-            self._database = connect(self.path, read_only=self._read_only)
+            self._database = connect_reader(self.path, read_only=self._read_only)
+            if self._database is None:
+                return []
         with errors(self.path, "read"):
             return self._database.execute(query, values).fetchall()
 

@@ -22,7 +22,7 @@ from app.storage.changes import (
     SaveModels,
 )
 from app.storage.project_file import class_change_to_json, image_key
-from app.storage.schema import connect, errors, transaction
+from app.storage.schema import connect_writer, errors, transaction
 from app.storage.tiles import TiledLabels, pack, unpack
 
 
@@ -41,7 +41,7 @@ class ProjectWriter:
             InputError: they cannot be written, and nothing of them was.
         """
         if self._database is None:
-            self._database = connect(self.path, read_only=False)
+            self._database = connect_writer(self.path)
         with errors(self.path, "written"), transaction(self._database):
             batch = _Batch(self._database, self.path)
             for _, change in changes:

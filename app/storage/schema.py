@@ -87,12 +87,8 @@ _MIGRATIONS = (_VERSION_1, _VERSION_2)
 """What makes each version out of the one before; the first out of nothing."""
 
 
-def connect(path: Path, *, read_only: bool) -> sqlite3.Connection:
-    """Open a project file for a connection of its own; one that is not there is made.
-
-    Args:
-        path: the file.
-        read_only: only look at it: nothing is made, migrated or written.
+def connect_writer(path: Path) -> sqlite3.Connection:
+    """Open a project file to write; one that is not there is made, an older one migrated.
 
     Raises:
         InputError: the file is damaged, foreign, newer than this program, or cannot be
@@ -100,12 +96,34 @@ def connect(path: Path, *, read_only: bool) -> sqlite3.Connection:
     """
     with errors(path, "opened"):
         _check_length(path)
-        if read_only:
-            return _connect_read_only(path)
         path.parent.mkdir(parents=True, exist_ok=True)
         # The writer has a thread of its own, which may wait.
         database = sqlite3.connect(path, isolation_level=None, timeout=5, check_same_thread=False)
         return _prepared(database, path)
+
+
+def connect_reader(path: Path, *, read_only: bool) -> sqlite3.Connection | None:
+    """Open a project file to read; None if nothing is in it yet.
+
+    Args:
+        path: the file, which is there.
+        read_only: the project belongs to another window, or cannot be written.
+
+    Raises:
+        InputError: see `connect_writer`.
+    """
+    with errors(path, "opened"):
+        _check_length(path)
+        if not read_only:
+            return _connect_reader(path, "mode=rw")
+        try:
+            return _connect_reader(path, "mode=ro")
+        except sqlite3.OperationalError as error:
+            # A WAL database wants to write beside itself, if only to be read. Without a
+            # WAL the file is whole by itself.
+            if "locked" in str(error) or Path(f"{path}-wal").exists():
+                raise
+            return _connect_reader(path, "mode=ro&immutable=1")
 
 
 @contextmanager
@@ -136,9 +154,14 @@ def version_of(database: sqlite3.Connection, path: Path) -> int:
     Raises:
         InputError: the database is another program's, or of a newer version.
     """
-    (application,) = database.execute("PRAGMA application_id").fetchone()
-    (version,) = database.execute("PRAGMA user_version").fetchone()
-    (tables,) = database.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    # One moment of the file: another connection may be making the tables.
+    database.execute("BEGIN")
+    try:
+        (application,) = database.execute("PRAGMA application_id").fetchone()
+        (version,) = database.execute("PRAGMA user_version").fetchone()
+        (tables,) = database.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    finally:
+        database.execute("ROLLBACK")
     if tables and application != APPLICATION_ID:
         raise InputError(f"{path} is a database of another program, not a project.")
     if version > VERSION:
@@ -146,27 +169,24 @@ def version_of(database: sqlite3.Connection, path: Path) -> int:
     return int(version) if tables else 0
 
 
-def _connect_read_only(path: Path) -> sqlite3.Connection:
-    """Open a file to look at, also where nothing can be written beside it."""
-    for options in ("mode=ro", "mode=ro&immutable=1"):
-        uri = f"{path.absolute().as_uri()}?{options}"
-        database = sqlite3.connect(
-            uri, uri=True, isolation_level=None, timeout=0.1, check_same_thread=False
-        )
-        try:
-            version = version_of(database, path)
-        except sqlite3.OperationalError:
-            database.close()
-            if "immutable" in options:
-                raise
-            continue  # a WAL database wants to write beside itself, if only to read
-        except BaseException:
-            database.close()
-            raise
-        if 0 < version < VERSION:
-            database = _migrated_copy(database)
-        return database
-    raise AssertionError
+def _connect_reader(path: Path, options: str) -> sqlite3.Connection | None:
+    database = sqlite3.connect(
+        f"{path.absolute().as_uri()}?{options}",
+        uri=True,
+        isolation_level=None,
+        timeout=2,
+        check_same_thread=False,
+    )
+    try:
+        version = version_of(database, path)
+        database.execute("PRAGMA query_only = ON")
+    except BaseException:
+        database.close()
+        raise
+    if version == 0:
+        database.close()
+        return None
+    return database if version == VERSION else _migrated_copy(database)
 
 
 def _migrated_copy(database: sqlite3.Connection) -> sqlite3.Connection:

@@ -6,6 +6,7 @@ import os
 import sqlite3
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,7 @@ from app.storage.changes import Fingerprint, MarkDone, SaveClasses, SaveFingerpr
 from app.storage.project_file import ProjectFile, project_path_for
 from app.storage.project_lock import ProjectLock
 from app.storage.project_writer import ProjectWriter
+from app.storage.schema import connect_writer
 from mdlstm_core.config import IGNORE_INDEX, LabelClass
 from mdlstm_core.errors import InputError
 
@@ -106,6 +108,8 @@ def test_a_file_of_the_first_version_keeps_everything(tmp_path: Path, read_only:
     path = tmp_path / "old.mdlp"
     values = _version_1(path)
     content = path.read_bytes()
+    if not read_only:
+        connect_writer(path).close()
     file = ProjectFile(path, read_only=read_only)
     stored = file.stored_labels(tmp_path / "sub" / "a.png")
     assert stored is not None
@@ -251,8 +255,9 @@ def test_a_damaged_tile_is_said(tmp_path: Path) -> None:
 def test_a_damaged_file_is_named(tmp_path: Path, content: bytes, read_only: bool) -> None:
     path = tmp_path / "bad.mdlp"
     path.write_bytes(content)
-    with pytest.raises(InputError, match=r"bad\.mdlp"):
-        ProjectFile(path, read_only=read_only)
+    for open_ in (partial(ProjectFile, read_only=read_only), connect_writer):
+        with pytest.raises(InputError, match=r"bad\.mdlp"):
+            open_(path)
     assert path.read_bytes() == content
 
 
@@ -264,7 +269,7 @@ def test_a_truncated_file_is_refused_and_left_alone(tmp_path: Path, share: float
     path.write_bytes(whole[: int(len(whole) * share)])
     content = path.read_bytes()
     with pytest.raises(InputError, match=r"cut\.mdlp is truncated"):
-        ProjectFile(path, read_only=False)
+        connect_writer(path)
     assert path.read_bytes() == content
 
 
@@ -275,7 +280,7 @@ def test_a_foreign_database_is_left_alone(tmp_path: Path) -> None:
     database.close()
     content = path.read_bytes()
     with pytest.raises(InputError, match="another program"):
-        ProjectFile(path, read_only=False)
+        connect_writer(path)
     assert path.read_bytes() == content
 
 
@@ -304,6 +309,7 @@ def test_lies_beside_the_images_or_in_the_users_folder(
 
 _HOLDER = """
 import sys
+from functools import partial
 from pathlib import Path
 from app.storage.project_lock import ProjectLock
 print(ProjectLock(Path(sys.argv[1])).acquire(), flush=True)
