@@ -33,6 +33,7 @@ def test_json_has_the_figures(mdlstm: Mdlstm, tiny_dataset: Path, checkpoint_fil
         "confusion",
         "images",
         "seconds_per_image",
+        "calibration_error",
     }
     predictor, dataset = Predictor(load_checkpoint(checkpoint_file)), LabeledFolder(tiny_dataset)
     samples = [dataset.load(index) for index in range(len(dataset))]
@@ -62,7 +63,8 @@ def test_table_is_readable(mdlstm: Mdlstm, tiny_dataset: Path, checkpoint_file: 
     assert [line.split()[0] for line in lines[:4]] == ["class", "sky", "grass", "road"]
     assert lines[2].split() == ["grass", "-", "-"], "a class that does not occur has no figure"
     assert lines[1].split()[1] == lines[4].split()[3] == lines[5].split()[2]
-    assert lines[6].startswith("1 images, ")
+    assert lines[6].startswith("calibration error ")
+    assert lines[7].startswith("1 images, ")
 
 
 def test_classes_in_another_order_are_matched_by_name(

@@ -107,6 +107,7 @@ def test_corrections_survive_a_restart(
     drag(labeled_window, STROKE)
     painted = session.document.corrections.snapshot()
     assert session.project_path is not None
+    qtbot.waitUntil(lambda: not session.journal.has_unsaved, timeout=PATIENCE_MS)
     # As if the process were killed now: nothing but what is on disk already.
     for file in rocket.parent.glob("photos.mdlp*"):
         shutil.copy(file, rocket.parent.parent / file.name)
