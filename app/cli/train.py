@@ -59,6 +59,17 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument(
         "--balance", type=float, default=0.0, help="how much more rare classes count, 0 to 1"
     )
+    parser.add_argument(
+        "--first-share",
+        type=_share,
+        default=0.4,
+        metavar="SHARE",
+        help="share of the views that come from DATASET, with --also (default: %(default)s)",
+    )
+    parser.add_argument("--learning-rate", type=float, default=2e-3, help="the highest")
+    parser.add_argument(
+        "--start-from", type=Path, metavar="STATE", help="begin with another run's weights"
+    )
     parser.add_argument("--precision", choices=("float32", "bfloat16"), default="float32")
     parser.add_argument("--resume", action="store_true", help="go on from OUT.state")
     add_device_option(parser)
@@ -97,6 +108,8 @@ def run(options: argparse.Namespace) -> None:
                 epochs=options.epochs,
                 batch=options.batch,
                 seed=options.seed,
+                learning_rate=options.learning_rate,
+                first_share=options.first_share,
                 balance=options.balance,
                 precision=options.precision,
             ),
@@ -105,6 +118,8 @@ def run(options: argparse.Namespace) -> None:
         )
         if options.resume:
             trainer.resume()
+        elif options.start_from:
+            trainer.start_from(options.start_from)
         try:
             best = _run_with_progress(trainer, shown=processes.rank == 0)
         except KeyboardInterrupt:
@@ -151,3 +166,10 @@ def _pair(text: str) -> tuple[str, str]:
     if not (theirs and equals and ours):
         raise argparse.ArgumentTypeError(f"{text} is not of the form THEIRS=OURS")
     return theirs, ours
+
+
+def _share(text: str) -> float:
+    value = float(text)
+    if not 0 < value < 1:
+        raise argparse.ArgumentTypeError(f"{value} is not between 0 and 1")
+    return value

@@ -9,6 +9,7 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
@@ -150,6 +151,23 @@ class Trainer:
         self._average.load_state_dict(state.average)
         restore_optimizer(self._optimizer, state.optimizer)
         self._measured.best, self._epoch = state.best, state.epoch
+
+    def start_from(self, state: Path) -> None:
+        """Begin with the weights that another run of the same heads has come to.
+
+        Args:
+            state: that run's FILE.state.
+
+        Raises:
+            InputError: it cannot be read, or its network is another one.
+        """
+        found = load_state(state)
+        try:
+            self._network.load_state_dict(found.average)
+        except RuntimeError as error:
+            message = f"{state} is of a network of other sizes or classes."
+            raise InputError(message) from error
+        self._average.load_state_dict(found.average)
 
     def run(self, on_step: Callable[[dict[str, Any]], None] = lambda _line: None) -> float:
         """Train to the last epoch and return the best validation accuracy.

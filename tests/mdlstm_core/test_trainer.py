@@ -294,3 +294,23 @@ def test_damaged_image_ends_the_run_in_a_sentence(
 
     with pytest.raises(InputError, match=r"scene_1\.png is damaged or truncated"):
         broken.run()
+
+
+def test_run_starts_from_the_weights_of_another(
+    make_trainer: Callable[..., Trainer],
+    tiny_config: NetworkConfig,
+    scene_config: NetworkConfig,
+    tmp_path: Path,
+) -> None:
+    make_trainer(tiny_config, "first").run()
+    state = tmp_path / "first.safetensors.state"
+    second = make_trainer(tiny_config, "second", seed=5, epochs=1, learning_rate=1e-12)
+
+    second.start_from(state)
+    second.run()
+
+    before, after = load_state(state).average, load_state(tmp_path / "second.safetensors.state")
+    for name, value in after.network.items():
+        torch.testing.assert_close(value, before[name], atol=1e-5, rtol=0)
+    with pytest.raises(InputError, match="of other sizes or classes"):
+        make_trainer(scene_config, "third").start_from(state)
