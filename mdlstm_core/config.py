@@ -66,6 +66,7 @@ class NetworkConfig:
         recurrent: False puts convolutions in place of the 2D-LSTM layers (scene only): what
             a network without context over the whole image is worth.
         dropout: share of features dropped after each 2D-LSTM layer in training.
+        mirrored: whether a prediction is the mean of the image's and its mirror image's.
         working_pixels: images with more pixels are scaled down to this area, keeping
             their aspect ratio, before the network sees them.
         kernel_size: voxels a side of the convolutions within a plane (pyramid only), odd.
@@ -81,6 +82,7 @@ class NetworkConfig:
     forget_scale: float = 1.0
     recurrent: bool = True
     dropout: float = 0.0
+    mirrored: bool = False
     working_pixels: int = 120_000
     kernel_size: int = 1
 

@@ -76,6 +76,18 @@ def network_input(
     return tensor.permute(2, 0, 1).unsqueeze(0).float().div_(255)
 
 
+def looks(network: LabelingNetwork, image_13HW: Tensor) -> Tensor:
+    """Return the logits of each look that a prediction takes at an image: L×K×H×W.
+
+    One look, or a second one at the mirror image, turned back again.
+    """
+    if not network.config.mirrored:
+        return network.enlarge(network(image_13HW), *image_13HW.shape[2:])
+    both = torch.cat([image_13HW, image_13HW.flip(3)])
+    logits = network.enlarge(network(both), *image_13HW.shape[2:])
+    return torch.stack([logits[0], logits[1].flip(2)])
+
+
 @contextmanager
 def finite_weights() -> Iterator[None]:
     """Say for the user what it means that a network's numbers are not finite.
@@ -118,8 +130,7 @@ def _predict(
 ) -> Prediction:
     working = network_input(image_HW3, network, attempt.share)
     with finite_weights():
-        logits = network.enlarge(network(working), *working.shape[2:])
-        probabilities = logits[0].softmax(dim=0).cpu().numpy()
+        probabilities = looks(network, working).softmax(dim=1).mean(dim=0).cpu().numpy()
         if not np.isfinite(probabilities).all():
             raise NotFiniteError
     return dataclasses.replace(most_probable(probabilities, image_HW3), notice=attempt.notice)

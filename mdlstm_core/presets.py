@@ -35,6 +35,7 @@ _PRESETS = {
             channels=(32, 64, 128, 160),
             forget_scale=0.5,
             dropout=0.1,
+            mirrored=True,
         ),
         NetworkConfig(
             preset="texture",

@@ -87,6 +87,7 @@ class MainWindow(QMainWindow):
         self.palette_of_commands = CommandPalette(self)
         self._shortcuts_dialog: ShortcutsDialog | None = None
         self._closing_anyway = False
+        self._pixel = -1, -1
         self._build_actions()
         self._lay_out()
         self._connect_views()
@@ -264,6 +265,7 @@ class MainWindow(QMainWindow):
     @Slot()
     def _on_prediction(self) -> None:
         self.actions_by_name["export"].setEnabled(True)
+        self._show_pixel(*self._pixel)
 
     @Slot(object, str)
     def _on_image_failed(self, image: Path, reason: str) -> None:
@@ -302,6 +304,7 @@ class MainWindow(QMainWindow):
 
     @Slot(int, int)
     def _show_pixel(self, x: int, y: int) -> None:
+        self._pixel = x, y
         self.status.show_pixel(self.session.document, self.session.classes, x, y)
 
     def _use_tool(self, name: str) -> None:

@@ -14,7 +14,7 @@ from torch.nn import functional
 from mdlstm_core.config import IGNORE_INDEX
 from mdlstm_core.data.dataset import LabeledFolder
 from mdlstm_core.network import LabelingNetwork
-from mdlstm_core.prediction import network_input
+from mdlstm_core.prediction import looks, network_input
 
 _PIXELS_AN_IMAGE = 2000
 _TEMPERATURES = np.geomspace(0.25, 4.0, 81)
@@ -40,7 +40,7 @@ def calibrate(network: LabelingNetwork, dataset: LabeledFolder) -> float:
     labels = torch.cat([sample[1] for sample in samples])
     if not len(labels):
         return 1.0
-    losses = [functional.cross_entropy(logits / t, labels).item() for t in _TEMPERATURES]
+    losses = [_loss(logits / t, labels) for t in _TEMPERATURES]
     temperature = float(_TEMPERATURES[int(np.argmin(losses))])
     for layer in network.class_layers:
         layer.weight.div_(temperature)
@@ -49,16 +49,20 @@ def calibrate(network: LabelingNetwork, dataset: LabeledFolder) -> float:
     return temperature
 
 
+def _loss(logits_NLK: Tensor, labels_N: Tensor) -> float:
+    probabilities = logits_NLK.softmax(dim=2).mean(dim=1)
+    return functional.nll_loss(probabilities.clamp_min(1e-12).log(), labels_N).item()
+
+
 def _sample(network: LabelingNetwork, dataset: LabeledFolder, index: int) -> tuple[Tensor, Tensor]:
-    """Return logits N×K and labels N of some labeled pixels of an image, always the same."""
+    """Return logits N×L×K and labels N of some labeled pixels of an image, always the same."""
     image, truth = dataset.load(index)
-    working = network_input(image, network)
-    logits_KHW = network.enlarge(network(working), *working.shape[2:])[0].float().cpu()
+    logits_LKHW = looks(network, network_input(image, network)).float().cpu()
     rows, columns = np.nonzero(truth != IGNORE_INDEX)
     count = min(_PIXELS_AN_IMAGE, len(rows))
     chosen = np.random.default_rng(index).choice(len(rows), count, replace=False)
     rows, columns = rows[chosen], columns[chosen]
-    y = rows * logits_KHW.shape[1] // truth.shape[0]
-    x = columns * logits_KHW.shape[2] // truth.shape[1]
+    y = torch.from_numpy(rows * logits_LKHW.shape[2] // truth.shape[0])
+    x = torch.from_numpy(columns * logits_LKHW.shape[3] // truth.shape[1])
     labels = torch.from_numpy(truth[rows, columns].astype(np.int64))
-    return logits_KHW[:, torch.from_numpy(y), torch.from_numpy(x)].T, labels
+    return logits_LKHW[:, :, y, x].permute(2, 0, 1), labels

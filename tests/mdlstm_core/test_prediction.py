@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -13,7 +15,7 @@ from mdlstm_core.checkpoint import Checkpoint
 from mdlstm_core.config import NetworkConfig
 from mdlstm_core.errors import InputError
 from mdlstm_core.network import build_network
-from mdlstm_core.prediction import most_probable, network_input, predict
+from mdlstm_core.prediction import looks, most_probable, network_input, predict
 
 
 def draw_probabilities(seed: int, classes: int, height: int, width: int) -> NDArray[np.float32]:
@@ -96,3 +98,25 @@ def test_extreme_shapes_keep_at_least_a_pixel(tiny_config: NetworkConfig) -> Non
     image = np.zeros((1, 50_000, 3), dtype=np.uint8)
 
     assert network_input(image, build_network(tiny_config)).shape[2] == 1
+
+
+@pytest.mark.parametrize("size", [(20, 30), (17, 31)])
+def test_mirrored_prediction_is_the_mean_of_two(
+    scene_config: NetworkConfig, size: tuple[int, int]
+) -> None:
+    plain = build_network(scene_config).eval()
+    mirrored = build_network(dataclasses.replace(scene_config, mirrored=True)).eval()
+    mirrored.load_state_dict(plain.state_dict())
+    image = np.random.default_rng(4).integers(0, 256, (*size, 3)).astype(np.uint8)
+    flipped = np.ascontiguousarray(image[:, ::-1])
+
+    with torch.no_grad():
+        one, other = (
+            looks(plain, network_input(i, plain))[0].softmax(0).numpy() for i in (image, flipped)
+        )
+    mean = (one + other[:, :, ::-1]) / 2
+    found = predict(mirrored, image)
+    np.testing.assert_array_equal(found.label_map, mean.argmax(axis=0))
+    np.testing.assert_allclose(found.confidence, mean.max(axis=0) * 255, atol=0.51)
+    turned = predict(mirrored, flipped)
+    np.testing.assert_array_equal(turned.label_map[:, ::-1], found.label_map)
