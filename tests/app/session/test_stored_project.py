@@ -4,85 +4,27 @@ from __future__ import annotations
 
 import os
 import resource
-import shutil
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
 from pytestqt.qtbot import QtBot
 
 from app.document.class_table import ClassTable
-from app.document.edit import Edit
 from app.document.label_map import LabelMap
 from app.document.patch import Patch
 from app.document.steps import Do, ImagePatch, Step
-from app.document.stroke import Box, Region
-from app.session.stored_project import StoredProject
+from app.document.stroke import Box
 from app.storage import project_file
-from app.storage.changes import Change, Fingerprint, SaveClasses
-from app.storage.disk_worker import LoadedImage
-from app.storage.fingerprint import find_moved, fingerprint_of, may_be_moved
+from app.storage.changes import Change, SaveClasses
 from app.storage.project_writer import ProjectWriter
 from mdlstm_core.config import IGNORE_INDEX, LabelClass
-from mdlstm_core.data.images import Picture
 from mdlstm_core.errors import InputError
 
+Bench = Any  # see conftest.py
 SIZE = (600, 600)
 CLASSES = [LabelClass("sky", (0, 0, 255)), LabelClass("road", (90, 90, 90))]
-
-
-class Bench:
-    """A stored project with one image, and what was said of it."""
-
-    def __init__(self, folder: Path, history_bytes: int = 1 << 30) -> None:
-        folder.mkdir(exist_ok=True)
-        self.path, self.image = folder / "work.mdlp", folder / "a.png"
-        self.stored = StoredProject(history_bytes)
-        self.said: list[str] = []
-        self.warned: list[str] = []
-        self.stored.said.connect(self.said.append)
-        self.stored.warned.connect(self.warned.append)
-        self.stored.open(self.path)
-        self.stored.use_model_classes(CLASSES)
-        self.stored.shown = self.image
-        labels = self.stored.labels_of(self.image)
-        found = LabelMap.empty(*SIZE) if labels is None else LabelMap(labels)
-        self.stored.project.set_corrections(self.image, found)
-
-    @property
-    def values(self) -> np.ndarray:
-        corrections = self.stored.project.corrections(self.image)
-        assert corrections is not None
-        return corrections.values
-
-    def paint(self, seed: int, side: int = 500) -> None:
-        """Paint noise, which does not get smaller on disk."""
-        labels = np.random.default_rng(seed).integers(0, 2**8 - 1, side * side).astype(np.uint8)
-        region = Region(Box(0, 0, side, side), np.ones((side, side), bool))
-        self.stored.project.edit(self.image, Edit(region, labels, "paint"))
-
-    def on_disk(self) -> np.ndarray | None:
-        from app.storage.project_file import ProjectFile
-
-        file = ProjectFile(self.path)
-        stored = file.stored_labels(self.image)
-        file.close()
-        return stored.decode() if stored else None
-
-
-@pytest.fixture
-def make(tmp_path: Path, qtbot: QtBot) -> Iterator[Callable[..., Bench]]:
-    """Return a function that opens a project; all are closed at the end."""
-    made: list[Bench] = []
-
-    def new(folder: str = "work", history_bytes: int = 1 << 30) -> Bench:
-        made.append(Bench(tmp_path / folder, history_bytes))
-        return made[-1]
-
-    yield new
-    for bench in made:
-        bench.stored.close()
 
 
 def test_painting_goes_on_when_the_disk_is_full(qtbot: QtBot, make: Callable[..., Bench]) -> None:
@@ -339,92 +281,3 @@ def test_only_what_is_shown_stays_in_memory(qtbot: QtBot, make: Callable[..., Be
     assert (labels == IGNORE_INDEX).all()
     project.redo()
     np.testing.assert_array_equal(bench.stored.labels_of(bench.image), values)
-
-
-def _loaded(bench: Bench, path: Path) -> LoadedImage:
-    """Return what the disk worker would, of an image whose pixels do not matter."""
-    image = np.zeros((*SIZE, 3), np.uint8)
-    return LoadedImage(
-        path, Picture(image), fingerprint_of(path), bench.stored.labels_of(path), None
-    )
-
-
-def test_another_picture_under_the_same_name_is_refused(
-    qtbot: QtBot, make: Callable[..., Bench]
-) -> None:
-    bench = make()
-    bench.image.write_bytes(b"the labeled picture")
-    bench.stored.check_file(_loaded(bench, bench.image))
-    bench.paint(0)
-    bench.stored.close()
-    bench.image.write_bytes(b"another picture")
-    again = make()
-    with pytest.raises(InputError, match="not the picture that was labeled"):
-        again.stored.check_file(_loaded(again, again.image))
-    again.stored.accept_file(again.image)
-    again.stored.check_file(_loaded(again, again.image))
-    again.stored.close()
-    third = make()
-    third.stored.check_file(_loaded(third, third.image))
-
-
-def test_moved_images_are_found_by_content_alone(qtbot: QtBot, make: Callable[..., Bench]) -> None:
-    bench = make()
-    bench.image.write_bytes(b"the labeled picture")
-    bench.stored.check_file(_loaded(bench, bench.image))
-    bench.paint(0)
-    values = bench.values.copy()
-    bench.stored.close()
-    folder = bench.image.parent / "moved"
-    folder.mkdir()
-    moved = Path(shutil.move(bench.image, folder / "other name.png"))
-    same_name, same_size = folder / "a.png", folder / "c.png"
-    same_name.write_bytes(b"a picture with the old name")
-    same_size.write_bytes(b"THE LABELED PICTURE")
-    again = make()
-    assert "missing" in again.warned[0]
-    missing = again.stored.missing
-    assert list(missing) == [bench.image]
-    given = [same_name, same_size, moved]
-    assert may_be_moved(missing, given) == [same_size, moved]
-    found = find_moved(missing, given)
-    assert found == {bench.image: moved}
-    assert again.stored.move_images(found) == [moved]
-    assert again.stored.missing == {}
-    again.stored.check_file(_loaded(again, moved))
-    np.testing.assert_array_equal(again.stored.labels_of(moved), values)
-    assert again.stored.project.status(moved) == "started"
-    again.stored.project.undo()  # the history has moved too
-    labels = again.stored.labels_of(moved)
-    assert labels is not None
-    assert (labels == IGNORE_INDEX).all()
-
-
-def test_a_project_moved_with_its_images_finds_them(
-    qtbot: QtBot, make: Callable[..., Bench], tmp_path: Path
-) -> None:
-    bench = make()
-    bench.image.write_bytes(b"the labeled picture")
-    bench.stored.check_file(_loaded(bench, bench.image))
-    bench.paint(0)
-    values = bench.values.copy()
-    bench.stored.close()
-    shutil.move(bench.path.parent, tmp_path / "elsewhere")
-    again = make("elsewhere")
-    assert again.warned == []
-    np.testing.assert_array_equal(again.values, values)
-    again.stored.check_file(_loaded(again, again.image))
-    assert again.stored.project.images == [again.image]
-
-
-def test_a_file_is_known_by_its_content(tmp_path: Path) -> None:
-    first, second = tmp_path / "a", tmp_path / "b"
-    first.write_bytes(b"x" * 3_000_000)
-    second.write_bytes(b"x" * 3_000_000)
-    assert fingerprint_of(first) == fingerprint_of(second)
-    assert fingerprint_of(first).size == 3_000_000
-    second.write_bytes(b"x" * 2_999_999 + b"y")
-    assert fingerprint_of(first) != fingerprint_of(second)
-    with pytest.raises(InputError, match="cannot be read"):
-        fingerprint_of(tmp_path / "missing")
-    assert find_moved({first: Fingerprint(1, b"")}, [tmp_path / "missing"]) == {}

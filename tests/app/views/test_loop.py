@@ -104,7 +104,8 @@ def test_corrections_survive_a_restart(
 ) -> None:
     session = labeled_window.session
     assert session.document is not None
-    drag(labeled_window, STROKE)
+    with qtbot.waitSignal(session.journal.stored, timeout=PATIENCE_MS):
+        drag(labeled_window, STROKE)
     painted = session.document.corrections.snapshot()
     assert session.project_path is not None
     qtbot.waitUntil(lambda: not session.journal.has_unsaved, timeout=PATIENCE_MS)
