@@ -1,9 +1,9 @@
 """How the bands of the persistent GPU kernel share their work and hand it over.
 
 Their numbers are tested in test_triton_kernels.py, which also says where these tests run.
-The interpreter runs one program after another; here it also runs several at a time, in
-threads that Python switches between. That tests the order of the hand-over's steps, but not
-the order in which a GPU's memory shows them to others.
+The interpreter runs one program after another; here it also runs several at a time, and hands
+on from one to another when they tell or ask how far they are. That tests the order of the hand-over's
+steps, but not the order in which a GPU's memory shows them to others.
 """
 
 from __future__ import annotations
@@ -13,8 +13,9 @@ import inspect
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+import threading
+from collections import deque
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -99,92 +100,127 @@ def test_hand_over_at_every_chunk(chunk: int, monkeypatch: pytest.MonkeyPatch) -
     assert_right(trained(triton_persistent, numbers), numbers)
 
 
-class Threads:
-    """Runs the programs of a grid in threads, each in the order of its own.
+class Programs:
+    """Runs the programs of a grid in threads, of which one at a time moves.
+
+    It is the next one's turn when a program has published a count, and when it reads one in
+    vain. So one that tells others to go on stands still until they have, and a count that
+    comes too early shows. The programs take their work by tickets, so that it does not
+    matter which thread runs which of them.
 
     Attributes:
-        number: threads; as many programs run at a time.
+        together: programs that have begun and not ended, at most.
         polls: how often a program read a count, as one that waits does again and again.
     """
 
     def __init__(self) -> None:
-        self.number, self.polls, self.failed = 1, 0, False
+        self.together, self.polls = 1, 0
+        self._of_thread = threading.local()
+        self._begun: deque[threading.Semaphore] = deque()
+        self._failures: list[BaseException] = []
 
-    def counted(self, real: Callable[..., Any]) -> Callable[..., Any]:
-        """Return the interpreter's atomic operation, counting those that add nothing."""
+    def run(self, program: Callable[[], None], number: int) -> None:
+        """Run as many programs; raise what the first that fails raises."""
+        turns = [threading.Semaphore(0) for _ in range(number)]
+        later = deque(turns[self.together :])
 
-        def operation(builder: Any, kind: Any, ptr: Any, val: Any, *rest: Any) -> Any:
-            assert not self.failed, "the program that is waited for has failed"
-            self.polls += int(val.data.item() == 0)
-            return real(builder, kind, ptr, val, *rest)
+        def body(turn: threading.Semaphore) -> None:
+            self._of_thread.turn = turn
+            turn.acquire()
+            try:
+                program()
+            except BaseException as error:
+                self._failures.append(error)
+            self._begun.remove(turn)
+            if later:
+                self._begun.append(later.popleft())
+            if self._begun:
+                self._begun[0].release()
+
+        threads = [threading.Thread(target=body, args=(turn,)) for turn in turns]
+        for thread in threads:
+            thread.start()
+        self._begun.extend(turns[: self.together])
+        self._begun[0].release()
+        for thread in threads:
+            thread.join()
+        if self._failures:
+            raise self._failures[0]
+
+    def atomic(self, real: Callable[..., Any]) -> Callable[..., Any]:
+        """Return the interpreter's atomic operation, which hands on to the next program."""
+
+        def operation(builder: Any, kind: Any, ptr: Any, val: Any, mask: Any, *rest: Any) -> Any:
+            publishes = kind == interpreter._ir.ATOMIC_OP.XCHG and mask.data.item()
+            polled = ptr.data.item() if val.data.item() == 0 else None
+            self.polls += polled is not None
+            if polled is not None and polled == getattr(self._of_thread, "polled", None):
+                self._hand_on()
+            self._of_thread.polled = polled
+            result = real(builder, kind, ptr, val, mask, *rest)
+            if publishes:
+                self._hand_on()
+            return result
 
         return operation
 
-    def rewritten(self, kernel: Any) -> Callable[..., None]:
-        """Return what the interpreter is to call for each program: the first call runs them all.
+    def _hand_on(self) -> None:
+        if turn := getattr(self._of_thread, "turn", None):
+            self._begun.rotate(-1)
+            self._begun[0].release()
+            turn.acquire()
+            assert not self._failures, "another program has failed"
 
-        The programs take their work by tickets, so that it does not matter who calls them.
-        """
+    def rewritten(self, kernel: Any) -> Callable[..., None]:
+        """Return what the interpreter is to call for each program: the first call runs them all."""
         one_program = type(kernel).rewrite(kernel)
 
-        def program(arguments: dict[str, Any]) -> None:
-            try:
-                one_program(**arguments)
-            except BaseException:
-                self.failed = True
-                raise
-
         @functools.wraps(one_program)
-        def programs(**arguments: Any) -> None:
+        def first_runs_all(**arguments: Any) -> None:
             builder = interpreter.interpreter_builder
             if not any(builder.grid_idx):
-                with ThreadPoolExecutor(self.number) as pool:
-                    list(pool.map(program, [arguments] * builder.grid_dim[0]))
+                self.run(lambda: one_program(**arguments), builder.grid_dim[0])
 
-        programs.__signature__ = inspect.signature(one_program)  # type: ignore[attr-defined]
-        assert programs.__globals__["tl"] is tl
-        return programs
+        first_runs_all.__signature__ = inspect.signature(one_program)  # type: ignore[attr-defined]
+        assert first_runs_all.__globals__["tl"] is tl
+        return first_runs_all
 
 
 @pytest.fixture
-def threads(monkeypatch: pytest.MonkeyPatch) -> Iterator[Threads]:
-    """Run programs in threads, switching often between them."""
-    threads = Threads()
+def programs(monkeypatch: pytest.MonkeyPatch) -> Programs:
+    """Run the programs of the bands' kernels in turn."""
+    programs = Programs()
     for kernel in (triton_bands.forward_bands, triton_bands.backward_bands):
-        monkeypatch.setattr(kernel, "rewrite", functools.partial(threads.rewritten, kernel))
-    builder = interpreter.InterpreterBuilder
-    counted = threads.counted(builder.create_atomic_rmw)
-    monkeypatch.setattr(builder, "create_atomic_rmw", counted)
-    before = sys.getswitchinterval()
-    sys.setswitchinterval(1e-4)
-    yield threads
-    sys.setswitchinterval(before)
+        monkeypatch.setattr(kernel, "rewrite", functools.partial(programs.rewritten, kernel))
+    atomic = programs.atomic(interpreter.InterpreterBuilder.create_atomic_rmw)
+    monkeypatch.setattr(interpreter.InterpreterBuilder, "create_atomic_rmw", atomic)
+    return programs
 
 
 @in_interpreter
 @pytest.mark.usefixtures("nan_memory")
 def test_programs_that_run_at_the_same_time(
-    threads: Threads, monkeypatch: pytest.MonkeyPatch
+    programs: Programs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(triton_persistent, "bands_for", lambda _: Bands(2, 16, 2, 8))
     numbers = drawn(5, 4, 3)
     alone = trained(triton_persistent, numbers)
-    polls, threads.polls, threads.number = threads.polls, 0, 12
+    polls, programs.polls, programs.together = programs.polls, 0, 12
 
     together = trained(triton_persistent, numbers)
 
-    assert threads.polls > polls, "no program had to wait"
+    assert programs.polls > polls, "no program had to wait"
     assert all(map(torch.equal, alone, together))
     assert_right(together, numbers)
 
 
 @in_interpreter
 def test_few_programs_at_a_time_never_wait_for_ever(
-    threads: Threads, monkeypatch: pytest.MonkeyPatch
+    programs: Programs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(triton_persistent, "bands_for", lambda _: Bands(2, 16, 1, 8))
     numbers = drawn(5, 1, 1)
-    for threads.number in (1, 3):
+    for programs.together in (1, 3):
         assert_right(trained(triton_persistent, numbers), numbers)
 
 
