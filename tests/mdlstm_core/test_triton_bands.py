@@ -1,9 +1,9 @@
 """How the bands of the persistent GPU kernel share their work and hand it over.
 
 Their numbers are tested in test_triton_kernels.py, which also says where these tests run.
-The interpreter runs one program after another; here it also runs several at a time, and hands
-on from one to another when they tell or ask how far they are. That tests the order of the hand-over's
-steps, but not the order in which a GPU's memory shows them to others.
+The interpreter runs one program after another. Here it also runs several at a time, and
+goes from one to another where they tell or ask how far they are: that tests the order of
+the hand-over's steps, but not the order in which a GPU's memory shows them to others.
 """
 
 from __future__ import annotations
