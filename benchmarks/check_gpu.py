@@ -4,7 +4,8 @@
 
 For a machine with a CUDA GPU, and the first thing to run on a new one: a kernel whose
 numbers are wrong is not timed. Each shape runs often enough to use the launches one by one,
-their recording and its replay. Exit status 1 if a number is wrong.
+their recording and its replay. Exit status 1 if a number is wrong. A kernel that waits for
+ever would show here too: it does not come back.
 """
 
 from __future__ import annotations
@@ -12,10 +13,12 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
+import logging
 import platform
 import statistics
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
@@ -24,7 +27,7 @@ from unittest import mock
 import torch
 from torch import Tensor
 
-from mdlstm_core.kernels import MDLSTMWeights, wavefront
+from mdlstm_core.kernels import GPU_KERNELS, MDLSTMWeights, wavefront
 
 TOLERANCE = {torch.float32: 1e-5, torch.bfloat16: 3e-2}
 """Of ‖given − expected‖ / ‖expected‖."""
@@ -76,6 +79,16 @@ LONG_TILES = [
 ]
 """Tiles to time on short and on long diagonals (see `triton_launch.Tiles`)."""
 
+FLOAT32_BANDS = [
+    *((4, 64, 1, 8), (4, 64, 2, 8), (4, 64, 4, 8), (4, 64, 8, 8)),
+    *((2, 64, 4, 8), (8, 64, 4, 16)),
+]
+BFLOAT16_BANDS = [
+    *((16, 64, 1, 8), (16, 64, 2, 8), (16, 64, 4, 8), (16, 64, 8, 8)),
+    *((16, 64, 4, 4), (32, 64, 4, 8)),
+]
+"""Bands of 50 units to time in either type (see `triton_persistent.Bands`)."""
+
 
 def main() -> int:
     """Check, time, print."""
@@ -89,16 +102,18 @@ def main() -> int:
         return 2
     import triton
 
-    from mdlstm_core.kernels import triton_wavefront
-
+    # The persistent kernel says there where it has no room, and leaves the work to the other.
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
     memory = torch.cuda.get_device_properties(0).total_memory / 2**30
     print(
         f"{torch.cuda.get_device_name()}, {memory:.0f} GiB; torch {torch.__version__}, "
         f"triton {triton.__version__}, Python {platform.python_version()}"
     )
+    backends = {name: import_module(module) for name, module in GPU_KERNELS.items()}
     shapes = CHECKED[:QUICK] if options.quick else CHECKED
     right = [
-        check(triton_wavefront, Layer(*shape, dtype))
+        check(name, backend, Layer(*shape, dtype))
+        for name, backend in backends.items()
         for shape, dtype in itertools.product(shapes, TOLERANCE)
     ]
     if not all(right):
@@ -106,13 +121,9 @@ def main() -> int:
         return 1
     rows: list[dict[str, Any]] = []
     for layer in TIMED[:QUICK] if options.quick else TIMED:
-        rows += time_layer({"triton": triton_wavefront, "torch": wavefront}, layer)
+        rows += time_layer(backends | {"torch": wavefront}, layer)
     if options.tiles:
-        compare_tiles(triton_wavefront, TIMED[1], SHORT_TILES)
-        compare_tiles(triton_wavefront, TIMED[2], SHORT_TILES)
-        if not options.quick:
-            compare_tiles(triton_wavefront, TIMED[-2], LONG_TILES)
-            compare_tiles(triton_wavefront, TIMED[-1], LONG_TILES)
+        compare_all_tiles(quick=options.quick)
     if options.json:
         options.json.write_text(json.dumps(rows, indent=1) + "\n", "utf-8")
     return 0
@@ -143,7 +154,7 @@ def trained(backend: ModuleType, leaves: list[Tensor], grad: Tensor) -> list[Ten
     return [hidden.detach(), *torch.autograd.grad(hidden, leaves, grad)]
 
 
-def check(backend: ModuleType, layer: Layer) -> bool:
+def check(name: str, backend: ModuleType, layer: Layer) -> bool:
     """Compare with float64 on the CPU; print the errors; return whether they are small."""
     worst, same = 0.0, True
     for seed in range(ROUNDS):
@@ -162,7 +173,8 @@ def check(backend: ModuleType, layer: Layer) -> bool:
             worst = max(worst, error.nan_to_num(torch.inf).item())
     right = same and worst <= TOLERANCE[layer.dtype]
     print(
-        f"{'right' if right else 'WRONG'}  {_text(layer)}  largest relative error {worst:.1e}"
+        f"{'right' if right else 'WRONG'}  {name:17}  {_text(layer)}  "
+        f"largest relative error {worst:.1e}"
         f"{'' if same else ', and two runs on the same numbers differ'}"
     )
     return right
@@ -178,7 +190,7 @@ def time_layer(backends: dict[str, ModuleType], layer: Layer) -> list[dict[str, 
     diagonals = layer.rows + layer.columns - 1
     rows = []
     for name, backend in backends.items():
-        if needed * (1 if name == "triton" else 2) > free:
+        if needed * (1 if name in GPU_KERNELS else 2) > free:
             print(f"       {_text(layer)}  {name}: not measured, {free / 2**30:.0f} GiB free")
             continue
         leaves, grad = draw(layer, 0)
@@ -213,29 +225,60 @@ def time_layer(backends: dict[str, ModuleType], layer: Layer) -> list[dict[str, 
             per_unit = 5 * itemsize + itemsize + 4
             moved = cells * layer.units * (per_unit if of_pass == "forward" else 4 * per_unit)
             print(
-                f"       {_text(layer)}  {name:6} {of_pass:16} {seconds * 1e3:9.3f} ms"
+                f"       {_text(layer)}  {name:17} {of_pass:16} {seconds * 1e3:9.3f} ms"
                 f"  {seconds / diagonals * 1e6:8.2f} µs a diagonal"
                 f"  {seconds / floor:7.1f}× the products  {moved / seconds / 1e12:6.2f} TB/s"
             )
     return rows
 
 
-def compare_tiles(
-    backend: ModuleType, layer: Layer, candidates: list[tuple[int, int, int, int, int]]
-) -> None:
-    """Check and time a layer with each of the candidates in place of the kernels' own tiles."""
-    from mdlstm_core.kernels import triton_launch
+def compare_all_tiles(*, quick: bool) -> None:
+    """Time both kernels with other tiles than their own."""
+    from mdlstm_core.kernels.triton_launch import Tiles
+    from mdlstm_core.kernels.triton_persistent import Bands
 
-    own = triton_launch.tiles_for(_pass_of(layer))
+    def tiles(layer: Layer, candidates: list[tuple[int, int, int, int, int]]) -> None:
+        named = [Tiles(*candidate) for candidate in candidates]
+        compare_tiles("triton", "triton_launch", "tiles_for", layer, named)
+
+    def bands(layer: Layer, candidates: list[tuple[int, int, int, int]]) -> None:
+        named = [Bands(*candidate) for candidate in candidates]
+        compare_tiles("triton-persistent", "triton_persistent", "bands_for", layer, named)
+
+    tiles(TIMED[1], SHORT_TILES)
+    tiles(TIMED[2], SHORT_TILES)
+    bands(TIMED[1], FLOAT32_BANDS)
+    bands(TIMED[2], BFLOAT16_BANDS)
+    if not quick:
+        tiles(TIMED[-2], LONG_TILES)
+        tiles(TIMED[-1], LONG_TILES)
+        bands(TIMED[-2], FLOAT32_BANDS)
+        bands(TIMED[-1], BFLOAT16_BANDS)
+
+
+def compare_tiles(
+    name: str, module: str, rule: str, layer: Layer, candidates: Sequence[tuple[int, ...]]
+) -> None:
+    """Check and time a layer with each of the candidates in place of what a rule says.
+
+    Args:
+        name: of the kernel.
+        module: of `mdlstm_core.kernels` that the rule is in.
+        rule: the function's name.
+        layer: to time.
+        candidates: what the rule is to say.
+    """
+    backend = import_module(GPU_KERNELS[name])
+    where = import_module(f"mdlstm_core.kernels.{module}")
+    own = getattr(where, rule)(_pass_of(layer))
     # The numbers do not depend on the grid's size, and a small one is checked sooner.
     sample = layer._replace(batch=3, rows=17, columns=21)
-    for candidate in candidates:
-        tiles = triton_launch.Tiles(*candidate)
+    for tiles in candidates:
         print(f"{tiles}{' (its own)' if tiles == own else ''}")
         try:
-            with mock.patch.object(triton_launch, "tiles_for", return_value=tiles):
-                if check(backend, sample):
-                    time_layer({"triton": backend}, layer)
+            with mock.patch.object(where, rule, return_value=tiles):
+                if check(name, backend, sample):
+                    time_layer({name: backend}, layer)
         # A tile may ask for more shared memory than there is: Triton's own kind of error.
         except Exception as error:
             print(f"       {error}")

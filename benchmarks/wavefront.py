@@ -24,7 +24,7 @@ from app.cli.doctor import findings
 from benchmarks.measuring import time_in_turn
 from benchmarks.peers import autograd_diagonal, equal_lstm, floor_products, layer_flops
 from benchmarks.tables import write_tables
-from mdlstm_core.kernels import KERNELS, MDLSTMWeights, reference, select_kernel
+from mdlstm_core.kernels import GPU_KERNELS, KERNELS, MDLSTMWeights, reference, select_kernel
 
 Row = dict[str, Any]
 _PASSES = ("forward", "forward+backward")
@@ -64,8 +64,9 @@ class Bench:
 
     def backends(self) -> dict[str, Callable[..., Tensor]]:
         """Return the kernels that run here, and the peer that takes the same arguments."""
-        names = [n for n in KERNELS if self.device.type == "cpu" or n != "compiled"]
-        names = [n for n in names if self.device.type == "cuda" or n != "triton"]
+        names = [n for n in KERNELS if n != "compiled"] + list(GPU_KERNELS)
+        if self.device.type == "cpu":
+            names = list(KERNELS)
         chosen = {n: select_kernel(n, self.device, self.dtype) for n in names}
         found = {n: choice.module.run for n, choice in chosen.items() if choice.name == n}
         return found | {"autograd-diagonal": autograd_diagonal}
@@ -133,7 +134,7 @@ def compare(bench: Bench, size: Size, which: str, *, busy: bool) -> None:
     """Time everything that fits at one size and for one pass; add the rows."""
     jobs = _jobs(bench, size, which)
     if busy:
-        jobs = {n: job for n, job in jobs.items() if n in ("torch", "compiled", "triton")}
+        jobs = {n: job for n, job in jobs.items() if n in ("torch", "compiled", *GPU_KERNELS)}
     if not jobs:
         return
     forward, backward, scale = floor_products(

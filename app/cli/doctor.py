@@ -54,7 +54,7 @@ def findings() -> dict[str, Any]:
     import torch
 
     from mdlstm_core.devices import select_device
-    from mdlstm_core.kernels import KERNELS, select_kernel
+    from mdlstm_core.kernels import GPU_KERNELS, KERNELS, select_kernel
 
     choice = select_device("auto")
     kernels = {device: select_kernel(device=device, wait=True) for device in ("cpu", "cuda")}
@@ -66,7 +66,10 @@ def findings() -> dict[str, Any]:
         "device": {"used": choice.device.type, "why": choice.reason},
         "processor": {"cores": os.cpu_count(), "threads": torch.get_num_threads()},
         "memory": {"total_bytes": total, "available_bytes": available},
-        "kernel": {"backends": list(KERNELS), "used": kernels[choice.device.type].name}
+        "kernel": {
+            "backends": [*KERNELS, *GPU_KERNELS],
+            "used": kernels[choice.device.type].name,
+        }
         | {f"on_{device}": f"{kernel.name}, {kernel.reason}" for device, kernel in kernels.items()},
         "models": model_names(),
     }

@@ -20,6 +20,7 @@ from mdlstm_core.kernels import compiled_wavefront, reference, wavefront
 from mdlstm_core.kernels.weights import MDLSTMStates, MDLSTMWeights, NotFiniteError
 
 __all__ = [
+    "GPU_KERNELS",
     "KERNELS",
     "KernelChoice",
     "MDLSTMStates",
@@ -41,8 +42,11 @@ KERNELS: dict[str, ModuleType] = {
 _FASTEST = {"cpu": "compiled"}
 """The backend to use on each type of device, torch where there is none."""
 
-_TRITON = "triton"
-"""For CUDA GPUs, when asked for: it has not been measured on one yet. Imported only then."""
+GPU_KERNELS = {
+    "triton": "mdlstm_core.kernels.triton_wavefront",
+    "triton-persistent": "mdlstm_core.kernels.triton_persistent",
+}
+"""For CUDA GPUs, when asked for: not measured on one yet. Their modules, imported only then."""
 
 
 class KernelChoice(NamedTuple):
@@ -87,10 +91,10 @@ def select_kernel(
             why = f"no kernel of our own was measured on {kind}; {ENVIRONMENT_VARIABLE} can ask"
             return KernelChoice("torch", wavefront, why)
         name, why = _FASTEST[kind], f"the fastest on {kind}"
-    if name == _TRITON:
-        return _choose_triton(torch.device(device), dtype, why)
+    if name in GPU_KERNELS:
+        return _choose_triton(name, torch.device(device), dtype, why)
     if name not in KERNELS:
-        names = ", ".join([*KERNELS, _TRITON])
+        names = ", ".join([*KERNELS, *GPU_KERNELS])
         raise ValueError(f"name: expected auto or one of {names}, given {given!r}")
     module = KERNELS[name]
     unavailable = getattr(module, "unavailable", None)
@@ -100,22 +104,22 @@ def select_kernel(
     return KernelChoice(name, module, why)
 
 
-def _choose_triton(device: torch.device, dtype: torch.dtype, why: str) -> KernelChoice:
-    module, failure = _load_triton()
+def _choose_triton(name: str, device: torch.device, dtype: torch.dtype, why: str) -> KernelChoice:
+    module, failure = _load_triton(name)
     if module is None:
-        return KernelChoice("torch", wavefront, f"instead of triton: {failure}")
+        return KernelChoice("torch", wavefront, f"instead of {name}: {failure}")
     if device.type == "cpu" and not module.INTERPRETED:
-        return KernelChoice("torch", wavefront, "instead of triton: it runs on GPUs only")
+        return KernelChoice("torch", wavefront, f"instead of {name}: it runs on GPUs only")
     if dtype not in module.DTYPES:
-        return KernelChoice("torch", wavefront, f"instead of triton: it has no {dtype}")
-    return KernelChoice(_TRITON, module, why)
+        return KernelChoice("torch", wavefront, f"instead of {name}: it has no {dtype}")
+    return KernelChoice(name, module, why)
 
 
-@lru_cache(maxsize=1)
-def _load_triton() -> tuple[ModuleType | None, str]:
-    """Return the Triton backend, or None and why it cannot be loaded; tries once."""
+@lru_cache
+def _load_triton(name: str) -> tuple[ModuleType | None, str]:
+    """Return a Triton backend, or None and why it cannot be loaded; tries once."""
     try:
-        return import_module("mdlstm_core.kernels.triton_wavefront"), ""
+        return import_module(GPU_KERNELS[name]), ""
     except ImportError as error:
         _log.warning("The Triton kernel cannot be used, torch serves: %s", error)
         return None, str(error)

@@ -15,6 +15,8 @@ from __future__ import annotations
 import triton
 import triton.language as tl
 
+from mdlstm_core.kernels.triton_functions import load, sigmoid, tanh
+
 FORWARD_TENSORS = ("gates_NG", "row_DHG", "column_DHG", "cell_NH", "hidden_NH")
 """What `forward_diagonal` finds in its table of addresses, in this order."""
 
@@ -61,28 +63,6 @@ def _address(table: tl.tensor, index: tl.constexpr, DTYPE: tl.constexpr) -> tl.t
 
 
 @triton.jit
-def _sigmoid(x: tl.tensor) -> tl.tensor:
-    # The exponential of a negative number cannot overflow.
-    small = tl.exp(-tl.abs(x))
-    return tl.where(x >= 0, 1.0, small) / (1.0 + small)
-
-
-@triton.jit
-def _tanh(x: tl.tensor) -> tl.tensor:
-    # Near zero 1 - exp(-2x) loses digits: there a polynomial in x² (Cephes, tanhf).
-    size = tl.abs(x)
-    small = tl.exp(-2.0 * size)
-    large = (1.0 - small) / (1.0 + small)
-    large = tl.where(x >= 0, large, -large)
-    # A cell state grows without bound: what is not taken must not overflow either.
-    near = tl.minimum(size, 1.0)
-    z = near * near
-    p = ((-5.70498872745e-3 * z + 2.06390887954e-2) * z - 5.37397155531e-2) * z
-    p = ((p + 1.33314422036e-1) * z - 3.33332819422e-1) * z
-    return tl.where(size < 0.625, x + x * p, large)
-
-
-@triton.jit
 def _lanes(
     number: int, batch: int, rows: int, columns: int, direction: tl.tensor, BLOCK_M: tl.constexpr
 ) -> tuple[tl.tensor, ...]:
@@ -106,12 +86,6 @@ def _lanes(
     to_row = tl.where(from_top, 4 * columns, -4 * columns)
     to_column = tl.where(from_left, 4, -4)
     return live, cell, row, column, to_row, to_column
-
-
-@triton.jit
-def _load(base: tl.tensor, index: tl.tensor, mask: tl.tensor) -> tl.tensor:
-    """Return values as float32, zero outside the mask."""
-    return tl.load(base + index, mask=mask, other=0.0).to(tl.float32)
 
 
 @triton.jit
@@ -174,11 +148,11 @@ def forward_diagonal(
     column_before = (cell - to_column)[:, None] * UNITS
 
     at_gate = cell[:, None] * (5 * UNITS) + unit[None, :]
-    output = _load(gates, at_gate, mask)
-    write = _load(gates, at_gate + UNITS, mask)
-    forget_row = _load(gates, at_gate + 2 * UNITS, mask)
-    forget_column = _load(gates, at_gate + 3 * UNITS, mask)
-    candidate = _load(gates, at_gate + 4 * UNITS, mask)
+    output = load(gates, at_gate, mask)
+    write = load(gates, at_gate + UNITS, mask)
+    forget_row = load(gates, at_gate + 2 * UNITS, mask)
+    forget_column = load(gates, at_gate + 3 * UNITS, mask)
+    candidate = load(gates, at_gate + 4 * UNITS, mask)
     for start in range(0, UNITS, BLOCK_K):
         k = start + tl.arange(0, BLOCK_K)
         has_k = (k < UNITS)[None, :]
@@ -202,17 +176,17 @@ def forward_diagonal(
             candidate, h_row, h_column, wr + UNITS, wc + UNITS, wm, DOT_DTYPE, PRECISION
         )
 
-    output = _sigmoid(output)
-    write = _sigmoid(write)
-    forget_row = _sigmoid(forget_row)
-    forget_column = _sigmoid(forget_column)
-    candidate = _tanh(candidate)
-    c = forget_row * _load(cell_state, row_before + unit[None, :], mask & has_row)
-    c += forget_column * _load(cell_state, column_before + unit[None, :], mask & has_column)
+    output = sigmoid(output)
+    write = sigmoid(write)
+    forget_row = sigmoid(forget_row)
+    forget_column = sigmoid(forget_column)
+    candidate = tanh(candidate)
+    c = forget_row * load(cell_state, row_before + unit[None, :], mask & has_row)
+    c += forget_column * load(cell_state, column_before + unit[None, :], mask & has_column)
     c = forget_scale * c + write * candidate
     at_unit = cell[:, None] * UNITS + unit[None, :]
     tl.store(cell_state + at_unit, c, mask=mask)
-    tl.store(hidden + at_unit, (output * _tanh(c)).to(DTYPE), mask=mask)
+    tl.store(hidden + at_unit, (output * tanh(c)).to(DTYPE), mask=mask)
     if KEEP_GATES:
         tl.store(gates + at_gate, output.to(DTYPE), mask=mask)
         tl.store(gates + at_gate + UNITS, write.to(DTYPE), mask=mask)
@@ -265,7 +239,7 @@ def backward_diagonal(
     next_column = (cell + to_column)[:, None]
 
     at_unit = cell[:, None] * UNITS + unit[None, :]
-    grad_h = _load(grad_hidden, at_unit, mask)
+    grad_h = load(grad_hidden, at_unit, mask)
     for start in range(0, 5 * UNITS, BLOCK_K):
         k = start + tl.arange(0, BLOCK_K)
         has_k = (k < 5 * UNITS)[None, :]
@@ -283,32 +257,32 @@ def backward_diagonal(
 
     behind = mask & behind_row
     at = next_row * UNITS + unit[None, :]
-    forget = _load(gates, at + next_row * (4 * UNITS) + 2 * UNITS, behind)
-    grad_c = forget * _load(grad_cell, at, behind)
+    forget = load(gates, at + next_row * (4 * UNITS) + 2 * UNITS, behind)
+    grad_c = forget * load(grad_cell, at, behind)
     behind = mask & behind_column
     at = next_column * UNITS + unit[None, :]
-    forget = _load(gates, at + next_column * (4 * UNITS) + 3 * UNITS, behind)
-    grad_c = forget_scale * (grad_c + forget * _load(grad_cell, at, behind))
+    forget = load(gates, at + next_column * (4 * UNITS) + 3 * UNITS, behind)
+    grad_c = forget_scale * (grad_c + forget * load(grad_cell, at, behind))
 
     at_gate = cell[:, None] * (5 * UNITS) + unit[None, :]
-    output = _load(gates, at_gate, mask)
-    tanh_c = _tanh(_load(cell_state, at_unit, mask))
+    output = load(gates, at_gate, mask)
+    tanh_c = tanh(load(cell_state, at_unit, mask))
     grad_c += grad_h * output * (1.0 - tanh_c * tanh_c)
     tl.store(grad_cell + at_unit, grad_c, mask=mask)
     grad = grad_h * tanh_c * output * (1.0 - output)
     tl.store(grad_gates + at_gate, grad.to(DTYPE), mask=mask)
-    write = _load(gates, at_gate + UNITS, mask)
-    candidate = _load(gates, at_gate + 4 * UNITS, mask)
+    write = load(gates, at_gate + UNITS, mask)
+    candidate = load(gates, at_gate + 4 * UNITS, mask)
     grad = grad_c * candidate * write * (1.0 - write)
     tl.store(grad_gates + at_gate + UNITS, grad.to(DTYPE), mask=mask)
     grad = grad_c * write * (1.0 - candidate * candidate)
     tl.store(grad_gates + at_gate + 4 * UNITS, grad.to(DTYPE), mask=mask)
     grad_c *= forget_scale
-    forget = _load(gates, at_gate + 2 * UNITS, mask)
+    forget = load(gates, at_gate + 2 * UNITS, mask)
     at = (cell - to_row)[:, None] * UNITS + unit[None, :]
-    grad = grad_c * _load(cell_state, at, before_row) * forget * (1.0 - forget)
+    grad = grad_c * load(cell_state, at, before_row) * forget * (1.0 - forget)
     tl.store(grad_gates + at_gate + 2 * UNITS, grad.to(DTYPE), mask=mask)
-    forget = _load(gates, at_gate + 3 * UNITS, mask)
+    forget = load(gates, at_gate + 3 * UNITS, mask)
     at = (cell - to_column)[:, None] * UNITS + unit[None, :]
-    grad = grad_c * _load(cell_state, at, before_column) * forget * (1.0 - forget)
+    grad = grad_c * load(cell_state, at, before_column) * forget * (1.0 - forget)
     tl.store(grad_gates + at_gate + 3 * UNITS, grad.to(DTYPE), mask=mask)

@@ -72,19 +72,29 @@ def tiles_for(of_pass: Pass) -> Tiles:
 
 
 def constants_for(of_pass: Pass) -> dict[str, Any]:
-    """Return the arguments of a pass's kernel that are compiled in."""
-    tiles = tiles_for(of_pass)
+    """Return the arguments of a pass's kernel that are compiled in, but for its tiles."""
     tf32 = torch.get_float32_matmul_precision() != "highest"
     constants = {
         "DTYPE": DTYPES[of_pass.dtype],
         "DOT_DTYPE": tl.float32 if INTERPRETED else DTYPES[of_pass.dtype],
         "UNITS": of_pass.units,
         "PRECISION": "tf32" if tf32 else "ieee",
-        "BLOCK_M": tiles.block_m,
-        "BLOCK_H": tiles.block_h,
-        "BLOCK_K": tiles.block_k,
     }
     return constants | ({"KEEP_GATES": of_pass.keep_gates} if of_pass.kind == "forward" else {})
+
+
+def diagonal_constants_for(of_pass: Pass) -> dict[str, Any]:
+    """Return the arguments of the kernel of a diagonal that are compiled in."""
+    tiles = tiles_for(of_pass)
+    blocks = {"BLOCK_M": tiles.block_m, "BLOCK_H": tiles.block_h, "BLOCK_K": tiles.block_k}
+    return constants_for(of_pass) | blocks
+
+
+def assert_readable(of_pass: Pass, tensors: Sequence[Tensor]) -> None:
+    """Assert that the kernels find all tensors of a pass, and can read them."""
+    names = FORWARD_TENSORS if of_pass.kind == "forward" else BACKWARD_TENSORS
+    assert len(tensors) == len(names)
+    assert all(tensor.is_contiguous() and tensor.data_ptr() % 16 == 0 for tensor in tensors)
 
 
 def launch_pass(of_pass: Pass, tensors: Sequence[Tensor]) -> None:
@@ -95,9 +105,7 @@ def launch_pass(of_pass: Pass, tensors: Sequence[Tensor]) -> None:
         tensors: as `FORWARD_TENSORS` or `BACKWARD_TENSORS` name them: contiguous, at
             addresses that are multiples of 16, on one device.
     """
-    names = FORWARD_TENSORS if of_pass.kind == "forward" else BACKWARD_TENSORS
-    assert len(tensors) == len(names)
-    assert all(tensor.is_contiguous() and tensor.data_ptr() % 16 == 0 for tensor in tensors)
+    assert_readable(of_pass, tensors)
     table = torch.empty(TABLE_SIZE, dtype=torch.int64, device=tensors[0].device)
     if not table.is_cuda:
         _launch_one_by_one(of_pass, tensors, table)
@@ -185,7 +193,7 @@ def _launch_diagonals(of_pass: Pass, table: Tensor) -> None:
     _, batch, rows, columns, units, _, forget_scale, _ = of_pass
     forward = of_pass.kind == "forward"
     kernel = forward_diagonal if forward else backward_diagonal
-    tiles, constants = tiles_for(of_pass), constants_for(of_pass)
+    tiles, constants = tiles_for(of_pass), diagonal_constants_for(of_pass)
     options = {"num_warps": tiles.num_warps, "num_stages": tiles.num_stages}
     numbers = range(rows + columns - 1)
     for number in numbers if forward else reversed(numbers):

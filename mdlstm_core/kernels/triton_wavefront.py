@@ -15,7 +15,7 @@ H hidden unit, G gate (5·H, blocks in `GATES` order).
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any, NamedTuple, TypeVar
 
@@ -32,6 +32,10 @@ _log = logging.getLogger(__name__)
 _Result = TypeVar("_Result")
 
 
+Launch = Callable[[Pass, Sequence[Tensor]], None]
+"""A way to run a pass over a grid, as `launch_pass`."""
+
+
 def run(input_BRCI: Tensor, weights: MDLSTMWeights, forget_scale: float = 1.0) -> Tensor:
     """Return the hidden states D×B×R×C×H of the four directions, in image coordinates.
 
@@ -42,13 +46,25 @@ def run(input_BRCI: Tensor, weights: MDLSTMWeights, forget_scale: float = 1.0) -
         ValueError: shapes, types or devices do not fit.
         torch.OutOfMemoryError: the GPU's memory does not suffice (see `mdlstm_core.memory`).
     """
+    return run_with(launch_pass, input_BRCI, weights, forget_scale)
+
+
+def states(input_BRCI: Tensor, weights: MDLSTMWeights, forget_scale: float = 1.0) -> MDLSTMStates:
+    """Return all gates, cell and hidden states (see `run`), without gradients."""
+    return states_with(launch_pass, input_BRCI, weights, forget_scale)
+
+
+def run_with(
+    launch: Launch, input_BRCI: Tensor, weights: MDLSTMWeights, forget_scale: float
+) -> Tensor:
+    """Return what `run` does, with passes that run in another way."""
     _check(input_BRCI, weights)
 
     # `ctx.needs_input_grad` would say yes under `no_grad` too.
     trained = torch.is_grad_enabled() and any(t.requires_grad for t in (input_BRCI, *weights))
 
     def apply(part_BRCI: Tensor) -> Tensor:
-        return _Layer.apply(part_BRCI, *weights, float(forget_scale), trained)
+        return _Layer.apply(part_BRCI, *weights, float(forget_scale), trained, launch)
 
     return _whole_or_halved(
         "forward",
@@ -59,12 +75,14 @@ def run(input_BRCI: Tensor, weights: MDLSTMWeights, forget_scale: float = 1.0) -
 
 
 @torch.no_grad()
-def states(input_BRCI: Tensor, weights: MDLSTMWeights, forget_scale: float = 1.0) -> MDLSTMStates:
-    """Return all gates, cell and hidden states (see `run`), without gradients."""
+def states_with(
+    launch: Launch, input_BRCI: Tensor, weights: MDLSTMWeights, forget_scale: float
+) -> MDLSTMStates:
+    """Return what `states` does, with passes that run in another way."""
     _check(input_BRCI, weights)
 
     def of(part_BRCI: Tensor) -> MDLSTMStates:
-        swept = _sweep(part_BRCI, weights, float(forget_scale), keep_gates=True)
+        swept = _sweep(launch, part_BRCI, weights, float(forget_scale), keep_gates=True)
         packed = [*swept.gates_NDG.chunk(5, dim=2), swept.cell_NDH, swept.hidden_NDH]
         return MDLSTMStates(*(_to_grid(s, part_BRCI).to(part_BRCI.dtype) for s in packed))
 
@@ -97,12 +115,13 @@ class _Layer(Function):
         bias_DG: Tensor,
         forget_scale: float,
         trained: bool,
+        launch: Launch,
     ) -> Tensor:
         weights = MDLSTMWeights(input_DIG, recurrent_row, recurrent_column, bias_DG)
-        swept = _sweep(input_BRCI, weights, forget_scale, keep_gates=trained)
+        swept = _sweep(launch, input_BRCI, weights, forget_scale, keep_gates=trained)
         if trained:
             ctx.save_for_backward(input_BRCI, *weights, *swept)
-            ctx.forget_scale = forget_scale
+            ctx.forget_scale, ctx.launch = forget_scale, launch
         return _to_grid(swept.hidden_NDH, input_BRCI)
 
     @staticmethod
@@ -111,13 +130,19 @@ class _Layer(Function):
         input_BRCI, *saved = ctx.saved_tensors
         weights, swept = MDLSTMWeights(*saved[:4]), _Swept(*saved[4:])
         grad_NDH = grads[0].permute(1, 2, 3, 0, 4).flatten(0, 2)
-        computed = _gradients(grad_NDH, input_BRCI, weights, swept, ctx.forget_scale)
+        scale, launch = ctx.forget_scale, ctx.launch
+        computed = _gradients(launch, grad_NDH, input_BRCI, weights, swept, scale)
         wanted = zip(computed, ctx.needs_input_grad[:5], strict=True)
-        return (*(grad if needed else None for grad, needed in wanted), None, None)
+        return (*(grad if needed else None for grad, needed in wanted), None, None, None)
 
 
 def _sweep(
-    input_BRCI: Tensor, weights: MDLSTMWeights, forget_scale: float, *, keep_gates: bool
+    launch: Launch,
+    input_BRCI: Tensor,
+    weights: MDLSTMWeights,
+    forget_scale: float,
+    *,
+    keep_gates: bool,
 ) -> _Swept:
     """Run the wavefront in all four directions."""
     batch, rows, columns, features = input_BRCI.shape
@@ -128,7 +153,7 @@ def _sweep(
     hidden = gates.new_empty(cells, 4, units)
     cell = gates.new_empty(cells, 4, units, dtype=torch.float32)
     of_pass = Pass("forward", batch, rows, columns, units, gates.dtype, forget_scale, keep_gates)
-    launch_pass(of_pass, (gates, *_recurrent(weights), cell, hidden))
+    launch(of_pass, (gates, *_recurrent(weights), cell, hidden))
     return _Swept(gates, cell, hidden)
 
 
@@ -149,6 +174,7 @@ def _to_grid(state_NDF: Tensor, input_BRCI: Tensor) -> Tensor:
 
 
 def _gradients(
+    launch: Launch,
     grad_NDH: Tensor,
     input_BRCI: Tensor,
     weights: MDLSTMWeights,
@@ -162,7 +188,7 @@ def _gradients(
         sizes = [half[..., 0].numel() for half in of_input]
         of_swept = zip(*(state.split(sizes) for state in swept), strict=True)
         (first, *of_weights), (second, *more) = (
-            _backward(grad, part, weights, _Swept(*state), forget_scale)
+            _backward(launch, grad, part, weights, _Swept(*state), forget_scale)
             for grad, part, state in zip(grad_NDH.split(sizes), of_input, of_swept, strict=True)
         )
         summed = [a + b for a, b in zip(of_weights, more, strict=True)]
@@ -171,12 +197,13 @@ def _gradients(
     return _whole_or_halved(
         "backward",
         input_BRCI,
-        lambda: _backward(grad_NDH, input_BRCI, weights, swept, forget_scale),
+        lambda: _backward(launch, grad_NDH, input_BRCI, weights, swept, forget_scale),
         halved,
     )
 
 
 def _backward(
+    launch: Launch,
     grad_NDH: Tensor,
     input_BRCI: Tensor,
     weights: MDLSTMWeights,
@@ -189,7 +216,7 @@ def _backward(
     grad_gates = torch.empty_like(gates)
     of_pass = Pass("backward", batch, rows, columns, weights.units, gates.dtype, forget_scale)
     inputs = (gates, *_recurrent(weights), cell, _aligned(grad_NDH))
-    launch_pass(of_pass, (*inputs, torch.empty_like(cell), grad_gates))
+    launch(of_pass, (*inputs, torch.empty_like(cell), grad_gates))
     del inputs
     flat_NG, flat_NI = grad_gates.flatten(1), input_BRCI.reshape(-1, features)
     grad_IG = flat_NI.transpose(0, 1) @ flat_NG

@@ -12,7 +12,7 @@ from torch import Tensor
 from benchmarks import wavefront
 from benchmarks.peers import autograd_diagonal, equal_lstm, layer_flops
 from benchmarks.tables import write_tables
-from mdlstm_core.kernels import KERNELS, MDLSTMWeights, reference
+from mdlstm_core.kernels import GPU_KERNELS, KERNELS, MDLSTMWeights, reference
 
 KEYS = {
     "grid", "hidden", "batch", "pass", "backend", "dtype", "device", "busy", "seconds",
@@ -32,6 +32,14 @@ def test_quick_run_writes_a_row_for_each_backend(tmp_path: Path) -> None:
         quiet = {r["backend"] for r in rows if r["pass"] == which and not r["busy"]}
         assert {"reference", "torch", "compiled", "autograd-diagonal", "nn.LSTM"} <= quiet
         assert "compiled" in {r["backend"] for r in rows if r["pass"] == which and r["busy"]}
+
+
+def test_all_kernels_of_a_gpu_are_compared() -> None:
+    pytest.importorskip("triton", reason="triton comes for Linux only")
+
+    compared = wavefront.Bench(torch.device("cuda"), torch.float32, 1.0, 2**30).backends()
+
+    assert set(compared) == {"reference", "torch", *GPU_KERNELS, "autograd-diagonal"}
 
 
 def test_a_wrong_kernel_is_not_timed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

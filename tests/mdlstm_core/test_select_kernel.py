@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from mdlstm_core import kernels
-from mdlstm_core.kernels import KERNELS, native, select_kernel
+from mdlstm_core.kernels import GPU_KERNELS, KERNELS, native, select_kernel
 from mdlstm_core.layers import MDLSTM
 
 
@@ -148,25 +148,30 @@ def test_doctor_says_which_kernel_runs_where(mdlstm: Callable[..., object]) -> N
     assert kernel["on_cuda"].split(",")[0] in KERNELS
 
 
-def test_triton_is_taken_when_asked_for() -> None:
+@pytest.mark.parametrize("name", GPU_KERNELS)
+def test_triton_is_taken_when_asked_for(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("triton", reason="triton comes for Linux only")
-    choice = select_kernel("triton", "cuda")
+    monkeypatch.setenv("MDLSTM_KERNEL", name)
+    choice = select_kernel(device="cuda")
 
-    assert choice.name == "triton"
-    assert choice.module.__name__ == "mdlstm_core.kernels.triton_wavefront"
-    assert select_kernel("triton", "cuda", torch.float64).name == "torch"
+    assert choice.name == name
+    assert choice.module.__name__ == GPU_KERNELS[name]
+    assert select_kernel(name, "cuda", torch.float64).name == "torch"
     # Where a GPU's memory does not suffice, a network goes on on the CPU.
-    assert select_kernel("triton", "cpu").name == "torch"
+    assert select_kernel(name, "cpu").name == "torch"
 
 
+@pytest.mark.parametrize("name", GPU_KERNELS)
 def test_without_triton_torch_serves_and_the_log_says_so_once(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    name: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setitem(sys.modules, "mdlstm_core.kernels.triton_wavefront", None)
+    monkeypatch.setitem(sys.modules, GPU_KERNELS[name], None)
     kernels._load_triton.cache_clear()
 
     for _ in range(3):
-        assert select_kernel("triton", "cuda").name == "torch"
+        choice = select_kernel(name, "cuda")
+        assert choice.name == "torch"
+        assert choice.reason.startswith(f"instead of {name}: ")
 
     kernels._load_triton.cache_clear()
     assert [record.getMessage()[:24] for record in caplog.records] == ["The Triton kernel cannot"]

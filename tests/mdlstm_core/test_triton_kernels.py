@@ -22,12 +22,16 @@ from mdlstm_core.kernels import MDLSTMStates, MDLSTMWeights, reference, wavefron
 
 pytest.importorskip("triton", reason="triton is not installed: it exists for Linux only")
 
-from mdlstm_core.kernels import triton_launch, triton_wavefront
+from mdlstm_core.kernels import triton_launch, triton_persistent, triton_wavefront
 
 ROOT = Path(__file__).parents[2]
 DEVICE = "cpu" if triton_launch.INTERPRETED else "cuda"
 TOLERANCE = {torch.float32: 1e-5, torch.bfloat16: 3e-2}
 """Of ‖given − expected‖ / ‖expected‖; bfloat16 has three decimal digits."""
+
+WAYS = {"diagonals": triton_wavefront, "bands": triton_persistent}
+LAUNCHES = {"diagonals": "launch_pass", "bands": "launch_bands"}
+"""The ways to run a pass, and what a backend calls for it."""
 
 needs_kernels = pytest.mark.skipif(
     not triton_launch.INTERPRETED and not torch.cuda.is_available(),
@@ -110,23 +114,34 @@ def assert_same_numbers(given: Numbers, expected: Numbers, tolerance: float) -> 
         assert_close(one, other, tolerance, name)
 
 
-def check(case: Case, backend: Any = reference) -> None:
+def check(way: str, case: Case, backend: Any = reference) -> None:
     image, weights, grad = draw(case)
     leaves = leaves_of(image, weights)
-    given = computed(triton_wavefront, leaves, grad, case.scale)
+    given = computed(WAYS[way], leaves, grad, case.scale)
     expected = expected_of(image, weights, grad, case.scale, backend)
     assert given.hidden.dtype == case.dtype
     assert_same_numbers(given, expected, TOLERANCE[case.dtype])
 
 
-SMALL = [
-    Case(1, 1, 1, 3, 3),
-    Case(3, 1, 5, 2, 3, scale=0.5),
-    Case(1, 5, 1, 1, 5),
-    Case(3, 4, 3, 3, 5, scale=0.5),
-    Case(1, 2, 3, 7, 20),
-    Case(3, 2, 4, 3, 5, dtype=torch.bfloat16),
-]
+SMALL = {
+    "diagonals": [
+        Case(1, 1, 1, 3, 3),
+        Case(3, 1, 5, 2, 3, scale=0.5),
+        Case(1, 5, 1, 1, 5),
+        Case(3, 4, 3, 3, 5, scale=0.5),
+        Case(1, 2, 3, 7, 20),
+        Case(3, 2, 4, 3, 5, dtype=torch.bfloat16),
+    ],
+    # A grid smaller than a band, and more than one band.
+    "bands": [
+        Case(1, 1, 1, 3, 3),
+        Case(3, 1, 3, 2, 3, scale=0.5),
+        Case(1, 5, 1, 1, 5),
+        Case(1, 9, 2, 7, 20),
+        Case(1, 9, 3, 3, 50, scale=0.5),
+        Case(1, 17, 2, 3, 5, scale=0.5, dtype=torch.bfloat16),
+    ],
+}
 LARGE = [
     Case(batch, *grid, 12, units, 0.5, dtype)
     for batch, grid, units in (
@@ -141,11 +156,13 @@ LARGE = [
 
 
 @needs_kernels
-@pytest.mark.parametrize("case", SMALL, ids=str)
+@pytest.mark.parametrize(
+    ("way", "case"), [(way, case) for way in WAYS for case in SMALL[way]], ids=str
+)
 @pytest.mark.usefixtures("nan_memory")
-def test_numbers_equal_reference(case: Case) -> None:
+def test_numbers_equal_reference(way: str, case: Case) -> None:
     assert torch.empty(1).isnan().all(), "memory is not poisoned"
-    check(case)
+    check(way, case)
 
 
 @needs_kernels
@@ -159,14 +176,15 @@ def test_numbers_with_the_tiles_of_long_diagonals(
     assert tiles != triton_launch.tiles_for(many._replace(batch=1)), "both are the same"
     monkeypatch.setattr(triton_launch, "tiles_for", lambda _: tiles)
 
-    check(Case(14, 3, 3, 2, 5, dtype=dtype))
+    check("diagonals", Case(14, 3, 3, 2, 5, dtype=dtype))
 
 
 @needs_gpu
+@pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("case", LARGE, ids=str)
-def test_numbers_of_large_grids_equal_the_torch_backend(case: Case) -> None:
+def test_numbers_of_large_grids_equal_the_torch_backend(way: str, case: Case) -> None:
     # In float64; cell by cell it would take minutes.
-    check(case, wavefront)
+    check(way, case, wavefront)
 
 
 @needs_gpu
@@ -206,10 +224,11 @@ def test_memory_at_odd_addresses_and_arguments_left_as_they_are() -> None:
 
 
 @needs_kernels
-def test_second_backward_pass_gives_the_same() -> None:
+@pytest.mark.parametrize("way", WAYS)
+def test_second_backward_pass_gives_the_same(way: str) -> None:
     image, weights, grad = draw(Case(1, 2, 3, 3, 3))
     leaves = leaves_of(image, weights)
-    hidden = triton_wavefront.run(leaves[0], MDLSTMWeights(*leaves[1:]))
+    hidden = WAYS[way].run(leaves[0], MDLSTMWeights(*leaves[1:]))
 
     first = torch.autograd.grad(hidden, leaves, grad, retain_graph=True)
     second = torch.autograd.grad(hidden, leaves, grad)
@@ -218,32 +237,36 @@ def test_second_backward_pass_gives_the_same() -> None:
 
 
 @needs_kernels
-def test_inference_stores_no_gates(monkeypatch: pytest.MonkeyPatch) -> None:
-    kept = []
+@pytest.mark.parametrize("way", WAYS)
+def test_inference_stores_no_gates(way: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    backend, launch = WAYS[way], getattr(WAYS[way], LAUNCHES[way])
+    launched = []
 
-    def launch(of_pass: triton_launch.Pass, tensors: Any) -> None:
-        kept.append(of_pass.keep_gates)
-        triton_launch.launch_pass(of_pass, tensors)
+    def noted(of_pass: triton_launch.Pass, tensors: Any) -> None:
+        launched.append((of_pass.kind, of_pass.keep_gates))
+        launch(of_pass, tensors)
 
-    monkeypatch.setattr(triton_wavefront, "launch_pass", launch)
-    image, weights, _ = draw(Case(1, 2, 3, 3, 3))
+    monkeypatch.setattr(backend, LAUNCHES[way], noted)
+    image, weights, grad = draw(Case(1, 2, 3, 3, 3))
     leaves = leaves_of(image, weights)
 
-    trained = triton_wavefront.run(leaves[0], MDLSTMWeights(*leaves[1:]))
-    frozen = triton_wavefront.run(image, weights)
+    trained = backend.run(leaves[0], MDLSTMWeights(*leaves[1:]))
+    frozen = backend.run(image, weights)
     with torch.no_grad():
-        inferred = triton_wavefront.run(leaves[0], MDLSTMWeights(*leaves[1:]))
+        inferred = backend.run(leaves[0], MDLSTMWeights(*leaves[1:]))
+    trained.backward(grad)
 
-    assert kept == [True, False, False]
+    forward = [("forward", True), ("forward", False), ("forward", False)]
+    assert launched == [*forward, ("backward", True)]
     assert torch.equal(trained, inferred)
     assert torch.equal(trained, frozen)
 
 
-def too_large(most: int) -> Callable[..., None]:
-    """Return a launch that has memory for passes of at most `most` images."""
+def too_large(kind: str, most: int) -> Callable[..., None]:
+    """Return a launch whose passes of one kind have memory for at most `most` images."""
 
     def launch(of_pass: triton_launch.Pass, tensors: Any) -> None:
-        if of_pass.batch > most:
+        if of_pass.kind == kind and of_pass.batch > most:
             raise torch.OutOfMemoryError
         triton_launch.launch_pass(of_pass, tensors)
 
@@ -256,20 +279,13 @@ def test_too_little_memory_for_the_whole_batch(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, kind: str
 ) -> None:
     image, weights, grad = draw(Case(3, 2, 3, 3, 3))
-    leaves = leaves_of(image, weights)
     expected = expected_of(image, weights, grad, 1.0)
     triton_wavefront._warn_of_halves.cache_clear()
+    monkeypatch.setattr(triton_wavefront, "launch_pass", too_large(kind, 2))
 
-    if kind == "forward":
-        monkeypatch.setattr(triton_wavefront, "launch_pass", too_large(2))
-    hidden = triton_wavefront.run(leaves[0], MDLSTMWeights(*leaves[1:]))
-    states = triton_wavefront.states(image, weights)
-    monkeypatch.undo()
-    if kind == "backward":
-        monkeypatch.setattr(triton_wavefront, "launch_pass", too_large(2))
-    gradients = torch.autograd.grad(hidden, leaves, grad)
+    given = computed(triton_wavefront, leaves_of(image, weights), grad, 1.0)
 
-    assert_same_numbers(Numbers(hidden, gradients, states), expected, 1e-5)
+    assert_same_numbers(given, expected, 1e-5)
     assert [m for m in caplog.messages if m.startswith("Too little GPU memory")] == [
         f"Too little GPU memory for the {kind} pass of a 2D-LSTM layer: "
         "it runs in two halves of the batch."
@@ -283,15 +299,16 @@ def test_too_little_memory_for_half_of_the_batch(
 ) -> None:
     image, weights, grad = draw(Case(batch, 2, 3, 3, 3))
     leaves = leaves_of(image, weights)
+    monkeypatch.setattr(triton_wavefront, "launch_pass", too_large("backward", 0))
     hidden = triton_wavefront.run(leaves[0], MDLSTMWeights(*leaves[1:]))
-    monkeypatch.setattr(triton_wavefront, "launch_pass", too_large(0))
 
+    with pytest.raises(torch.OutOfMemoryError):
+        torch.autograd.grad(hidden, leaves, grad)
+    monkeypatch.setattr(triton_wavefront, "launch_pass", too_large("forward", 0))
     with pytest.raises(torch.OutOfMemoryError):
         triton_wavefront.run(image, weights)
     with pytest.raises(torch.OutOfMemoryError):
         triton_wavefront.states(image, weights)
-    with pytest.raises(torch.OutOfMemoryError):
-        torch.autograd.grad(hidden, leaves, grad)
 
 
 def test_errors_name_argument_expected_and_given() -> None:

@@ -16,7 +16,7 @@ import torch
 
 from app.cli.doctor import findings
 from mdlstm_core import __version__
-from mdlstm_core.kernels import KERNELS
+from mdlstm_core.kernels import GPU_KERNELS, KERNELS
 from resources import model_names
 
 
@@ -34,7 +34,8 @@ def test_json_has_the_findings(mdlstm: Callable[..., Any]) -> None:
     assert found["device"]["why"]
     assert found["processor"] == {"cores": os.cpu_count(), "threads": torch.get_num_threads()}
     assert 0 < found["memory"]["available_bytes"] < found["memory"]["total_bytes"]
-    assert found["kernel"]["used"] in found["kernel"]["backends"] == list(KERNELS)
+    assert found["kernel"]["backends"] == [*KERNELS, *GPU_KERNELS]
+    assert found["kernel"]["used"] in KERNELS
     assert found["models"] == model_names()
 
 
