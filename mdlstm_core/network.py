@@ -42,7 +42,11 @@ class LabelingNetwork(nn.Module):
 
     @property
     def class_layers(self) -> tuple[nn.Linear | nn.Conv2d, ...]:
-        """The layers whose outputs, added up, are the logits."""
+        """The layers whose outputs `join_logits` adds up; the last 2D-LSTM's comes first."""
+        raise NotImplementedError
+
+    def join_logits(self, parts_BKhw: Sequence[Tensor]) -> Tensor:
+        """Return the logits: what the class layers put out, enlarged to one grid and added."""
         raise NotImplementedError
 
     def pad(self, image_B3HW: Tensor) -> Tensor:
@@ -94,6 +98,11 @@ class ByeonNetwork(LabelingNetwork):
         assert isinstance(last, nn.Linear)
         return (last,)
 
+    def join_logits(self, parts_BKhw: Sequence[Tensor]) -> Tensor:
+        """See `LabelingNetwork.join_logits`; there is one part only."""
+        (logits,) = parts_BKhw
+        return logits
+
     def forward(self, image_B3HW: Tensor) -> Tensor:
         """See `LabelingNetwork.forward`."""
         window = self.config.window
@@ -103,7 +112,7 @@ class ByeonNetwork(LabelingNetwork):
             features_BRCF = projection(sweep(features_BRCF).sum(0))
             if projection is not self.projections[-1]:
                 features_BRCF = features_BRCF.tanh()
-        return features_BRCF.permute(0, 3, 1, 2)
+        return self.join_logits([features_BRCF.permute(0, 3, 1, 2)])
 
 
 class SceneNetwork(LabelingNetwork):
@@ -156,6 +165,12 @@ class SceneNetwork(LabelingNetwork):
         """See `LabelingNetwork.class_layers`."""
         return self.context, self.logits_4, self.logits_2
 
+    def join_logits(self, parts_BKhw: Sequence[Tensor]) -> Tensor:
+        """See `LabelingNetwork.join_logits`; the parts are of cells of 8, 4 and 2 pixels."""
+        at_8, at_4, at_2 = parts_BKhw
+        logits: Tensor = self.enlarge_logits(self.enlarge_logits(at_8) + at_4) + at_2
+        return logits
+
     def forward(self, image_B3HW: Tensor) -> Tensor:
         """See `LabelingNetwork.forward`."""
         stride_2 = self.stem_2((self.pad(image_B3HW) - 0.45) * 4)
@@ -173,9 +188,7 @@ class SceneNetwork(LabelingNetwork):
         context = self.context(self.dropout(self._sweep(len(self.projections), joined)))
         fine_4 = self.dropout(self.fine_4(torch.cat([stride_4, self.to_4(joined)], dim=1)))
         fine_2 = self.fine_2(torch.cat([stride_2, self.to_2(fine_4)], dim=1))
-        logits_4 = self.enlarge_logits(context) + self.logits_4(fine_4)
-        logits: Tensor = self.enlarge_logits(logits_4) + self.logits_2(fine_2)
-        return logits
+        return self.join_logits([context, self.logits_4(fine_4), self.logits_2(fine_2)])
 
     def _sweep(self, index: int, grid_BFRC: Tensor) -> Tensor:
         """Return the hidden states of layer `index`, the directions one after the other."""
