@@ -91,7 +91,11 @@ class Predictor:
         return gate_map(record(self.network, image_HW3, [query.layer], logits=False), query)
 
     def record(
-        self, image_HW3: NDArray[np.uint8], layers: Sequence[int] | None = None
+        self,
+        image_HW3: NDArray[np.uint8],
+        layers: Sequence[int] | None = None,
+        *,
+        logits: bool = True,
     ) -> Recording:
         """Run the model over an image once, so that many questions are answered at once.
 
@@ -101,13 +105,14 @@ class Predictor:
         Args:
             image_HW3: the image, RGB, 0 to 255.
             layers: 2D-LSTM layers to look into, from 0; None for all.
+            logits: also keep what `insight.contributions.contributions` needs.
 
         Raises:
             InputError: the model has no 2D-LSTM layers or not those, what is asked for would
                 not fit into the memory, or the weights give no finite numbers.
             MemoryError: the computer's own memory does not suffice.
         """
-        return record(self.network, image_HW3, layers)
+        return record(self.network, image_HW3, layers, logits=logits)
 
     def contributions(self, image_HW3: NDArray[np.uint8], pixel: Pixel) -> Contributions:
         """Split each class's logit at a pixel by direction and unit of the last layer.

@@ -6,11 +6,11 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from app.cli import doctor, evaluate, predict, train
+from app.cli import doctor, evaluate, gates, predict, train
 from mdlstm_core import __version__
 from mdlstm_core.errors import InputError
 
-_COMMANDS = (predict, train, evaluate, doctor)
+_COMMANDS = (predict, train, evaluate, gates, doctor)
 
 
 def build_parser() -> argparse.ArgumentParser:

@@ -21,6 +21,7 @@ from torch import Tensor
 from mdlstm_core.errors import InputError
 from mdlstm_core.host_memory import check_fits
 from mdlstm_core.insight.recording import Pixel, check_pixel, size_of
+from mdlstm_core.kernels import NotFiniteError
 from mdlstm_core.memory import Attempt, first_that_fits
 from mdlstm_core.network import LabelingNetwork
 from mdlstm_core.prediction import (
@@ -241,8 +242,12 @@ def _hide(
 
 
 def _logits_at(network: LabelingNetwork, image_B3HW: Tensor, pixel: Pixel) -> Tensor:
-    """Return a pixel's logits, B×K."""
-    return network.enlarge(network(image_B3HW), *image_B3HW.shape[2:])[:, :, pixel.y, pixel.x]
+    """Return a pixel's logits, B×K; raises `NotFiniteError` if they are no numbers."""
+    full = network.enlarge(network(image_B3HW), *image_B3HW.shape[2:])
+    logits: Tensor = full[:, :, pixel.y, pixel.x]
+    if not logits.isfinite().all():
+        raise NotFiniteError
+    return logits
 
 
 def _class_of(query: ContextQuery, logits_K: Tensor) -> int:

@@ -39,12 +39,15 @@ class DirectionHealth:
     cell_by_diagonal: NDArray[np.float64]
 
     @property
-    def growth(self) -> float:
-        """Mean absolute cell state on the last quarter of the diagonals over the first's."""
+    def growth(self) -> float | None:
+        """Mean absolute cell state on the last quarter of the diagonals over the first's.
+
+        None where the first is 0, so that there is nothing to compare with.
+        """
         quarter = max(1, len(self.cell_by_diagonal) // 4)
         first = float(self.cell_by_diagonal[:quarter].mean())
         last = float(self.cell_by_diagonal[-quarter:].mean())
-        return last / first if first > 0 else float("nan")
+        return last / first if first > 0 else None
 
     def to_json(self) -> dict[str, Any]:
         """Return the figures as JSON values; layers count from 1."""
@@ -97,5 +100,6 @@ def health_table(found: tuple[DirectionHealth, ...]) -> str:
             for name, column in zip(SIGMOID_GATES, columns, strict=True)
         ]
         start = [f"{row.layer + 1:5}", f"{DIRECTIONS[row.direction]:12}"]
-        lines.append("  ".join([*start, *shares, f"{row.growth:15.3g}×"]))
+        growth = "-" if row.growth is None else f"{row.growth:.3g}×"
+        lines.append("  ".join([*start, *shares, f"{growth:>16}"]))
     return "\n".join(lines)

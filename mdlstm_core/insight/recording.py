@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from mdlstm_core.config import DIRECTIONS, STATES
 from mdlstm_core.errors import InputError
 from mdlstm_core.host_memory import check_fits
-from mdlstm_core.kernels import MDLSTMStates
+from mdlstm_core.kernels import MDLSTMStates, NotFiniteError
 from mdlstm_core.memory import Attempt, first_that_fits
 from mdlstm_core.network import LabelingNetwork
 from mdlstm_core.prediction import (
@@ -176,7 +176,8 @@ def _record(
     if logits:
         modules += placed.class_layers[1:]
     with _inputs_kept(modules) as kept, finite_weights():
-        placed(working)
+        if not placed(working).isfinite().all():
+            raise NotFiniteError
     found = [tensor.cpu() for tensor in kept]
     notices, window = [attempt.notice], network.config.window
     if min(working.shape[2:]) < window:

@@ -11,7 +11,7 @@ from app.cli import doctor
 from mdlstm_core import __version__
 
 
-@pytest.mark.parametrize("command", ["predict", "train", "evaluate", "doctor"])
+@pytest.mark.parametrize("command", ["predict", "train", "evaluate", "gates", "doctor"])
 def test_help_has_examples(
     mdlstm: Callable[..., Any], capsys: pytest.CaptureFixture[str], command: str
 ) -> None:
