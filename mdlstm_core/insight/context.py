@@ -130,7 +130,7 @@ def occlusion(
 def gradient_bytes(network: LabelingNetwork, height: int, width: int) -> int:
     """Return about how many bytes a way back keeps for an image of that size.
 
-    Counted on an image of one window: what is kept grows with the padded area.
+    Counted on an image of two windows: what is kept grows with the padded area.
     """
     window = network.config.window
     counted: dict[int, int] = {}
@@ -140,14 +140,14 @@ def gradient_bytes(network: LabelingNetwork, height: int, width: int) -> int:
         counted[storage.data_ptr()] = storage.nbytes()
         return tensor
 
-    small = torch.zeros(1, 3, window, window, device=device_of(network), requires_grad=True)
+    small = torch.zeros(1, 3, window, 2 * window, device=device_of(network), requires_grad=True)
     bare = without_gradients(network, device_of(network))
     weights = {p.untyped_storage().data_ptr() for p in bare.parameters()}
     with torch.enable_grad(), torch.autograd.graph.saved_tensors_hooks(count, lambda t: t):
         logits = bare(small)
     del logits
     own = sum(size for pointer, size in counted.items() if pointer not in weights)
-    return own * -(-height // window) * -(-width // window)
+    return own // 2 * -(-height // window) * -(-width // window)
 
 
 def _gradient(

@@ -116,6 +116,8 @@ def show_cells(
     extent = (0, columns * cell_pixels[1], rows * cell_pixels[0], 0)
     axes.imshow(colors(values, scale), interpolation="nearest", extent=extent, aspect="auto")
     axes.tick_params(labelsize=7)
+    # A frame would lie over half of the cells at the border.
+    axes.spines[:].set_visible(False)
 
 
 def add_bar(axes: Axes, scale: Scale, label: str = "") -> None:

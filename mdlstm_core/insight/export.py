@@ -116,9 +116,9 @@ def save_contact_sheet(maps: Sequence[GateMap], origin: Origin) -> list[Path]:
     Raises:
         InputError: the file cannot be written.
     """
-    name = f"layer{maps[0].query.layer + 1}_{_unit_name(maps[0])}_sheet"
-    title = f"{origin.image.name}, {Path(origin.model).name}: layer {maps[0].query.layer + 1}, {_units(maps)}"
-    path = origin.path(name + ".png")
+    layer = maps[0].query.layer + 1
+    title = f"{origin.image.name}, {Path(origin.model).name}: layer {layer}, {_units(maps)}"
+    path = origin.path(f"layer{layer}_{_unit_name(maps[0])}_sheet.png")
     write_whole(path, draw_contact_sheet(maps, title))
     return [path]
 
