@@ -47,11 +47,16 @@ class LabelingNetwork(nn.Module):
 
     def classify(self, features: tuple[Tensor, ...]) -> Tensor:
         """Return the logits of features: each through its class layer, enlarged, added up."""
-        raise NotImplementedError
+        layers = zip(self.class_layers, features, strict=True)
+        return self.join_logits([layer(feature) for layer, feature in layers])
 
     @property
     def class_layers(self) -> tuple[nn.Linear | nn.Conv2d, ...]:
-        """The layers whose enlarged outputs, added up, are the logits."""
+        """The layers whose outputs `join_logits` adds up; the last 2D-LSTM's comes first."""
+        raise NotImplementedError
+
+    def join_logits(self, parts_BKhw: Sequence[Tensor]) -> Tensor:
+        """Return the logits: what the class layers put out, enlarged to one grid and added."""
         raise NotImplementedError
 
     def pad(self, image_B3HW: Tensor) -> Tensor:
@@ -102,6 +107,11 @@ class ByeonNetwork(LabelingNetwork):
         last = self.projections[-1]
         assert isinstance(last, nn.Linear)
         return (last,)
+
+    def join_logits(self, parts_BKhw: Sequence[Tensor]) -> Tensor:
+        """See `LabelingNetwork.join_logits`; there is one part only."""
+        (logits,) = parts_BKhw
+        return logits
 
     def features(self, image_B3HW: Tensor) -> tuple[Tensor, ...]:
         """See `LabelingNetwork.features`."""
@@ -171,6 +181,12 @@ class SceneNetwork(LabelingNetwork):
         """See `LabelingNetwork.class_layers`."""
         return self.context, self.logits_4, self.logits_2
 
+    def join_logits(self, parts_BKhw: Sequence[Tensor]) -> Tensor:
+        """See `LabelingNetwork.join_logits`; the parts are of cells of 8, 4 and 2 pixels."""
+        at_8, at_4, at_2 = parts_BKhw
+        logits: Tensor = self.enlarge_logits(self.enlarge_logits(at_8) + at_4) + at_2
+        return logits
+
     def features(self, image_B3HW: Tensor) -> tuple[Tensor, ...]:
         """See `LabelingNetwork.features`."""
         stride_2 = self.stem_2((self.pad(image_B3HW) - 0.45) * 4)
@@ -189,13 +205,6 @@ class SceneNetwork(LabelingNetwork):
         fine_4 = self.dropout(self.fine_4(torch.cat([stride_4, self.to_4(joined)], dim=1)))
         fine_2 = self.fine_2(torch.cat([stride_2, self.to_2(fine_4)], dim=1))
         return hidden_8, fine_4, fine_2
-
-    def classify(self, features: tuple[Tensor, ...]) -> Tensor:
-        """See `LabelingNetwork.classify`."""
-        hidden_8, fine_4, fine_2 = features
-        logits_4 = self.enlarge_logits(self.context(hidden_8)) + self.logits_4(fine_4)
-        logits: Tensor = self.enlarge_logits(logits_4) + self.logits_2(fine_2)
-        return logits
 
     def _sweep(self, index: int, grid_BFRC: Tensor) -> Tensor:
         """Return the hidden states of layer `index`, the directions one after the other."""

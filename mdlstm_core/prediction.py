@@ -47,13 +47,34 @@ def on_device(network: LabelingNetwork, device: torch.device) -> LabelingNetwork
     Moving it would take it from those who use it meanwhile. The copy draws no weights, so
     that the random numbers of a training under way stay the same.
     """
-    if device_of(network) == device:
-        return network
+    return network if device_of(network) == device else _copy(network, device)
+
+
+def without_gradients(network: LabelingNetwork, device: torch.device) -> LabelingNetwork:
+    """Return a network of the same weights that asks for no gradients of them.
+
+    On the network's own device the two share their weights' memory.
+    """
+    return _copy(network, device).requires_grad_(False)
+
+
+def _copy(network: LabelingNetwork, device: torch.device) -> LabelingNetwork:
     with torch.device("meta"):
         copied = build_network(network.config)
     weights = {name: weight.to(device) for name, weight in network.state_dict().items()}
     copied.load_state_dict(weights, assign=True)
     return copied.train(network.training)
+
+
+def working_size(
+    height: int, width: int, network: LabelingNetwork, share: float = 1.0
+) -> tuple[int, int]:
+    """Return height and width at which the network looks at an image (see `network_input`)."""
+    area = min(network.config.working_pixels, height * width) * share
+    scale = math.sqrt(area / (height * width))
+    if scale >= 1:
+        return height, width
+    return max(1, round(height * scale)), max(1, round(width * scale))
 
 
 def network_input(
@@ -64,13 +85,10 @@ def network_input(
     Larger images are scaled down to the network's working area; the aspect ratio stays.
     A `share` below 1 is how much of that area, or of a smaller image's own, is left.
     """
-    height, width = image_HW3.shape[:2]
-    area = min(network.config.working_pixels, height * width) * share
-    scale = math.sqrt(area / (height * width))
+    size = working_size(image_HW3.shape[0], image_HW3.shape[1], network, share)
     image = image_HW3
-    if scale < 1:
-        size = (max(1, round(width * scale)), max(1, round(height * scale)))
-        image = cv2.resize(image_HW3, size, interpolation=cv2.INTER_AREA)
+    if size != image_HW3.shape[:2]:
+        image = cv2.resize(image_HW3, size[::-1], interpolation=cv2.INTER_AREA)
     # A copy: the image may be read-only, which tensors do not know.
     tensor = torch.from_numpy(np.array(image)).to(device_of(network))
     return tensor.permute(2, 0, 1).unsqueeze(0).float().div_(255)

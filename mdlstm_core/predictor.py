@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +11,11 @@ from numpy.typing import NDArray
 from mdlstm_core.checkpoint import Checkpoint
 from mdlstm_core.config import LabelClass
 from mdlstm_core.devices import DeviceChoice, select_device
+from mdlstm_core.insight.context import ContextMap, ContextQuery, gradient, occlusion
+from mdlstm_core.insight.contributions import Contributions, contributions
 from mdlstm_core.insight.gates import GateMap, GateQuery, gate_map
+from mdlstm_core.insight.health import DirectionHealth, health
+from mdlstm_core.insight.recording import Pixel, Recording, record
 from mdlstm_core.learning.fine_tuning import (
     CorrectedImage,
     LearningOptions,
@@ -81,10 +85,82 @@ class Predictor:
         """Return one gate of one layer and direction as a map over the image.
 
         Raises:
-            InputError: layer or unit is out of range.
+            InputError: layer, direction, gate or unit is out of range, or see `record`.
             MemoryError: the computer's own memory does not suffice.
         """
-        return gate_map(self.network, image_HW3, query)
+        return gate_map(record(self.network, image_HW3, [query.layer], logits=False), query)
+
+    def record(
+        self,
+        image_HW3: NDArray[np.uint8],
+        layers: Sequence[int] | None = None,
+        *,
+        logits: bool = True,
+    ) -> Recording:
+        """Run the model over an image once, so that many questions are answered at once.
+
+        `insight.gates.gate_map`, `insight.contributions.contributions` and
+        `insight.health.health` take what this returns.
+
+        Args:
+            image_HW3: the image, RGB, 0 to 255.
+            layers: 2D-LSTM layers to look into, from 0; None for all.
+            logits: also keep what `insight.contributions.contributions` needs.
+
+        Raises:
+            InputError: the model has no 2D-LSTM layers or not those, what is asked for would
+                not fit into the memory, or the weights give no finite numbers.
+            MemoryError: the computer's own memory does not suffice.
+        """
+        return record(self.network, image_HW3, layers, logits=logits)
+
+    def contributions(self, image_HW3: NDArray[np.uint8], pixel: Pixel) -> Contributions:
+        """Split each class's logit at a pixel by direction and unit of the last layer.
+
+        Raises:
+            InputError: the pixel lies outside the image, or see `record`.
+            MemoryError: the computer's own memory does not suffice.
+        """
+        return contributions(record(self.network, image_HW3, []), pixel)
+
+    def gradient(self, image_HW3: NDArray[np.uint8], query: ContextQuery) -> ContextMap:
+        """Return how much a pixel's logit depends on each pixel of the image.
+
+        Raises:
+            InputError: pixel or class does not exist, or it would not fit into the memory.
+            MemoryError: the computer's own memory does not suffice.
+        """
+        return gradient(self.network, image_HW3, query)
+
+    def occlusion(
+        self,
+        image_HW3: NDArray[np.uint8],
+        query: ContextQuery,
+        on_progress: Callable[[ContextMap], None] = lambda _so_far: None,
+        stop: threading.Event | None = None,
+    ) -> ContextMap:
+        """Return by how much a pixel's logit falls when a patch of the image is hidden.
+
+        Args:
+            image_HW3: the image.
+            query: whose context, and for how long to look.
+            on_progress: called with what there is so far, on the calling thread.
+            stop: set it to end early.
+
+        Raises:
+            InputError: pixel or class does not exist.
+            MemoryError: the computer's own memory does not suffice.
+        """
+        return occlusion(self.network, image_HW3, query, on_progress, stop)
+
+    def health(self, image_HW3: NDArray[np.uint8]) -> tuple[DirectionHealth, ...]:
+        """Return the saturation of the gates and the growth of the cell state on an image.
+
+        Raises:
+            InputError: see `record`.
+            MemoryError: the computer's own memory does not suffice.
+        """
+        return health(record(self.network, image_HW3, logits=False))
 
     def learn(
         self,

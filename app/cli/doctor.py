@@ -8,10 +8,10 @@ import json
 import os
 import platform
 import sys
-from pathlib import Path
 from typing import Any
 
 from mdlstm_core import __version__
+from mdlstm_core.host_memory import host_memory
 from resources import model_names
 
 _EXAMPLES = """examples:
@@ -58,7 +58,7 @@ def findings() -> dict[str, Any]:
 
     choice = select_device("auto")
     kernels = {device: select_kernel(device=device, wait=True) for device in ("cpu", "cuda")}
-    total, available = _memory()
+    total, available = host_memory()
     return {
         "versions": {"mdlstm": __version__, "python": platform.python_version()}
         | {name: _version(module) for name, module in _LIBRARIES.items()},
@@ -81,39 +81,6 @@ def _version(module: str) -> str | None:
         return str(importlib.import_module(module).__version__)
     except ImportError:
         return None
-
-
-def _memory() -> tuple[int | None, int | None]:
-    """Return the machine's memory in bytes: all of it, and what is free for use."""
-    table = Path("/proc/meminfo")
-    if table.exists():
-        lines = (line.split() for line in table.read_text(encoding="ascii").splitlines())
-        kibibytes = {words[0]: int(words[1]) for words in lines}
-        available = kibibytes.get("MemAvailable:")
-        return kibibytes["MemTotal:"] * 1024, None if available is None else available * 1024
-    if sys.platform == "win32":
-        return _memory_of_windows()
-    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"), None
-
-
-def _memory_of_windows() -> tuple[int | None, int | None]:
-    import ctypes
-
-    class Status(ctypes.Structure):
-        """MEMORYSTATUSEX: the structure's size, the load in percent, then seven amounts."""
-
-        _fields_ = (
-            ("size", ctypes.c_uint32),
-            ("load", ctypes.c_uint32),
-            ("bytes", ctypes.c_uint64 * 7),
-        )
-
-    status = Status(size=ctypes.sizeof(Status))
-    # Looked up by name: the type checker knows `windll` on Windows only.
-    kernel32 = getattr(ctypes, "windll").kernel32  # noqa: B009
-    if not kernel32.GlobalMemoryStatusEx(ctypes.byref(status)):
-        return None, None
-    return int(status.bytes[0]), int(status.bytes[1])
 
 
 def _text(value: Any) -> str:

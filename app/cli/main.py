@@ -6,11 +6,21 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from app.cli import doctor, evaluate, export, import_labels, predict, texture, train, volume
+from app.cli import (
+    doctor,
+    evaluate,
+    export,
+    gates,
+    import_labels,
+    predict,
+    texture,
+    train,
+    volume,
+)
 from mdlstm_core import __version__
 from mdlstm_core.errors import InputError
 
-_COMMANDS = (predict, train, evaluate, export, import_labels, texture, volume, doctor)
+_COMMANDS = (predict, train, evaluate, gates, export, import_labels, texture, volume, doctor)
 
 
 def build_parser() -> argparse.ArgumentParser:

@@ -1,1 +1,1 @@
-"""Looking into a network: its gates as maps."""
+"""Looking into a network: its gates as maps, and why a pixel got its class."""

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from mdlstm_core.checkpoint import Checkpoint
 from mdlstm_core.insight.gates import GateQuery, gate_map
+from mdlstm_core.insight.recording import record
 from mdlstm_core.learning.fine_tuning import (
     CorrectedImage,
     LearningOptions,
@@ -130,10 +131,10 @@ def test_gates(
     notice: str,
 ) -> None:
     like = coarse if notice == COARSER else tiny_checkpoint
-    expected = gate_map(like.network(), large_photo, QUERY)
+    expected = gate_map(record(like.network(), large_photo), QUERY)
     short_memory.fails = list(fails)
 
-    found = gate_map(tiny_checkpoint.network(), large_photo, QUERY)
+    found = gate_map(record(tiny_checkpoint.network(), large_photo), QUERY)
 
     np.testing.assert_array_equal(found.values, expected.values)
     assert found.cell_pixels == expected.cell_pixels

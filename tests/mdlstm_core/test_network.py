@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from mdlstm_core.config import NetworkConfig
 from mdlstm_core.errors import InputError
-from mdlstm_core.insight.gates import GateQuery, gate_map
+from mdlstm_core.insight.recording import record
 from mdlstm_core.network import LabelingNetwork, build_network
 from mdlstm_core.presets import PRESET_NAMES, preset
 
@@ -102,9 +102,8 @@ def test_convolutions_in_place_of_the_2d_lstm_see_only_their_neighbourhood(
         reached[recurrent] = bool(image.grad[0, :, 0].any())
 
     assert reached == {True: True, False: False}
-    gates = GateQuery(layer=0, direction=0, gate="input")
     with pytest.raises(InputError, match="no 2D-LSTM layers"):
-        gate_map(network, np.zeros((40, 40, 3), np.uint8), gates)
+        record(network, np.zeros((40, 40, 3), np.uint8))
 
 
 def test_context_reaches_across_the_image(tiny_config: NetworkConfig) -> None:

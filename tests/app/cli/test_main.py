@@ -13,7 +13,7 @@ from mdlstm_core import __version__
 
 @pytest.mark.parametrize(
     "command",
-    ["predict", "train", "evaluate", "export", "import", "texture", "volume", "doctor"],
+    ["predict", "train", "evaluate", "gates", "export", "import", "texture", "volume", "doctor"],
 )
 def test_help_has_examples(
     mdlstm: Callable[..., Any], capsys: pytest.CaptureFixture[str], command: str

@@ -1,0 +1,317 @@
+"""Writing what was found: pictures, raw values as NPY, and JSON that says what they are.
+
+Layers, units and classes count from 1 in names and descriptions, as they do in the window.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mdlstm_core.config import DIRECTIONS
+from mdlstm_core.files import write_whole
+from mdlstm_core.insight.context import ContextMap
+from mdlstm_core.insight.contributions import Contributions
+from mdlstm_core.insight.drawing import Scale, draw_map, scale_of
+from mdlstm_core.insight.gates import Components, GateMap, MapPair, Strongest
+from mdlstm_core.insight.health import DirectionHealth
+from mdlstm_core.insight.sheets import (
+    draw_contact_sheet,
+    draw_contributions,
+    draw_health,
+    is_signed,
+)
+
+_MEANINGS = {
+    "cell": "cell state, without bound",
+    "hidden": "hidden state, -1 to 1",
+    "candidate": "candidate, -1 to 1",
+}
+
+_FAINTEST = 1e-4
+"""Share of the largest gradient below which all is drawn alike."""
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where figures come from, for their descriptions and file names.
+
+    Attributes:
+        image: the image's file.
+        image_size: its height and width.
+        model: the model's name or file.
+        folder: where to write; it exists.
+    """
+
+    image: Path
+    image_size: tuple[int, int]
+    model: str
+    folder: Path
+
+    def path(self, name: str) -> Path:
+        """Return the path of a file of that name, which the image's stem comes before."""
+        return self.folder / f"{self.image.stem}_{name}"
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what all descriptions say."""
+        height, width = self.image_size
+        return {
+            "image": str(self.image),
+            "image_size": {"height": height, "width": width},
+            "model": self.model,
+        }
+
+
+def save_map(found: GateMap, origin: Origin, name: str | None = None) -> list[Path]:
+    """Write a map as PNG, NPY and JSON; return the paths.
+
+    Args:
+        found: the map.
+        origin: what it is of, and where to write.
+        name: of the files, after the image's; None for one that says what the map is.
+
+    Raises:
+        InputError: a file cannot be written.
+    """
+    values, about = found.values, _about_map(found) | origin.to_json()
+    label = _label(found.query.gate)
+    if found.shares:
+        shares = "\n".join(
+            f"{color}: {100 * share:.0f} %"
+            for color, share in zip(("red", "green", "blue"), found.shares, strict=True)
+        )
+        label = f"of the variance\n{shares}"
+    scale = scale_of([values], signed=is_signed(found.query.gate) or bool(found.shares))
+    return _save(origin.path(name or _map_name(found)), values, about, _Look(values, scale, label))
+
+
+def save_pair(pair: MapPair, origin: Origin, other_model: str) -> list[Path]:
+    """Write a map of two models, and what the second has more; return the paths.
+
+    Raises:
+        InputError: a file cannot be written.
+    """
+    other = Origin(origin.image, origin.image_size, other_model, origin.folder)
+    gate, name, values = pair.before.query.gate, _map_name(pair.before), pair.difference
+    about = _about_map(pair.before) | origin.to_json()
+    about |= {"compared_with": other_model, "units": f"after less before: {_meaning(gate)}"}
+    look = _Look(values, scale_of([values], signed=True), f"{_label(gate)}, after less before")
+    return [
+        *save_map(pair.before, origin, name),
+        *save_map(pair.after, other, name + "_after"),
+        *_save(origin.path(name + "_difference"), values, about, look),
+    ]
+
+
+def save_contact_sheet(maps: Sequence[GateMap], origin: Origin) -> list[Path]:
+    """Write the maps of one layer as one PNG; return its path.
+
+    Raises:
+        InputError: the file cannot be written.
+    """
+    layer = maps[0].query.layer + 1
+    title = f"{origin.image.name}, {Path(origin.model).name}: layer {layer}, {_units(maps)}"
+    path = origin.path(f"layer{layer}_{_unit_name(maps[0])}_sheet.png")
+    write_whole(path, draw_contact_sheet(maps, title))
+    return [path]
+
+
+def save_context(found: ContextMap, kind: str, origin: Origin, class_name: str) -> list[Path]:
+    """Write a context map as PNG, NPY and JSON; return the paths.
+
+    Args:
+        found: the map.
+        kind: "gradient" or "occlusion".
+        origin: what it is of, and where to write.
+        class_name: whose logit it is.
+
+    Raises:
+        InputError: a file cannot be written.
+    """
+    pixel, values = found.query.pixel, found.values
+    if kind == "gradient":
+        meaning = "absolute change of the logit with the colour, 0 to 1, summed over channels"
+        # It falls by orders of magnitude within some cells, and its reach is what matters.
+        logarithm = np.log10(np.maximum(values, max(float(values.max()), 1e-30) * _FAINTEST))
+        look = _Look(logarithm, scale_of([logarithm], signed=False), "log10 of the gradient")
+    else:
+        meaning = "fall of the logit when the patch is hidden; NaN where it was not"
+        look = _Look(values, scale_of([values], signed=True), "fall of the logit")
+    about = {
+        "axes": _axes(values, found.cell_pixels),
+        "units": meaning,
+        "kind": kind,
+        "title": f"{kind} of the logit of {class_name} at {pixel.x},{pixel.y}",
+        "pixel": {"x": pixel.x, "y": pixel.y},
+        "class": class_name,
+        "logit": found.logit,
+        "cell_pixels": list(found.cell_pixels),
+        "notice": found.notice,
+    } | origin.to_json()
+    path = origin.path(f"at_{pixel.x}_{pixel.y}_{kind}")
+    return _save(path, values, about, look)
+
+
+def save_contributions(found: Contributions, origin: Origin, names: Sequence[str]) -> list[Path]:
+    """Write a pixel's logits as PNG, JSON, and NPY with each unit's part; return the paths.
+
+    Raises:
+        InputError: a file cannot be written.
+    """
+    path = origin.path(f"at_{found.pixel.x}_{found.pixel.y}_logits")
+    about = contributions_to_json(found, names) | origin.to_json()
+    about["values"] = path.name + ".npy"
+    about["axes"] = [
+        {"name": name, "size": size}
+        for name, size in zip(("class", "direction", "unit"), found.units_KDH.shape, strict=True)
+    ]
+    about["units"] = "part of the logit"
+    picture = draw_contributions(found, names)
+    return _write(path, {".png": picture, ".npy": _npy(found.units_KDH), ".json": _json(about)})
+
+
+def contributions_to_json(found: Contributions, names: Sequence[str]) -> dict[str, Any]:
+    """Return a pixel's logits and their parts as JSON values."""
+    return {
+        "pixel": {"x": found.pixel.x, "y": found.pixel.y},
+        "working_pixel": {"x": found.working_pixel.x, "y": found.working_pixel.y},
+        "classes": {
+            name: {
+                "logit": float(found.logits[index]),
+                "directions": dict(
+                    zip(DIRECTIONS, found.by_direction[index].tolist(), strict=True)
+                ),
+                "fine": float(found.fine_K[index]),
+                "bias": float(found.bias_K[index]),
+            }
+            for index, name in enumerate(names)
+        },
+        "notice": found.notice,
+    }
+
+
+def save_health(found: Sequence[DirectionHealth], origin: Origin) -> list[Path]:
+    """Write the health of layers as PNG and JSON; return the paths.
+
+    Raises:
+        InputError: a file cannot be written.
+    """
+    about = {"health": [row.to_json() for row in found]} | origin.to_json()
+    return _write(origin.path("health"), {".png": draw_health(found), ".json": _json(about)})
+
+
+def _about_map(found: GateMap) -> dict[str, Any]:
+    query = found.query
+    reduction = {Strongest: "strongest", Components: "components", int: "unit"}
+    about = {
+        "axes": _axes(found.values, found.cell_pixels),
+        "units": "score on a principal component" if found.shares else _meaning(query.gate),
+        "layer": query.layer + 1,
+        "direction": DIRECTIONS[query.direction],
+        "gate": query.gate,
+        "reduction": reduction.get(type(query.unit), "mean"),
+        "unit": None if found.unit is None else found.unit + 1,
+        "title": f"layer {query.layer + 1}, from {DIRECTIONS[query.direction]}, "
+        f"{_label(query.gate)}, {_units([found])}",
+        "cell_pixels": list(found.cell_pixels),
+        "notice": found.notice,
+    }
+    if isinstance(query.unit, Strongest):
+        about["pixel"] = {"x": query.unit.pixel.x, "y": query.unit.pixel.y}
+    if found.shares:
+        about["shares_of_variance"] = list(found.shares)
+    return about
+
+
+def _meaning(gate: str) -> str:
+    return _MEANINGS.get(gate, "gate, 0 to 1")
+
+
+def _label(gate: str) -> str:
+    return gate.replace("_", " ")
+
+
+def _axes(values: NDArray[Any], cell_pixels: tuple[float, float]) -> list[dict[str, Any]]:
+    """Return name and size of each axis, and how many pixels of the image a step is."""
+    steps = [{"image_pixels": step} for step in cell_pixels] + [{}]
+    return [
+        {"name": name, "size": size, **step}
+        for name, size, step in zip(
+            ("row", "column", "component"), values.shape, steps, strict=False
+        )
+    ]
+
+
+def _units(maps: Sequence[GateMap]) -> str:
+    """Say which units maps show."""
+    first = maps[0]
+    if isinstance(first.query.unit, Components):
+        return "components 1 to 3 as red, green, blue"
+    if isinstance(first.query.unit, Strongest):
+        pixel = first.query.unit.pixel
+        number = f"unit {first.unit + 1}, " if first.unit is not None and len(maps) == 1 else ""
+        return f"{number}the strongest at {pixel.x},{pixel.y}"
+    return "mean over units" if first.unit is None else f"unit {first.unit + 1}"
+
+
+def _map_name(found: GateMap) -> str:
+    query = found.query
+    start = f"layer{query.layer + 1}_{DIRECTIONS[query.direction]}_{query.gate}"
+    return f"{start}_{_unit_name(found)}"
+
+
+def _unit_name(found: GateMap) -> str:
+    if isinstance(found.query.unit, Components):
+        return "pca"
+    if isinstance(found.query.unit, Strongest):
+        return f"strongest_{found.query.unit.pixel.x}_{found.query.unit.pixel.y}"
+    return "mean" if found.unit is None else f"unit{found.unit + 1}"
+
+
+class _Look(NamedTuple):
+    """How values are drawn: what is drawn, on which scale, and what the bar says."""
+
+    drawn: NDArray[np.floating]
+    scale: Scale
+    label: str
+
+
+def _save(
+    path: Path, values: NDArray[np.float32], about: dict[str, Any], look: _Look
+) -> list[Path]:
+    """Write values as a picture, as they are, and described."""
+    height, width = about["cell_pixels"]
+    picture = draw_map(
+        look.drawn,
+        look.scale,
+        title=f"{Path(about['image']).name}, {Path(about['model']).name}\n{about['title']}",
+        label=look.label,
+        cell_pixels=(height, width),
+    )
+    colors = {"low": look.scale.low, "high": look.scale.high, "map": look.scale.colors}
+    described = about | {"values": path.name + ".npy", "colors": colors | {"of": look.label}}
+    return _write(path, {".png": picture, ".npy": _npy(values), ".json": _json(described)})
+
+
+def _write(path: Path, contents: dict[str, bytes]) -> list[Path]:
+    paths = [path.with_name(path.name + suffix) for suffix in contents]
+    for target, content in zip(paths, contents.values(), strict=True):
+        write_whole(target, content)
+    return paths
+
+
+def _npy(values: NDArray[Any]) -> bytes:
+    buffer = io.BytesIO()
+    np.save(buffer, values, allow_pickle=False)
+    return buffer.getvalue()
+
+
+def _json(values: dict[str, Any]) -> bytes:
+    return (json.dumps(values, ensure_ascii=False, indent=1) + "\n").encode()

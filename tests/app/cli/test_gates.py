@@ -1,0 +1,329 @@
+"""`mdlstm gates`: its files equal what the library answers, and what it refuses."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+from mdlstm_core.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from mdlstm_core.config import DIRECTIONS, STATES, NetworkConfig
+from mdlstm_core.insight.context import ContextQuery
+from mdlstm_core.insight.gates import Components, GateQuery, Strongest
+from mdlstm_core.insight.recording import Pixel
+from mdlstm_core.predictor import Predictor
+
+Mdlstm = Callable[..., Any]
+
+
+@pytest.fixture
+def photo_file(photo: NDArray[np.uint8], tmp_path: Path) -> Path:
+    path = tmp_path / "photo.png"
+    Image.fromarray(photo).save(path)
+    return path
+
+
+@pytest.fixture
+def out(tmp_path: Path) -> Path:
+    return tmp_path / "gates"
+
+
+@pytest.fixture
+def predictor(checkpoint_file: Path) -> Predictor:
+    return Predictor(load_checkpoint(checkpoint_file), "cpu")
+
+
+def description(path: Path) -> Any:
+    def refuse(constant: str) -> None:
+        raise AssertionError(f"{constant} is not JSON")
+
+    return json.loads(path.read_text("utf-8"), parse_constant=refuse)
+
+
+def files_in(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()}
+
+
+def test_all_maps_of_the_last_layer_are_written(
+    mdlstm: Mdlstm,
+    photo_file: Path,
+    photo: NDArray[np.uint8],
+    checkpoint_file: Path,
+    predictor: Predictor,
+    out: Path,
+) -> None:
+    result = mdlstm("gates", photo_file, "--out", out, "--model", checkpoint_file, "--json")
+
+    assert (result.code, result.err) == (0, "")
+    names = [f"photo_layer2_{d}_{gate}_mean" for d in DIRECTIONS for gate in STATES]
+    assert files_in(out) == {f"{name}.{end}" for name in names for end in ("png", "npy", "json")}
+    assert json.loads(result.out)["files"] == [
+        str(out / f"{name}.{end}") for name in names for end in ("png", "npy", "json")
+    ]
+    for direction, corner in enumerate(DIRECTIONS):
+        for gate in STATES:
+            expected = predictor.gate_map(photo, GateQuery(1, direction, gate))
+            stem = out / f"photo_layer2_{corner}_{gate}_mean"
+            np.testing.assert_array_equal(np.load(f"{stem}.npy"), expected.values)
+            with Image.open(f"{stem}.png") as picture:
+                picture.load()
+                assert picture.size[0] > 480
+
+
+def test_description_names_what_the_values_are(
+    mdlstm: Mdlstm, photo_file: Path, checkpoint_file: Path, out: Path
+) -> None:
+    asked = ("--layer", 1, "--direction", "bottom-left", "--gate", "cell", "--reduce", "unit", 2)
+    assert mdlstm("gates", photo_file, "--out", out, "--model", checkpoint_file, *asked).code == 0
+
+    assert len(files_in(out)) == 3
+    found = description(out / "photo_layer1_bottom-left_cell_unit2.json")
+    assert found["axes"] == [
+        {"name": "row", "size": 12, "image_pixels": 2.0},
+        {"name": "column", "size": 16, "image_pixels": 2.0},
+    ]
+    expected = {
+        "values": "photo_layer1_bottom-left_cell_unit2.npy",
+        "units": "cell state, without bound",
+        "layer": 1,
+        "direction": "bottom-left",
+        "gate": "cell",
+        "reduction": "unit",
+        "unit": 2,
+        "image": str(photo_file),
+        "image_size": {"height": 23, "width": 31},
+        "model": str(checkpoint_file),
+    }
+    assert {key: found[key] for key in expected} == expected
+    values = np.load(out / found["values"])
+    assert found["colors"]["high"] == pytest.approx(np.abs(values).max())
+    assert found["colors"]["low"] == -found["colors"]["high"]
+
+
+@pytest.mark.parametrize(
+    ("words", "unit", "name"),
+    [
+        (("strongest", "30,22"), Strongest(Pixel(30, 22)), "strongest_30_22"),
+        (("pca",), Components(), "pca"),
+        (("unit", "3"), 2, "unit3"),
+    ],
+)
+def test_units_are_reduced_as_asked(
+    mdlstm: Mdlstm,
+    photo_file: Path,
+    photo: NDArray[np.uint8],
+    checkpoint_file: Path,
+    predictor: Predictor,
+    out: Path,
+    words: tuple[str, ...],
+    unit: Any,
+    name: str,
+) -> None:
+    asked = ("--direction", "top-left", "--gate", "hidden", "--reduce", *words)
+    assert mdlstm("gates", photo_file, "--out", out, "--model", checkpoint_file, *asked).code == 0
+
+    expected = predictor.gate_map(photo, GateQuery(1, 0, "hidden", unit))
+    found = np.load(out / f"photo_layer2_top-left_hidden_{name}.npy")
+    np.testing.assert_array_equal(found, expected.values)
+    about = description(out / f"photo_layer2_top-left_hidden_{name}.json")
+    assert about["unit"] == (None if expected.unit is None else expected.unit + 1)
+    assert [axis["size"] for axis in about["axes"]] == list(expected.values.shape)
+
+
+def test_contact_sheet_and_health(
+    mdlstm: Mdlstm,
+    photo_file: Path,
+    photo: NDArray[np.uint8],
+    checkpoint_file: Path,
+    predictor: Predictor,
+    out: Path,
+) -> None:
+    few = ("--layer", 1, "--direction", "top-left", "--gate", "input")
+    extra = ("--contact-sheet", "--health")
+    options = ("gates", photo_file, "--out", out, "--model", checkpoint_file, *few, *extra)
+
+    result = mdlstm(*options)
+    figures = json.loads(mdlstm(*options, "--json").out)
+
+    assert files_in(out) == {
+        *(f"photo_layer1_top-left_input_mean.{end}" for end in ("png", "npy", "json")),
+        "photo_layer1_mean_sheet.png",
+        "photo_health.png",
+        "photo_health.json",
+    }
+    expected = [row.to_json() for row in predictor.health(photo)]
+    assert figures["health"] == expected
+    assert description(out / "photo_health.json")["health"] == expected
+    lines = result.out.splitlines()
+    assert len(lines) == 1 + 8 + 1
+    assert lines[-1] == f"{out}: 6 files"
+
+
+def test_why_this_class_at_a_pixel(
+    mdlstm: Mdlstm,
+    photo_file: Path,
+    photo: NDArray[np.uint8],
+    checkpoint_file: Path,
+    predictor: Predictor,
+    out: Path,
+) -> None:
+    few = ("--direction", "top-left", "--gate", "input")
+    asked = ("--at", "30,7", "--class", "grass", "--seconds", 1000)
+    options = ("gates", photo_file, "--out", out, "--model", checkpoint_file, *few, *asked)
+
+    lines = mdlstm(*options).out.splitlines()
+    answer = json.loads(mdlstm(*options, "--json").out)
+
+    parts = predictor.contributions(photo, Pixel(30, 7))
+    stem = "photo_at_30_7"
+    np.testing.assert_array_equal(np.load(out / f"{stem}_logits.npy"), parts.units_KDH)
+    about = description(out / f"{stem}_logits.json")
+    assert about["classes"] == answer["logits"]["classes"]
+    for index, (name, values) in enumerate(about["classes"].items()):
+        assert values["logit"] == pytest.approx(parts.logits[index], abs=1e-12)
+        total = sum(values["directions"].values()) + values["fine"] + values["bias"]
+        assert total == pytest.approx(values["logit"], abs=1e-5)
+        assert lines[index].startswith(name)
+        assert float(lines[index].split()[1]) == pytest.approx(values["logit"], abs=1e-3)
+    query = ContextQuery(Pixel(30, 7), class_index=1, seconds=1000)
+    for kind, expected in (
+        ("gradient", predictor.gradient(photo, query)),
+        ("occlusion", predictor.occlusion(photo, query)),
+    ):
+        np.testing.assert_allclose(np.load(out / f"{stem}_{kind}.npy"), expected.values, atol=1e-6)
+        about = description(out / f"{stem}_{kind}.json")
+        assert (about["class"], about["pixel"]) == ("grass", {"x": 30, "y": 7})
+        assert about["logit"] == pytest.approx(parts.logits[1], abs=1e-5)
+        assert (out / f"{stem}_{kind}.png").exists()
+
+
+def test_second_model_is_compared(
+    mdlstm: Mdlstm,
+    photo_file: Path,
+    photo: NDArray[np.uint8],
+    checkpoint_file: Path,
+    predictor: Predictor,
+    out: Path,
+    tmp_path: Path,
+) -> None:
+    trained, after = load_checkpoint(checkpoint_file), tmp_path / "after.safetensors"
+    weights = {name: weight * 1.1 for name, weight in trained.weights.items()}
+    save_checkpoint(dataclasses.replace(trained, weights=weights), after)
+    few = ("--direction", "top-left", "--gate", "cell", "--reduce", "strongest", "5,5")
+    options = ("--model", checkpoint_file, "--compare", after)
+
+    assert mdlstm("gates", photo_file, "--out", out, *few, *options).code == 0
+
+    stem = "photo_layer2_top-left_cell_strongest_5_5"
+    before, other, difference = (
+        np.load(out / f"{stem}{end}.npy") for end in ("", "_after", "_difference")
+    )
+    first = predictor.gate_map(photo, GateQuery(1, 0, "cell", Strongest(Pixel(5, 5))))
+    second = Predictor(load_checkpoint(after), "cpu").gate_map(
+        photo, GateQuery(1, 0, "cell", first.unit)
+    )
+    np.testing.assert_array_equal(before, first.values)
+    np.testing.assert_array_equal(other, second.values)
+    np.testing.assert_array_equal(difference, second.values - first.values)
+    assert description(out / f"{stem}_difference.json")["compared_with"] == str(after)
+    assert description(out / f"{stem}_after.json")["model"] == str(after)
+    assert description(out / f"{stem}_after.json")["unit"] == first.unit + 1
+
+
+def test_image_smaller_than_one_window_is_said(
+    mdlstm: Mdlstm,
+    make_checkpoint: Callable[..., Checkpoint],
+    scene_config: NetworkConfig,
+    tmp_path: Path,
+    out: Path,
+) -> None:
+    image, model = tmp_path / "dot.png", tmp_path / "scene.safetensors"
+    Image.new("RGB", (20, 9), "red").save(image)
+    save_checkpoint(make_checkpoint(scene_config), model)
+    few = ("--direction", "top-left", "--gate", "cell")
+
+    result = mdlstm("gates", image, "--out", out, "--model", model, *few)
+
+    assert result.code == 0
+    assert result.err == (
+        "mdlstm: The image is smaller than one window of 16×16 pixels, so its border was "
+        "repeated.\n"
+    )
+    assert np.load(out / "dot_layer2_top-left_cell_mean.npy").shape == (2, 4)
+
+
+@pytest.mark.parametrize(
+    ("options", "naming"),
+    [
+        (("--layer", 3), "2D-LSTM layers 1 to 2, no layer 3"),
+        (("--layer", 0), "no layer 0"),
+        (("--reduce", "unit", 4), "units 1 to 3, no unit 4"),
+        (("--reduce", "unit", 0), "--reduce: expected mean, unit N, strongest X,Y or pca"),
+        (("--reduce", "unit"), "given unit"),
+        (("--reduce", "median"), "given median"),
+        (("--reduce", "strongest", "5"), "--reduce strongest: expected X,Y"),
+        (("--reduce", "strongest", "31,0"), "lies outside the image: it has columns 0 to 30"),
+        (("--at", "31,0"), "lies outside the image"),
+        (("--at", "1;2"), "--at: expected X,Y"),
+        (("--at", "1,2", "--class", "sea"), "labels sky, grass, road, not sea"),
+        (("--class", "sky"), "name the pixel with --at"),
+        (("--compare", "none.safetensors"), "no model none.safetensors"),
+        (("--pixels", 10), "1,000 to 16,000,000 pixels"),
+    ],
+)
+def test_bad_input_is_refused_in_a_sentence(
+    assert_refused: Callable[..., None],
+    photo_file: Path,
+    checkpoint_file: Path,
+    out: Path,
+    options: tuple[object, ...],
+    naming: str,
+) -> None:
+    few = ("--direction", "top-left", "--gate", "cell")
+    assert_refused(
+        "gates", photo_file, "--out", out, "--model", checkpoint_file, *few, *options, naming=naming
+    )
+
+
+def test_model_without_2d_lstm_layers_is_refused(
+    assert_refused: Callable[..., None],
+    make_checkpoint: Callable[..., Checkpoint],
+    scene_config: NetworkConfig,
+    photo_file: Path,
+    tmp_path: Path,
+    out: Path,
+) -> None:
+    model = tmp_path / "convolutions.safetensors"
+    save_checkpoint(make_checkpoint(dataclasses.replace(scene_config, recurrent=False)), model)
+
+    assert_refused("gates", photo_file, "--out", out, "--model", model, naming="no 2D-LSTM layers")
+    assert not out.exists()
+
+
+def test_recording_that_would_not_fit_is_refused(
+    assert_refused: Callable[..., None],
+    photo_file: Path,
+    checkpoint_file: Path,
+    out: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("mdlstm_core.host_memory.host_memory", lambda: (10_000, 10_000))
+
+    assert_refused(
+        "gates", photo_file, "--out", out, "--model", checkpoint_file, naming="31×23 pixels needs"
+    )
+    assert not out.exists()
+
+
+def test_missing_image_is_refused(
+    assert_refused: Callable[..., None], checkpoint_file: Path, tmp_path: Path, out: Path
+) -> None:
+    missing = tmp_path / "none.png"
+    assert_refused("gates", missing, "--out", out, "--model", checkpoint_file, naming=missing)
