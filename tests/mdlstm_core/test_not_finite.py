@@ -17,6 +17,7 @@ from mdlstm_core.data.dataset import LabeledFolder
 from mdlstm_core.errors import InputError
 from mdlstm_core.learning.fine_tuning import CorrectedImage, LearningOptions, fine_tune
 from mdlstm_core.prediction import predict
+from mdlstm_core.training.sources import Source
 from mdlstm_core.training.trainer import Trainer, TrainingOptions
 
 
@@ -64,7 +65,8 @@ def test_training_that_goes_astray(
     )
     options = TrainingOptions(epochs=4, batch=1, view=(20, 24), learning_rate=float("inf"))
     out = tmp_path / "model.safetensors"
-    trainer = Trainer(tiny_config, train, validation, out, options, torch.device("cpu"))
+    source = Source(train, validation, out)
+    trainer = Trainer(tiny_config, [source], options, torch.device("cpu"))
 
     with pytest.raises(InputError, match="The loss is not finite"):
         trainer.run()
