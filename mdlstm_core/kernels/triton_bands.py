@@ -18,9 +18,9 @@ import triton.language as tl
 
 from mdlstm_core.kernels.triton_functions import sigmoid, tanh
 from mdlstm_core.kernels.triton_handover import (
-    first_cells,
+    begin_walk,
+    cells_at,
     from_above,
-    lane_mask,
     load_border,
     publish,
     wait_for_band,
@@ -100,6 +100,31 @@ def _gate(
     return tl.dot(h_column, column_weights, total, input_precision=PRECISION)
 
 
+@triton.jit
+def _forward_inputs(
+    gates: tl.tensor,
+    cell_state: tl.tensor,
+    hidden: tl.tensor,
+    walk: tl.tuple,
+    band: tl.tensor,
+    before: tl.tensor,
+    step: tl.tensor,
+    rows: int,
+    columns: int,
+    UNITS: tl.constexpr,
+    BLOCK_H: tl.constexpr,
+    CHUNK: tl.constexpr,
+) -> tuple[tl.tensor, ...]:
+    """Return the input part of the gates at a step, and h and c of the first lane's row before."""
+    wait_for_band(before, band, step, columns, CHUNK)
+    cell, mask = cells_at(walk, step, rows, columns, UNITS, BLOCK_H)
+    index = cell * (5 * UNITS) + tl.arange(0, BLOCK_H)[None, :]
+    inputs = _gates(gates, index, mask, UNITS)
+    h = load_border(hidden, cell - walk[2], band, mask, UNITS)
+    c = load_border(cell_state, cell - walk[2], band, mask, UNITS)
+    return inputs, h, c
+
+
 @triton.jit(do_not_specialize=SIZES)
 def forward_bands(
     gates: tl.tensor,
@@ -129,35 +154,26 @@ def forward_bands(
     ticket = tl.atomic_add(progress, 1, scope="gpu")
     band, image, direction, ticket_before = work_item(ticket, batch)
     own, before = progress + 1 + ticket, progress + 1 + ticket_before
-    unit = tl.arange(0, BLOCK_H)
-    lane = tl.arange(0, BLOCK_R)
-    first, row, to_row, to_column = first_cells(
-        band, image, direction, direction, rows, columns, BLOCK_R
-    )
+    walk = begin_walk(band, image, direction, direction, rows, columns, BLOCK_R)
     of_row = _weights(row_weights, direction, DOT_DTYPE, UNITS, BLOCK_H, False)
     of_column = _weights(column_weights, direction, DOT_DTYPE, UNITS, BLOCK_H, False)
 
-    wait_for_band(before, band, 0, columns, CHUNK)
-    cell, mask = first - lane * to_column, lane_mask(row, -lane, rows, columns, unit, UNITS)
-    inputs = _gates(gates, cell[:, None] * (5 * UNITS) + unit[None, :], mask, UNITS)
-    border_h = load_border(hidden, cell - to_row, band, mask, UNITS).to(DOT_DTYPE)
-    border_c = load_border(cell_state, cell - to_row, band, mask, UNITS)
+    inputs, border_h, border_c = _forward_inputs(
+        *(gates, cell_state, hidden, walk, band, before),
+        *(0, rows, columns, UNITS, BLOCK_H, CHUNK),
+    )
     h = tl.zeros((BLOCK_R, BLOCK_H), DOT_DTYPE)
     c = tl.zeros((BLOCK_R, BLOCK_H), tl.float32)
     steps = columns + tl.minimum(BLOCK_R, rows - band * BLOCK_R) - 1
     step = 0
     while step < steps:
-        h_row = from_above(h, border_h)
+        h_row = from_above(h, border_h.to(DOT_DTYPE))
         c_row = from_above(c, border_c)
         # What the next step needs is under way while this one is computed.
-        wait_for_band(before, band, step + 1, columns, CHUNK)
-        column = step + 1 - lane
-        cell = first + column * to_column
-        mask = lane_mask(row, column, rows, columns, unit, UNITS)
-        following = _gates(gates, cell[:, None] * (5 * UNITS) + unit[None, :], mask, UNITS)
-        border_h = load_border(hidden, cell - to_row, band, mask, UNITS).to(DOT_DTYPE)
-        border_c = load_border(cell_state, cell - to_row, band, mask, UNITS)
-
+        following, border_h, border_c = _forward_inputs(
+            *(gates, cell_state, hidden, walk, band, before),
+            *(step + 1, rows, columns, UNITS, BLOCK_H, CHUNK),
+        )
         output = sigmoid(_gate(inputs[0], h_row, h, of_row[0], of_column[0], PRECISION))
         write = sigmoid(_gate(inputs[1], h_row, h, of_row[1], of_column[1], PRECISION))
         forget_row = sigmoid(_gate(inputs[2], h_row, h, of_row[2], of_column[2], PRECISION))
@@ -166,13 +182,13 @@ def forward_bands(
         c = forget_scale * (forget_row * c_row + forget_column * c) + write * candidate
         rounded = (output * tanh(c)).to(DTYPE)
         h = rounded.to(DOT_DTYPE)
-        mask = lane_mask(row, step - lane, rows, columns, unit, UNITS)
-        at = (first + (step - lane) * to_column)[:, None]
-        tl.store(cell_state + at * UNITS + unit[None, :], c, mask=mask)
-        tl.store(hidden + at * UNITS + unit[None, :], rounded, mask=mask)
+        cell, mask = cells_at(walk, step, rows, columns, UNITS, BLOCK_H)
+        at = cell * UNITS + tl.arange(0, BLOCK_H)[None, :]
+        tl.store(cell_state + at, c, mask=mask)
+        tl.store(hidden + at, rounded, mask=mask)
         if KEEP_GATES:
             computed = output, write, forget_row, forget_column, candidate
-            _store_gates(gates, at * (5 * UNITS) + unit[None, :], computed, mask, UNITS)
+            _store_gates(gates, at + cell * (4 * UNITS), computed, mask, UNITS)
         publish(own, step + 2 - BLOCK_R, columns, CHUNK)
         inputs = following
         step += 1
@@ -214,6 +230,37 @@ def _grad_gates(
     )
 
 
+@triton.jit
+def _backward_inputs(
+    gates: tl.tensor,
+    cell_state: tl.tensor,
+    grad_hidden: tl.tensor,
+    grad_cell: tl.tensor,
+    walk: tl.tuple,
+    band: tl.tensor,
+    before: tl.tensor,
+    step: tl.tensor,
+    rows: int,
+    columns: int,
+    UNITS: tl.constexpr,
+    BLOCK_H: tl.constexpr,
+    CHUNK: tl.constexpr,
+) -> tuple[tl.tensor, ...]:
+    """Return gates, c and the gradient of h at a step, and what the row before adds to the first.
+
+    The latter are gradients, of h and of c.
+    """
+    wait_for_band(before, band, step, columns, CHUNK)
+    cell, mask = cells_at(walk, step, rows, columns, UNITS, BLOCK_H)
+    at = cell * UNITS + tl.arange(0, BLOCK_H)[None, :]
+    kept = _gates(gates, at + cell * (4 * UNITS), mask, UNITS)
+    c = tl.load(cell_state + at, mask=mask, other=0.0)
+    grad_h = tl.load(grad_hidden + at, mask=mask, other=0.0)
+    border_h = load_border(grad_cell, cell - 2 * walk[2], band, mask, UNITS)
+    border_c = load_border(grad_cell, cell - walk[2], band, mask, UNITS)
+    return kept, c, grad_h, border_h, border_c
+
+
 @triton.jit(do_not_specialize=SIZES)
 def backward_bands(
     gates: tl.tensor,
@@ -238,7 +285,7 @@ def backward_bands(
 ) -> None:
     """Compute the gradients of the gates of a band, before their nonlinearity.
 
-    The sweep starts at the opposite corner; "before" and "next" are meant in its order, in
+    The walk starts at the opposite corner; "before" and "next" are meant in its order, in
     which a cell's successors come before it. Of `grad_cell` two rows a band serve as border:
     the last one for what the band adds to the gradient of the next cell state, the one
     above it for what it adds to that of the next hidden state. `progress` and grid as in
@@ -247,23 +294,16 @@ def backward_bands(
     ticket = tl.atomic_add(progress, 1, scope="gpu")
     band, image, direction, ticket_before = work_item(ticket, batch)
     own, before = progress + 1 + ticket, progress + 1 + ticket_before
-    unit = tl.arange(0, BLOCK_H)
-    lane = tl.arange(0, BLOCK_R)
-    first, row, to_row, to_column = first_cells(
-        band, image, direction, 3 - direction, rows, columns, BLOCK_R
-    )
+    walk = begin_walk(band, image, direction, 3 - direction, rows, columns, BLOCK_R)
+    to_row = walk[2]
     of_row = _weights(row_weights, direction, DOT_DTYPE, UNITS, BLOCK_H, True)
     of_column = _weights(column_weights, direction, DOT_DTYPE, UNITS, BLOCK_H, True)
-    is_last = (lane == BLOCK_R - 1)[:, None]
+    is_last = (tl.arange(0, BLOCK_R) == BLOCK_R - 1)[:, None]
 
-    wait_for_band(before, band, 0, columns, CHUNK)
-    cell, mask = first - lane * to_column, lane_mask(row, -lane, rows, columns, unit, UNITS)
-    at = cell[:, None] * UNITS + unit[None, :]
-    kept = _gates(gates, at + cell[:, None] * (4 * UNITS), mask, UNITS)
-    c = tl.load(cell_state + at, mask=mask, other=0.0)
-    grad_h = tl.load(grad_hidden + at, mask=mask, other=0.0)
-    border_c = load_border(grad_cell, cell - to_row, band, mask, UNITS)
-    border_h = load_border(grad_cell, cell - 2 * to_row, band, mask, UNITS)
+    kept, c, grad_h, border_h, border_c = _backward_inputs(
+        *(gates, cell_state, grad_hidden, grad_cell, walk, band, before),
+        *(0, rows, columns, UNITS, BLOCK_H, CHUNK),
+    )
     h_to_row = tl.zeros((BLOCK_R, BLOCK_H), tl.float32)
     h_to_column = tl.zeros((BLOCK_R, BLOCK_H), tl.float32)
     c_to_row = tl.zeros((BLOCK_R, BLOCK_H), tl.float32)
@@ -274,28 +314,20 @@ def backward_bands(
         grad_h = grad_h.to(tl.float32) + from_above(h_to_row, border_h) + h_to_column
         grad_c = from_above(c_to_row, border_c) + c_to_column
         # What the next step needs is under way while this one is computed.
-        wait_for_band(before, band, step + 1, columns, CHUNK)
-        column = step + 1 - lane
-        cell = first + column * to_column
-        mask = lane_mask(row, column, rows, columns, unit, UNITS)
-        at = cell[:, None] * UNITS + unit[None, :]
-        following = _gates(gates, at + cell[:, None] * (4 * UNITS), mask, UNITS)
-        next_c = tl.load(cell_state + at, mask=mask, other=0.0)
-        next_grad_h = tl.load(grad_hidden + at, mask=mask, other=0.0)
-        border_c = load_border(grad_cell, cell - to_row, band, mask, UNITS)
-        border_h = load_border(grad_cell, cell - 2 * to_row, band, mask, UNITS)
-
-        cell -= to_column
-        mask = lane_mask(row, step - lane, rows, columns, unit, UNITS)
-        at = cell[:, None] * UNITS + unit[None, :]
-        has_row = mask & (row + 1 < rows)[:, None]
+        next_kept, next_c, next_grad_h, border_h, border_c = _backward_inputs(
+            *(gates, cell_state, grad_hidden, grad_cell, walk, band, before),
+            *(step + 1, rows, columns, UNITS, BLOCK_H, CHUNK),
+        )
+        cell, mask = cells_at(walk, step, rows, columns, UNITS, BLOCK_H)
+        at = cell * UNITS + tl.arange(0, BLOCK_H)[None, :]
+        has_row = mask & (walk[0] + 1 < rows)[:, None]
         c_row = tl.load(cell_state + at + to_row * UNITS, mask=has_row, other=0.0)
         tanh_c = tanh(c)
         grad_c += grad_h * kept[0].to(tl.float32) * (1.0 - tanh_c * tanh_c)
         grads = _grad_gates(
             kept, grad_h, grad_c, tanh_c, forget_scale * c_row, forget_scale * next_c, DTYPE
         )
-        _store_gates(grad_gates, at + cell[:, None] * (4 * UNITS), grads, mask, UNITS)
+        _store_gates(grad_gates, at + cell * (4 * UNITS), grads, mask, UNITS)
         c_to_row = forget_scale * grad_c * kept[2].to(tl.float32)
         c_to_column = forget_scale * grad_c * kept[3].to(tl.float32)
         h_to_row = _back(grads, of_row, DOT_DTYPE, PRECISION)
@@ -303,5 +335,5 @@ def backward_bands(
         tl.store(grad_cell + at - to_row * UNITS, h_to_row, mask=mask & is_last)
         publish(own, step + 2 - BLOCK_R, columns, CHUNK)
         h_to_column = _back(grads, of_column, DOT_DTYPE, PRECISION)
-        kept, c, grad_h = following, next_c, next_grad_h
+        kept, c, grad_h = next_kept, next_c, next_grad_h
         step += 1

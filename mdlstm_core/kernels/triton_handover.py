@@ -40,7 +40,7 @@ def work_item(ticket: tl.tensor, batch: int) -> tuple[tl.tensor, ...]:
 
 
 @triton.jit
-def first_cells(
+def begin_walk(
     band: tl.tensor,
     image: tl.tensor,
     direction: tl.tensor,
@@ -49,9 +49,9 @@ def first_cells(
     columns: int,
     BLOCK_R: tl.constexpr,
 ) -> tuple[tl.tensor, ...]:
-    """Return each lane's cell in column 0, its row, and the steps to the next row and column.
+    """Return each lane's row and its cell in column 0, and the steps to the next row and column.
 
-    Rows and columns are counted from the corner where the sweep starts.
+    `corner` is the direction that starts where the walk does.
     """
     row = band * BLOCK_R + tl.arange(0, BLOCK_R)
     from_top = corner < 2
@@ -62,16 +62,24 @@ def first_cells(
     cell = (image.to(tl.int64) * rows + image_row) * columns + image_column
     to_row = tl.where(from_top, 4 * columns, -4 * columns)
     to_column = tl.where(from_left, 4, -4)
-    return cell * 4 + direction, row, to_row, to_column
+    return row, cell * 4 + direction, to_row, to_column
 
 
 @triton.jit
-def lane_mask(
-    row: tl.tensor, column: tl.tensor, rows: int, columns: int, unit: tl.tensor, UNITS: tl.constexpr
-) -> tl.tensor:
-    """Return which lanes are on the grid, by which units are any."""
+def cells_at(
+    walk: tl.tuple,
+    step: tl.tensor,
+    rows: int,
+    columns: int,
+    UNITS: tl.constexpr,
+    BLOCK_H: tl.constexpr,
+) -> tuple[tl.tensor, ...]:
+    """Return each lane's cell at a step, and which lanes are on the grid by which units are any."""
+    row, first, _, to_column = walk
+    column = step - tl.arange(0, row.shape[0])
     live = (row < rows) & (column >= 0) & (column < columns)
-    return live[:, None] & (unit < UNITS)[None, :]
+    mask = live[:, None] & (tl.arange(0, BLOCK_H) < UNITS)[None, :]
+    return (first + column * to_column)[:, None], mask
 
 
 @triton.jit
@@ -108,10 +116,7 @@ def load_border(
     base: tl.tensor, cell: tl.tensor, band: tl.tensor, mask: tl.tensor, UNITS: tl.constexpr
 ) -> tl.tensor:
     """Return to the first lane the values of a cell of the band before; zero if there is none."""
-    lane = tl.arange(0, mask.shape[0])[:, None]
-    unit = tl.arange(0, mask.shape[1])[None, :]
-    of_first = mask & (lane == 0) & (band > 0)
+    of_first = mask & (tl.arange(0, mask.shape[0]) == 0)[:, None] & (band > 0)
+    index = cell * UNITS + tl.arange(0, mask.shape[1])[None, :]
     # The L1 cache may hold what was there before another program wrote.
-    return tl.load(
-        base + cell[:, None] * UNITS + unit, mask=of_first, other=0.0, cache_modifier=".cg"
-    )
+    return tl.load(base + index, mask=of_first, other=0.0, cache_modifier=".cg")
