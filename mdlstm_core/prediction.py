@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -118,11 +118,35 @@ def _predict(
 ) -> Prediction:
     working = network_input(image_HW3, network, attempt.share)
     with finite_weights():
-        logits = network.enlarge(network(working), *working.shape[2:])
-        probabilities = logits[0].softmax(dim=0).cpu().numpy()
+        logits = network(working)
+    found = labels_of_logits(network, logits, working.shape[2:], image_HW3)
+    return dataclasses.replace(found, notice=attempt.notice)
+
+
+@torch.no_grad()
+def labels_of_logits(
+    network: LabelingNetwork,
+    logits_1Khw: Tensor,
+    working: Sequence[int],
+    image_HW3: NDArray[np.uint8],
+) -> Prediction:
+    """Return what logits say of each pixel.
+
+    Args:
+        network: gave the logits.
+        logits_1Khw: of its output cells.
+        working: height and width of the image that it looked at.
+        image_HW3: the whole image.
+
+    Raises:
+        InputError: the logits are not finite.
+    """
+    logits = network.enlarge(logits_1Khw, *working)
+    probabilities = logits[0].softmax(dim=0).cpu().numpy()
+    with finite_weights():
         if not np.isfinite(probabilities).all():
             raise NotFiniteError
-    return dataclasses.replace(most_probable(probabilities, image_HW3), notice=attempt.notice)
+    return most_probable(probabilities, image_HW3)
 
 
 def most_probable(

@@ -17,6 +17,7 @@ from app.inference.messages import (
     GateRequest,
     Learned,
     LearnRequest,
+    LiveStrokes,
     LoadRequest,
     ModelInfo,
     Prediction,
@@ -27,8 +28,10 @@ from mdlstm_core.data.images import read_image
 from mdlstm_core.errors import InputError
 
 if TYPE_CHECKING:
+    import mdlstm_core.prediction as core
     from mdlstm_core.checkpoint import Checkpoint
     from mdlstm_core.learning.fine_tuning import LearningProgress
+    from mdlstm_core.learning.live_learner import LiveLearner
     from mdlstm_core.predictor import Predictor
 
 _log = logging.getLogger(__name__)
@@ -55,6 +58,7 @@ class ModelWorker(QObject):
     def __init__(self) -> None:
         super().__init__()
         self._predictor: Predictor | None = None
+        self._live: LiveLearner | None = None
 
     @Slot(object)
     def handle(self, request: LoadRequest | PredictRequest | GateRequest) -> None:
@@ -71,10 +75,7 @@ class ModelWorker(QObject):
         if self._predictor is None:
             raise InputError("No model is loaded yet.")
         if isinstance(request, PredictRequest):
-            found = self._predictor.predict(request.image)
-            found.label_map.setflags(write=False)
-            found.confidence.setflags(write=False)
-            return Prediction(request.image_path, found.label_map, found.confidence, found.notice)
+            return self._predict(request, self._predictor)
         return self._gate(request, self._predictor)
 
     def _load(self, request: LoadRequest) -> ModelInfo:
@@ -89,7 +90,7 @@ class ModelWorker(QObject):
                 raise
             checkpoint, warning = _load(request.fallback), f"{error} Its base model serves."
         predictor = Predictor(checkpoint, request.device)
-        self._predictor = predictor
+        self._predictor, self._live = predictor, None
         return ModelInfo(
             preset=predictor.checkpoint.config.preset,
             classes=predictor.classes,
@@ -99,6 +100,35 @@ class ModelWorker(QObject):
             warning=warning,
             notice=predictor.notice,
         )
+
+    def _predict(self, request: PredictRequest, predictor: Predictor) -> Prediction:
+        strokes = request.strokes
+        if strokes is None:
+            self._live = None  # its features take memory
+            found = predictor.predict(request.image)
+        else:
+            found = self._follow(strokes, predictor)
+        found.label_map.setflags(write=False)
+        found.confidence.setflags(write=False)
+        return Prediction(
+            request.image_path,
+            found.label_map,
+            found.confidence,
+            found.notice,
+            is_live=strokes is not None,
+        )
+
+    def _follow(self, strokes: LiveStrokes, predictor: Predictor) -> core.Prediction:
+        from mdlstm_core.learning.live_learner import LiveImage, LiveLearner
+
+        if self._live is None:
+            self._live = LiveLearner(predictor.network)
+        shown, *others = (
+            LiveImage(file.name, file.revision, file.image, file.corrections)
+            for file in (strokes.shown, *strokes.others)
+        )
+        outputs = strokes.classes.outputs(predictor.classes)
+        return self._live.predict(shown, others, outputs.sources, outputs.labels)
 
     def _gate(self, request: GateRequest, predictor: Predictor) -> GateAnswer:
         from mdlstm_core.insight.gates import GateQuery

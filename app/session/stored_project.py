@@ -11,6 +11,7 @@ from PySide6.QtCore import QObject, Signal, Slot
 
 from app.document.class_table import ClassTable
 from app.document.project import Project
+from app.document.project_classes import ProjectClasses
 from app.document.steps import Do, HistoryChange
 from app.document.undo_stack import MOST_BYTES
 from app.storage.changes import (
@@ -24,7 +25,7 @@ from app.storage.changes import (
 )
 from app.storage.disk_worker import LoadedImage
 from app.storage.journal import Journal
-from mdlstm_core.config import LabelClass
+from mdlstm_core.config import IGNORE_INDEX, LabelClass
 from mdlstm_core.data.pages import image_file
 from mdlstm_core.errors import InputError
 
@@ -68,6 +69,11 @@ class StoredProject(QObject):
         """Where the project is stored, None before one is opened."""
         return self.journal.file.path if self.journal.file else None
 
+    @property
+    def classes_of_models(self) -> ProjectClasses:
+        """The project's classes, and how its models call them."""
+        return ProjectClasses(self.project.classes, self._model_classes)
+
     def open(self, path: Path) -> None:
         """Close the present project and open another one.
 
@@ -110,20 +116,22 @@ class StoredProject(QObject):
         """Take the classes of the model that serves, unless the project has its own.
 
         Raises:
-            InputError: the project was labeled with another model's classes.
+            InputError: the project was labeled with another model's classes, none of which
+                this one has.
         """
         stored = self.journal.file.classes() if self.journal.file else None
         names = tuple(c.name for c in classes)
         is_empty = stored is None and not self.project.undo_stack.count()
-        if is_empty or not self.project.classes.classes:
+        if is_empty or self.project.classes == ClassTable():
             table = ClassTable.of(classes)
             self._model_classes = names
             self.journal.first_classes = SaveClasses(table, names)
             if table != self.project.classes:
                 self.project.set_classes(table)
             return
-        own = self._model_classes or tuple(c.name for c in self.project.classes.by_label())
-        if own != names:
+        own = tuple(c.name for c in self.project.classes.classes)
+        labels = self.classes_of_models.labels_of(names)
+        if self._model_classes and all(label == IGNORE_INDEX for label in labels):
             raise InputError(
                 f"This project was labeled with the classes {', '.join(own)}, the model has "
                 f"{', '.join(names)}; start the program with --model and the project's model."

@@ -30,7 +30,7 @@ from app.views.dialogs.command_palette import Command, CommandPalette
 from app.views.dialogs.file_dialogs import ask_export, ask_folder, ask_images
 from app.views.dialogs.shortcuts_dialog import ShortcutsDialog
 from app.views.docks import LEFT, RIGHT, Docks, Place
-from app.views.links import link_activity, link_canvas, link_classes, link_images
+from app.views.links import link_activity, link_canvas, link_classes, link_images, link_live
 from app.views.message_bar import MessageBar
 from app.views.model_menu import ModelMenu
 from app.views.panels.classes_panel import ClassesPanel
@@ -160,6 +160,7 @@ class MainWindow(QMainWindow):
             "hatching": lambda on: canvas.set_style(outlines=self._is_on("outlines"), hatching=on),
             "rulers": canvas.set_rulers,
             "reset-panels": lambda: self.docks.reset(),
+            "live": session.set_live,
             "learn": self.learning.ask,
             "stop": session.stop_learning,
             "palette": self._open_palette,
@@ -215,6 +216,7 @@ class MainWindow(QMainWindow):
         link_classes(self.classes, self.canvas, session)
         link_images(self.images, session)
         link_activity(self.status.busy, session)
+        link_live(self.actions_by_name["live"], self.learning, self.status, session)
         session.document_changed.connect(self._on_document)
         session.image_failed.connect(self._on_image_failed)
         session.prediction_changed.connect(self._on_prediction)
