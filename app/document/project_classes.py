@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from app.document.class_table import ClassTable
+import numpy as np
+from numpy.typing import NDArray
+
+from app.document.class_table import ClassTable, ProjectClass
 from mdlstm_core.config import IGNORE_INDEX, LabelClass
 
 
@@ -22,6 +25,17 @@ class Outputs:
     sources: tuple[int | None, ...]
     labels: tuple[int, ...]
     classes: tuple[LabelClass, ...]
+
+    @property
+    def names(self) -> dict[int, str]:
+        """What the model calls each label."""
+        return {label: c.name for label, c in zip(self.labels, self.classes, strict=True)}
+
+    def indices_of(self, label_map_HW: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Return a label map with the model's own class indices; other labels are none."""
+        table = np.full(256, IGNORE_INDEX, dtype=np.uint8)
+        table[list(self.labels)] = np.arange(len(self.labels), dtype=np.uint8)
+        return table[label_map_HW]
 
 
 @dataclass(frozen=True)
@@ -60,12 +74,20 @@ class ProjectClasses:
         # A class that others were merged into behind them: it gets the strokes.
         kept.sort(key=lambda i: self._label_before(classes[i].name) not in merged)
         missing = [c for label, c in sorted(own.items()) if label not in labels]
+        taken = {classes[i].name for i in kept}
+        new = [_named(c, taken) for c in missing]
         return Outputs(
             (*kept, *(None for _ in missing)),
             (*(labels[i] for i in kept), *(c.label for c in missing)),
-            (*(classes[i] for i in kept), *(LabelClass(c.name, c.color) for c in missing)),
+            (*(classes[i] for i in kept), *new),
         )
 
     def _label_before(self, name: str) -> int:
         """Return the label that a model's class had before any was merged, -1 for none."""
         return self.known.index(name) if name in self.known else -1
+
+
+def _named(found: ProjectClass, taken: set[str]) -> LabelClass:
+    """Return a project's class for a model, by a name that no other class of it has."""
+    name = f"{found.name} ({found.label})" if found.name in taken else found.name
+    return LabelClass(name, found.color)

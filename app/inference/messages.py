@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -137,22 +137,30 @@ class CorrectedFile:
 
 @dataclass(frozen=True)
 class LearnRequest:
-    """Learn from the corrections of a project, starting from a model, in `seconds` at most."""
+    """Learn from the corrections of a project, starting from a model, in `seconds` at most.
+
+    The model learned has the project's classes, also those that the one before lacks.
+    """
 
     project: Path
     model: str | Path | bytes
     corrected: tuple[CorrectedFile, ...]
+    classes: ProjectClasses
     seconds: float
     device: str = "auto"
 
 
 @dataclass(frozen=True)
 class Learned:
-    """What a project's model has become: the checkpoints it started from and led to."""
+    """What a project's model has become: the checkpoints it started from and led to.
+
+    `names` is what the new one calls each of the project's labels.
+    """
 
     project: Path
     base: bytes
     checkpoint: bytes
+    names: Mapping[int, str]
 
 
 @dataclass(frozen=True)

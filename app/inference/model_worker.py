@@ -165,17 +165,20 @@ class LearningWorker(QObject):
             self.learned.emit(learned)
 
     def _learn(self, request: LearnRequest) -> Learned:
-        from mdlstm_core.checkpoint import checkpoint_to_bytes
+        from mdlstm_core.checkpoint import checkpoint_to_bytes, with_outputs
         from mdlstm_core.learning.fine_tuning import CorrectedImage, LearningOptions
         from mdlstm_core.predictor import Predictor
 
         base = _load(request.model)
-        predictor = Predictor(base, request.device)
+        outputs = request.classes.outputs(base.classes)
+        grown = with_outputs(base, outputs.sources, outputs.classes)
+        predictor = Predictor(grown, request.device)
 
         def corrected() -> Iterator[CorrectedImage]:
             for file in request.corrected:
                 self._check_cancelled()
-                yield CorrectedImage(read_image(file.image_path), file.corrections())
+                labels = outputs.indices_of(file.corrections())
+                yield CorrectedImage(read_image(file.image_path), labels)
 
         def report(progress: LearningProgress) -> None:
             self._check_cancelled()
@@ -185,7 +188,12 @@ class LearningWorker(QObject):
         options = LearningOptions(seconds=request.seconds)
         learned = predictor.learn(corrected, options, report, self.stop)
         self._check_cancelled()
-        return Learned(request.project, checkpoint_to_bytes(base), checkpoint_to_bytes(learned))
+        return Learned(
+            request.project,
+            checkpoint_to_bytes(base),
+            checkpoint_to_bytes(learned),
+            outputs.names,
+        )
 
     def _check_cancelled(self) -> None:
         if self.cancel.is_set():

@@ -114,7 +114,7 @@ class Labeler(QObject):
         in_memory = self._stored.project.corrections(image)
         if in_memory is not None:
             return in_memory.frozen()
-        return partial(_labels_or_none, partial(self._stored.labels_of, image))
+        return self._stored.labels_call(image)
 
     @Slot(object)
     def _on_changed(self, change: HistoryChange) -> None:
@@ -157,9 +157,3 @@ class Labeler(QObject):
 def _read(image: Path, window: DisplayWindow | None) -> NDArray[np.uint8]:
     """Return an image as it was shown, with wide values seen through their window."""
     return read_picture(image, window).rgb if window else read_image(image)
-
-
-def _labels_or_none(load: Callable[[], NDArray[np.uint8] | None]) -> NDArray[np.uint8]:
-    """Return an image's labels, of one pixel without a label if there are none."""
-    found = load()
-    return np.full((1, 1), IGNORE_INDEX, dtype=np.uint8) if found is None else found

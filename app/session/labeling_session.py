@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -166,6 +166,14 @@ class LabelingSession(QObject):
     def edit_classes(self, classes: ClassTable, text: str) -> None:
         """Change the classes, but no pixel, as one undoable step, which `text` names."""
         self._change(lambda: self.project.edit_classes(classes, text))
+
+    def start_with_classes(self, classes: Sequence[LabelClass | None]) -> bool:
+        """Take a list of the user's in place of the model's classes, if nothing was done yet.
+
+        Raises:
+            InputError: the project cannot be written, or two classes have one name.
+        """
+        return self.stored.start_with_classes(classes, self.model.classes if self.model else ())
 
     def merge_class(self, source: int, target: int) -> None:
         """Give all pixels of one class, in all images, to another one; undoable."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -131,15 +132,48 @@ class StoredProject(QObject):
             return
         own = tuple(c.name for c in self.project.classes.classes)
         labels = self.classes_of_models.labels_of(names)
-        if self._model_classes and all(label == IGNORE_INDEX for label in labels):
+        if any(self._model_classes) and all(label == IGNORE_INDEX for label in labels):
             raise InputError(
                 f"This project was labeled with the classes {', '.join(own)}, the model has "
                 f"{', '.join(names)}; start the program with --model and the project's model."
             )
 
-    def save_models(self, base: bytes, learned: bytes) -> None:
-        """Store the checkpoint that learning starts from, and the one it led to."""
-        self.journal.record(SaveModels(base, learned))
+    def start_with_classes(
+        self, classes: Sequence[LabelClass | None], model: Sequence[LabelClass]
+    ) -> bool:
+        """Take a list of the user's in place of the model's classes; its places are labels.
+
+        Args:
+            classes: the list; None where a place has no class.
+            model: what the model that serves has; it goes on with those of the same name.
+
+        Returns:
+            whether the project did; one in which something was done keeps its classes.
+        """
+        self.check_writable()
+        stored = self.journal.file.classes() if self.journal.file else None
+        if stored is not None or self.project.undo_stack.count() or self.path is None:
+            return False
+        table, names = ClassTable().take_list(classes), {c.name for c in model}
+        self._model_classes = tuple(c.name if c and c.name in names else "" for c in classes)
+        self.journal.first_classes = None
+        self.journal.record(SaveClasses(table, self._model_classes))
+        self.project.set_classes(table)
+        return True
+
+    def save_models(
+        self, base: bytes, learned: bytes, names: Mapping[int, str] | None = None
+    ) -> None:
+        """Store the checkpoint that learning starts from, and the one it led to.
+
+        `names` is what the one learned calls labels that no model knew before.
+        """
+        known = list(self._model_classes)
+        for label, name in (names or {}).items():
+            known += [""] * (label + 1 - len(known))
+            known[label] = known[label] or name
+        self._model_classes = tuple(known)
+        self.journal.record(SaveModels(base, learned, self._model_classes))
 
     def check_file(self, loaded: LoadedImage) -> None:
         """Refuse a picture in the place of the one that was labeled.
@@ -200,6 +234,10 @@ class StoredProject(QObject):
     def labels_of(self, image: Path) -> NDArray[np.uint8] | None:
         """Return an image's label map with all changes; for other threads."""
         return self.journal.load_labels(image)
+
+    def labels_call(self, image: Path) -> Callable[[], NDArray[np.uint8]]:
+        """Return a call that gives `labels_of` in any thread; one empty pixel if none are there."""
+        return partial(_some_labels, partial(self.labels_of, image))
 
     def labeled_images(self) -> list[Path]:
         """Return the images that may have labels of a person."""
@@ -272,3 +310,8 @@ class StoredProject(QObject):
     @Slot()
     def _on_recovered(self) -> None:
         self.said.emit("All strokes are stored again.")
+
+
+def _some_labels(load: Callable[[], NDArray[np.uint8] | None]) -> NDArray[np.uint8]:
+    found = load()
+    return np.full((1, 1), IGNORE_INDEX, dtype=np.uint8) if found is None else found

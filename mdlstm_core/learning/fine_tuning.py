@@ -23,6 +23,7 @@ from mdlstm_core.checkpoint import Checkpoint, checkpoint_of
 from mdlstm_core.config import IGNORE_INDEX
 from mdlstm_core.errors import InputError
 from mdlstm_core.kernels import NotFiniteError, select_kernel
+from mdlstm_core.learning.live import LiveOptions, labeled_cells, refit
 from mdlstm_core.learning.targets import cell_targets
 from mdlstm_core.losses import balanced_weights, soft_cross_entropy
 from mdlstm_core.memory import Attempt, first_that_fits
@@ -116,6 +117,8 @@ def fine_tune(
         select_kernel(device=attempt.device, wait=True)
         with finite_weights():
             lessons = _lessons(network, corrected(), attempt.share, stop)
+            if _has_new_class(network):
+                network = _refitted(network, lessons)
 
         def report(step: int, loss: float) -> bool:
             on_progress(LearningProgress(step, options.steps, loss, attempt.notice))
@@ -175,6 +178,24 @@ def _lessons(
     if not lessons:
         raise InputError("There is nothing to learn from: paint a correction first.")
     return lessons
+
+
+def _has_new_class(network: LabelingNetwork) -> bool:
+    """Return whether a class has no weights yet (see `network.with_classes`)."""
+    rows = torch.cat([layer.weight.flatten(1) for layer in network.class_layers], dim=1)
+    return not bool(rows.any(dim=1).all())
+
+
+@torch.no_grad()
+def _refitted(network: LabelingNetwork, lessons: list[_Lesson]) -> LabelingNetwork:
+    """Give new classes their first weights: from where they start, gradients take long."""
+    cells = [
+        # These weights are the cells' areas, but for a factor a class.
+        labeled_cells(network.features(found.image_13HW), found.shares_1Khw, found.learned_1hw)
+        for found in lessons
+    ]
+    with torch.enable_grad():
+        return refit(network, cells, LiveOptions())
 
 
 def _step(

@@ -29,9 +29,6 @@ from mdlstm_core.prediction import (
 _MOST_BYTES = 128 << 20
 """Features kept of images, at most; those of one image of usual size take 7 MB."""
 
-_MOST_LABELED, _MOST_SAMPLED = 8000, 4000
-"""Cells of all images that a refit looks at: more would take longer than a person waits."""
-
 
 @dataclass(frozen=True)
 class LiveImage:
@@ -126,7 +123,7 @@ class LiveLearner:
         cells = [_for_outputs(self._rows[i.name], labels) for i in images]
         network = with_classes(self._on_cpu, sources)
         if any(len(c.labeled_NF) for c in cells):
-            network = refit(network, _reduced(cells), self._options)
+            network = refit(network, cells, self._options)
         with torch.no_grad():
             logits = network.classify(look.features)
         found = labels_of_logits(network, logits, look.working_13HW.shape[2:], shown.image())
@@ -180,18 +177,3 @@ def _for_outputs(rows: _Rows, labels: Sequence[int]) -> LabeledCells:
         rows.cells.area_N[known],
         rows.cells.sampled_MF,
     )
-
-
-def _reduced(images: Sequence[LabeledCells]) -> list[LabeledCells]:
-    """Return every n-th cell of some images, so that there are not too many."""
-    labeled = -(-sum(len(image.labeled_NF) for image in images) // _MOST_LABELED)
-    sampled = -(-sum(len(image.sampled_MF) for image in images) // _MOST_SAMPLED)
-    return [
-        LabeledCells(
-            image.labeled_NF[::labeled],
-            image.shares_NK[::labeled],
-            image.area_N[::labeled],
-            image.sampled_MF[::sampled],
-        )
-        for image in images
-    ]

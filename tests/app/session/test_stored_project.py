@@ -25,6 +25,7 @@ from app.storage.disk_worker import LoadedImage
 from app.storage.fingerprint import find_moved, fingerprint_of, may_be_moved
 from app.storage.project_writer import ProjectWriter
 from mdlstm_core.config import IGNORE_INDEX, LabelClass
+from mdlstm_core.data.images import Picture
 from mdlstm_core.errors import InputError
 
 SIZE = (600, 600)
@@ -316,7 +317,9 @@ def test_only_what_is_shown_stays_in_memory(qtbot: QtBot, make: Callable[..., Be
 def _loaded(bench: Bench, path: Path) -> LoadedImage:
     """Return what the disk worker would, of an image whose pixels do not matter."""
     image = np.zeros((*SIZE, 3), np.uint8)
-    return LoadedImage(path, image, fingerprint_of(path), bench.stored.labels_of(path), None)
+    return LoadedImage(
+        path, Picture(image), fingerprint_of(path), bench.stored.labels_of(path), None
+    )
 
 
 def test_another_picture_under_the_same_name_is_refused(
