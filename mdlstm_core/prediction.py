@@ -28,11 +28,13 @@ class Prediction:
     Attributes:
         label_map: class index of each pixel, H×W.
         confidence: probability of that class, H×W, 0 to 255 for 0 to 1.
+        uncertainty: one less its margin to the second best class, H×W, 0 to 255 for 0 to 1.
         notice: why it was not made as usual, for the user; empty if it was.
     """
 
     label_map: NDArray[np.uint8]
     confidence: NDArray[np.uint8]
+    uncertainty: NDArray[np.uint8]
     notice: str = ""
 
 
@@ -160,9 +162,15 @@ def most_probable(
     is_whole = probabilities_Khw.shape[1:] == (height, width)
     classes = enumerate(probabilities_Khw) if is_whole else enlarged(probabilities_Khw, image_HW3)
     best = np.full((height, width), -1.0, dtype=np.float32)
+    second = np.zeros((height, width), dtype=np.float32)
     label_map = np.zeros((height, width), dtype=np.uint8)
     for index, probability in classes:
         label_map[probability > best] = index
+        np.maximum(second, np.minimum(best, probability), out=second)
         np.maximum(best, probability, out=best)
-    confidence = (best * 255).clip(0, 255).round().astype(np.uint8)
-    return Prediction(label_map, confidence)
+    return Prediction(label_map, _bytes(best), _bytes(1 - best + second))
+
+
+def _bytes(values: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """Return 0 to 255 for 0 to 1."""
+    return (values * 255).clip(0, 255).round().astype(np.uint8)

@@ -108,12 +108,13 @@ class ModelWorker(QObject):
             found = predictor.predict(request.image)
         else:
             found = self._follow(strokes, predictor)
-        found.label_map.setflags(write=False)
-        found.confidence.setflags(write=False)
+        for array in (found.label_map, found.confidence, found.uncertainty):
+            array.setflags(write=False)
         return Prediction(
             request.image_path,
             found.label_map,
             found.confidence,
+            found.uncertainty,
             found.notice,
             is_live=strokes is not None,
         )
