@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from torch import Tensor, nn
 from mdlstm_core.config import LabelClass, NetworkConfig
 from mdlstm_core.errors import InputError
 from mdlstm_core.files import write_whole
-from mdlstm_core.network import LabelingNetwork, build_network
+from mdlstm_core.network import LabelingNetwork, build_network, with_classes
 from resources import model_path
 
 FORMAT = "mdlstm-labeler checkpoint 1"
@@ -87,6 +88,27 @@ def checkpoint_of(network: nn.Module, like: Checkpoint) -> Checkpoint:
     """Return a copy of a network's present weights, described as `like` is."""
     weights = {k: v.detach().cpu().clone() for k, v in network.state_dict().items()}
     return dataclasses.replace(like, weights=weights)
+
+
+def with_outputs(
+    checkpoint: Checkpoint, sources: Sequence[int | None], classes: Sequence[LabelClass]
+) -> Checkpoint:
+    """Return a copy of a model with other classes.
+
+    Args:
+        checkpoint: the model.
+        sources: for each class the one of the model that it continues, None for a new one,
+            which starts so unlikely that it is nowhere the best (see `network.with_classes`).
+        classes: their names and colours.
+
+    Raises:
+        InputError: as `Checkpoint.network`.
+    """
+    network = with_classes(checkpoint.network(), sources)
+    weights = {k: v.detach().clone() for k, v in network.state_dict().items()}
+    return dataclasses.replace(
+        checkpoint, config=network.config, classes=tuple(classes), weights=weights
+    )
 
 
 def checkpoint_to_bytes(checkpoint: Checkpoint) -> bytes:

@@ -28,11 +28,13 @@ class Prediction:
     Attributes:
         label_map: class index of each pixel, H×W.
         confidence: probability of that class, H×W, 0 to 255 for 0 to 1.
+        uncertainty: one less its margin to the second best class, H×W, 0 to 255 for 0 to 1.
         notice: why it was not made as usual, for the user; empty if it was.
     """
 
     label_map: NDArray[np.uint8]
     confidence: NDArray[np.uint8]
+    uncertainty: NDArray[np.uint8]
     notice: str = ""
 
 
@@ -148,10 +150,26 @@ def _predict(
 ) -> Prediction:
     working = network_input(image_HW3, network, attempt.share)
     with finite_weights():
-        probabilities = looks(network, working).softmax(dim=1).mean(dim=0).cpu().numpy()
+        logits_LKHW = looks(network, working)
+    return dataclasses.replace(labels_of_looks(logits_LKHW, image_HW3), notice=attempt.notice)
+
+
+@torch.no_grad()
+def labels_of_looks(logits_LKHW: Tensor, image_HW3: NDArray[np.uint8]) -> Prediction:
+    """Return what looks at an image say of each of its pixels.
+
+    Args:
+        logits_LKHW: of each look (see `looks`), at the size that the network looked at.
+        image_HW3: the whole image.
+
+    Raises:
+        InputError: the logits are not finite.
+    """
+    probabilities = logits_LKHW.softmax(dim=1).mean(dim=0).cpu().numpy()
+    with finite_weights():
         if not np.isfinite(probabilities).all():
             raise NotFiniteError
-    return dataclasses.replace(most_probable(probabilities, image_HW3), notice=attempt.notice)
+    return most_probable(probabilities, image_HW3)
 
 
 def most_probable(
@@ -165,9 +183,15 @@ def most_probable(
     is_whole = probabilities_Khw.shape[1:] == (height, width)
     classes = enumerate(probabilities_Khw) if is_whole else enlarged(probabilities_Khw, image_HW3)
     best = np.full((height, width), -1.0, dtype=np.float32)
+    second = np.zeros((height, width), dtype=np.float32)
     label_map = np.zeros((height, width), dtype=np.uint8)
     for index, probability in classes:
         label_map[probability > best] = index
+        np.maximum(second, np.minimum(best, probability), out=second)
         np.maximum(best, probability, out=best)
-    confidence = (best * 255).clip(0, 255).round().astype(np.uint8)
-    return Prediction(label_map, confidence)
+    return Prediction(label_map, _bytes(best), _bytes(1 - best + second))
+
+
+def _bytes(values: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """Return 0 to 255 for 0 to 1."""
+    return (values * 255).clip(0, 255).round().astype(np.uint8)

@@ -71,6 +71,7 @@ class ImageDocument(QObject):
         self.picture = picture
         self._prediction: NDArray[np.uint8] | None = None
         self._confidence: NDArray[np.uint8] | None = None
+        self._uncertainty: NDArray[np.uint8] | None = None
         self._displayed = corrections.values.copy()
         corrections.changed.connect(self._refresh)
 
@@ -94,11 +95,20 @@ class ImageDocument(QObject):
         """The model's label map, None before it answered."""
         return self._prediction
 
+    @property
+    def uncertainty(self) -> NDArray[np.uint8] | None:
+        """How unsure the model is of each pixel, 0 to 255 for 0 to 1; None if it did not say."""
+        return self._uncertainty
+
     def set_prediction(
-        self, label_map_HW: NDArray[np.uint8], confidence_HW: NDArray[np.uint8]
+        self,
+        label_map_HW: NDArray[np.uint8],
+        confidence_HW: NDArray[np.uint8],
+        uncertainty_HW: NDArray[np.uint8] | None = None,
     ) -> None:
         """Take what the model says; it shows where no person set a label."""
         self._prediction, self._confidence = label_map_HW, confidence_HW
+        self._uncertainty = uncertainty_HW
         self._refresh(Box(0, 0, self.height, self.width))
 
     def pixel(self, x: int, y: int) -> PixelLabel | None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from app.document.project_classes import ProjectClasses
 from mdlstm_core.config import LabelClass
 
 
@@ -51,24 +52,54 @@ class ModelInfo:
 
 
 @dataclass(frozen=True)
+class LiveFile:
+    """An image file and what a person said of it (see `mdlstm_core.learning.live_learner`).
+
+    Attributes:
+        name: stands for its pixels: the file, and the window that its values are seen through.
+        revision: another value after each change of its corrections.
+        image, corrections: give immutable arrays H×W×3 and H×W, in any thread.
+    """
+
+    name: Hashable
+    revision: Hashable
+    image: Callable[[], NDArray[np.uint8]]
+    corrections: Callable[[], NDArray[np.uint8]]
+
+
+@dataclass(frozen=True)
+class LiveStrokes:
+    """What the model is to follow: strokes on the image shown and on others, and classes."""
+
+    shown: LiveFile
+    others: tuple[LiveFile, ...]
+    classes: ProjectClasses
+
+
+@dataclass(frozen=True)
 class PredictRequest:
-    """Label every pixel of an image H×W×3."""
+    """Label every pixel of an image H×W×3, as the strokes say if some are given."""
 
     image_path: Path
     image: NDArray[np.uint8]
+    strokes: LiveStrokes | None = None
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """The model's label map and confidence (0 to 255) of an image, both H×W.
+    """The model's label map, confidence and uncertainty (0 to 255) of an image, all H×W.
 
-    The notice says why it was not made as usual, and is empty if it was; so in all answers.
+    The label map has the model's own classes, or the project's labels if it followed
+    strokes: `is_live`. The notice says why it was not made as usual, and is empty if it was;
+    so in all answers.
     """
 
     image_path: Path
     label_map: NDArray[np.uint8]
     confidence: NDArray[np.uint8]
+    uncertainty: NDArray[np.uint8]
     notice: str = ""
+    is_live: bool = False
 
 
 @dataclass(frozen=True)
@@ -107,22 +138,30 @@ class CorrectedFile:
 
 @dataclass(frozen=True)
 class LearnRequest:
-    """Learn from the corrections of a project, starting from a model, in `seconds` at most."""
+    """Learn from the corrections of a project, starting from a model, in `seconds` at most.
+
+    The model learned has the project's classes, also those that the one before lacks.
+    """
 
     project: Path
     model: str | Path | bytes
     corrected: tuple[CorrectedFile, ...]
+    classes: ProjectClasses
     seconds: float
     device: str = "auto"
 
 
 @dataclass(frozen=True)
 class Learned:
-    """What a project's model has become: the checkpoints it started from and led to."""
+    """What a project's model has become: the checkpoints it started from and led to.
+
+    `names` is what the new one calls each of the project's labels.
+    """
 
     project: Path
     base: bytes
     checkpoint: bytes
+    names: Mapping[int, str]
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from app.inference.messages import (
     GateRequest,
     Learned,
     LearnRequest,
+    LiveStrokes,
     LoadRequest,
     ModelInfo,
     Prediction,
@@ -27,8 +28,10 @@ from mdlstm_core.data.images import read_image
 from mdlstm_core.errors import InputError
 
 if TYPE_CHECKING:
+    import mdlstm_core.prediction as core
     from mdlstm_core.checkpoint import Checkpoint
     from mdlstm_core.learning.fine_tuning import LearningProgress
+    from mdlstm_core.learning.live_learner import LiveLearner
     from mdlstm_core.predictor import Predictor
 
 _log = logging.getLogger(__name__)
@@ -55,6 +58,7 @@ class ModelWorker(QObject):
     def __init__(self) -> None:
         super().__init__()
         self._predictor: Predictor | None = None
+        self._live: LiveLearner | None = None
 
     @Slot(object)
     def handle(self, request: LoadRequest | PredictRequest | GateRequest) -> None:
@@ -71,10 +75,7 @@ class ModelWorker(QObject):
         if self._predictor is None:
             raise InputError("No model is loaded yet.")
         if isinstance(request, PredictRequest):
-            found = self._predictor.predict(request.image)
-            found.label_map.setflags(write=False)
-            found.confidence.setflags(write=False)
-            return Prediction(request.image_path, found.label_map, found.confidence, found.notice)
+            return self._predict(request, self._predictor)
         return self._gate(request, self._predictor)
 
     def _load(self, request: LoadRequest) -> ModelInfo:
@@ -89,7 +90,7 @@ class ModelWorker(QObject):
                 raise
             checkpoint, warning = _load(request.fallback), f"{error} Its base model serves."
         predictor = Predictor(checkpoint, request.device)
-        self._predictor = predictor
+        self._predictor, self._live = predictor, None
         return ModelInfo(
             preset=predictor.checkpoint.config.preset,
             classes=predictor.classes,
@@ -99,6 +100,36 @@ class ModelWorker(QObject):
             warning=warning,
             notice=predictor.notice,
         )
+
+    def _predict(self, request: PredictRequest, predictor: Predictor) -> Prediction:
+        strokes = request.strokes
+        if strokes is None:
+            self._live = None  # its features take memory
+            found = predictor.predict(request.image)
+        else:
+            found = self._follow(strokes, predictor)
+        for array in (found.label_map, found.confidence, found.uncertainty):
+            array.setflags(write=False)
+        return Prediction(
+            request.image_path,
+            found.label_map,
+            found.confidence,
+            found.uncertainty,
+            found.notice,
+            is_live=strokes is not None,
+        )
+
+    def _follow(self, strokes: LiveStrokes, predictor: Predictor) -> core.Prediction:
+        from mdlstm_core.learning.live_learner import LiveImage, LiveLearner
+
+        if self._live is None:
+            self._live = LiveLearner(predictor.network)
+        shown, *others = (
+            LiveImage(file.name, file.revision, file.image, file.corrections)
+            for file in (strokes.shown, *strokes.others)
+        )
+        outputs = strokes.classes.outputs(predictor.classes)
+        return self._live.predict(shown, others, outputs.sources, outputs.labels)
 
     def _gate(self, request: GateRequest, predictor: Predictor) -> GateAnswer:
         from mdlstm_core.insight.gates import GateQuery
@@ -135,17 +166,20 @@ class LearningWorker(QObject):
             self.learned.emit(learned)
 
     def _learn(self, request: LearnRequest) -> Learned:
-        from mdlstm_core.checkpoint import checkpoint_to_bytes
+        from mdlstm_core.checkpoint import checkpoint_to_bytes, with_outputs
         from mdlstm_core.learning.fine_tuning import CorrectedImage, LearningOptions
         from mdlstm_core.predictor import Predictor
 
         base = _load(request.model)
-        predictor = Predictor(base, request.device)
+        outputs = request.classes.outputs(base.classes)
+        grown = with_outputs(base, outputs.sources, outputs.classes)
+        predictor = Predictor(grown, request.device)
 
         def corrected() -> Iterator[CorrectedImage]:
             for file in request.corrected:
                 self._check_cancelled()
-                yield CorrectedImage(read_image(file.image_path), file.corrections())
+                labels = outputs.indices_of(file.corrections())
+                yield CorrectedImage(read_image(file.image_path), labels)
 
         def report(progress: LearningProgress) -> None:
             self._check_cancelled()
@@ -155,7 +189,12 @@ class LearningWorker(QObject):
         options = LearningOptions(seconds=request.seconds)
         learned = predictor.learn(corrected, options, report, self.stop)
         self._check_cancelled()
-        return Learned(request.project, checkpoint_to_bytes(base), checkpoint_to_bytes(learned))
+        return Learned(
+            request.project,
+            checkpoint_to_bytes(base),
+            checkpoint_to_bytes(learned),
+            outputs.names,
+        )
 
     def _check_cancelled(self) -> None:
         if self.cancel.is_set():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -16,10 +16,9 @@ from app.document.undo_stack import MOST_BYTES
 from app.inference.messages import (
     GateRequest,
     ModelInfo,
-    Prediction,
-    PredictRequest,
 )
 from app.inference.model_client import ModelClient
+from app.session.labeler import Labeler
 from app.session.opening import project_of, projects_and_images
 from app.session.stored_project import StoredProject
 from app.session.teacher import Teacher
@@ -41,6 +40,7 @@ class LabelingSession(QObject):
         classes_changed(tuple[LabelClass, ...]): what can be painted; empty if unknown yet.
         model_changed(ModelInfo | None): another model serves, or none does.
         prediction_changed: the model said something new of the image shown.
+        live_changed(bool): the model follows the strokes from now on, or no more.
         gate_shown(GateAnswer): a gate map that was asked for.
         learning_changed(bool): learning began or ended.
         progressed(Progress): a step of learning is done.
@@ -55,6 +55,7 @@ class LabelingSession(QObject):
     classes_changed = Signal(object)
     model_changed = Signal(object)
     prediction_changed = Signal()
+    live_changed = Signal(bool)
     gate_shown = Signal(object)
     learning_changed = Signal(bool)
     progressed = Signal(object)
@@ -74,12 +75,12 @@ class LabelingSession(QObject):
         self.document: ImageDocument | None = None
         self._wanted: Path | None = None
         self._left: ImageDocument | None = None
-        self._prediction: Prediction | None = None
         self._searching: list[Path] = []
         self._is_started = False
         self._disk = DiskWorker()
         self._client = ModelClient()
         self._teacher = Teacher(self.stored, self._client, base_model, device)
+        self._labeler = Labeler(self.stored, self._client)
         self._connect()
 
     def _connect(self) -> None:
@@ -92,7 +93,8 @@ class LabelingSession(QObject):
         self._disk.searched.connect(self._on_searched)
         self._disk.exported.connect(self._on_exported)
         self._disk.export_failed.connect(self.warned)
-        self._client.predicted.connect(self._on_predicted)
+        self._labeler.answered.connect(self.prediction_changed)
+        self._labeler.live_changed.connect(self.live_changed)
         self._client.gate_shown.connect(self.gate_shown)
         self._client.failed.connect(self.warned)
         self._client.noticed.connect(self.said)
@@ -165,6 +167,14 @@ class LabelingSession(QObject):
         """Change the classes, but no pixel, as one undoable step, which `text` names."""
         self._change(lambda: self.project.edit_classes(classes, text))
 
+    def start_with_classes(self, classes: Sequence[LabelClass | None]) -> bool:
+        """Take a list of the user's in place of the model's classes, if nothing was done yet.
+
+        Raises:
+            InputError: the project cannot be written, or two classes have one name.
+        """
+        return self.stored.start_with_classes(classes, self.model.classes if self.model else ())
+
     def merge_class(self, source: int, target: int) -> None:
         """Give all pixels of one class, in all images, to another one; undoable."""
         self._change(lambda: self.project.merge_class(source, target))
@@ -210,6 +220,15 @@ class LabelingSession(QObject):
             self._client.send(
                 GateRequest(document.path, document.image, layer, direction, gate, unit)
             )
+
+    @property
+    def is_live(self) -> bool:
+        """Whether the model follows the strokes."""
+        return self._labeler.is_live
+
+    def set_live(self, on: bool) -> None:
+        """Let the model follow each stroke, or show its own answer again."""
+        self._labeler.set_live(on)
 
     def learn(self, seconds: float) -> None:
         """Learn from all corrections of the project, from the model it started with."""
@@ -321,19 +340,13 @@ class LabelingSession(QObject):
     def _leave(self, document: ImageDocument | None) -> None:
         """Show another document; a gesture on the one before ends while that is told."""
         self._left, self.document = self.document, document
-        self._prediction = None
         self.document_changed.emit(document)
         self._left = None
+        self._labeler.set_document(document)
 
     @Slot(object)
     def _on_classes_changed(self, classes: ClassTable) -> None:
         self.classes_changed.emit(classes.by_label())
-        if self._prediction is not None and self.document is not None:
-            self._show_prediction(self.document, self._prediction)
-
-    def _show_prediction(self, document: ImageDocument, prediction: Prediction) -> None:
-        label_map = self.project.classes.current(prediction.label_map)
-        document.set_prediction(label_map, prediction.confidence)
 
     def _show_before(self, image: Path | None) -> None:
         if image is not None and image != self._wanted:
@@ -365,7 +378,6 @@ class LabelingSession(QObject):
         self.stored.shown = path
         self._leave(ImageDocument(path, loaded.picture.rgb, corrections, loaded.picture))
         self.stored.release()
-        self._predict()
 
     @Slot(object, str)
     def _on_load_failed(self, path: Path, reason: str) -> None:
@@ -374,21 +386,10 @@ class LabelingSession(QObject):
         self.image_failed.emit(path, reason)
         self.warned.emit(reason)
 
-    def _predict(self) -> None:
-        if self.document is not None and self.model is not None:
-            self._client.send(PredictRequest(self.document.path, self.document.image))
-
     @Slot(object)
     def _on_model(self, model: ModelInfo | None) -> None:
         self.model_changed.emit(model)
-        self._predict()
-
-    @Slot(object)
-    def _on_predicted(self, prediction: Prediction) -> None:
-        if self.document is not None and prediction.image_path == self.document.path:
-            self._prediction = prediction
-            self._show_prediction(self.document, prediction)
-            self.prediction_changed.emit()
+        self._labeler.set_model(model)
 
     @Slot(object)
     def _on_exported(self, path: Path) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from PySide6.QtCore import QObject, Signal, Slot
 
 from app.document.class_table import ClassTable
 from app.document.project import Project
+from app.document.project_classes import ProjectClasses
 from app.document.steps import Do, HistoryChange
 from app.document.undo_stack import MOST_BYTES
 from app.storage.changes import (
@@ -24,7 +26,7 @@ from app.storage.changes import (
 )
 from app.storage.disk_worker import LoadedImage
 from app.storage.journal import Journal
-from mdlstm_core.config import LabelClass
+from mdlstm_core.config import IGNORE_INDEX, LabelClass
 from mdlstm_core.data.pages import image_file
 from mdlstm_core.errors import InputError
 
@@ -68,6 +70,11 @@ class StoredProject(QObject):
         """Where the project is stored, None before one is opened."""
         return self.journal.file.path if self.journal.file else None
 
+    @property
+    def classes_of_models(self) -> ProjectClasses:
+        """The project's classes, and how its models call them."""
+        return ProjectClasses(self.project.classes, self._model_classes)
+
     def open(self, path: Path) -> None:
         """Close the present project and open another one.
 
@@ -110,28 +117,63 @@ class StoredProject(QObject):
         """Take the classes of the model that serves, unless the project has its own.
 
         Raises:
-            InputError: the project was labeled with another model's classes.
+            InputError: the project was labeled with another model's classes, none of which
+                this one has.
         """
         stored = self.journal.file.classes() if self.journal.file else None
         names = tuple(c.name for c in classes)
         is_empty = stored is None and not self.project.undo_stack.count()
-        if is_empty or not self.project.classes.classes:
+        if is_empty or self.project.classes == ClassTable():
             table = ClassTable.of(classes)
             self._model_classes = names
             self.journal.first_classes = SaveClasses(table, names)
             if table != self.project.classes:
                 self.project.set_classes(table)
             return
-        own = self._model_classes or tuple(c.name for c in self.project.classes.by_label())
-        if own != names:
+        own = tuple(c.name for c in self.project.classes.classes)
+        labels = self.classes_of_models.labels_of(names)
+        if any(self._model_classes) and all(label == IGNORE_INDEX for label in labels):
             raise InputError(
                 f"This project was labeled with the classes {', '.join(own)}, the model has "
                 f"{', '.join(names)}; start the program with --model and the project's model."
             )
 
-    def save_models(self, base: bytes, learned: bytes) -> None:
-        """Store the checkpoint that learning starts from, and the one it led to."""
-        self.journal.record(SaveModels(base, learned))
+    def start_with_classes(
+        self, classes: Sequence[LabelClass | None], model: Sequence[LabelClass]
+    ) -> bool:
+        """Take a list of the user's in place of the model's classes; its places are labels.
+
+        Args:
+            classes: the list; None where a place has no class.
+            model: what the model that serves has; it goes on with those of the same name.
+
+        Returns:
+            whether the project did; one in which something was done keeps its classes.
+        """
+        self.check_writable()
+        stored = self.journal.file.classes() if self.journal.file else None
+        if stored is not None or self.project.undo_stack.count() or self.path is None:
+            return False
+        table, names = ClassTable().take_list(classes), {c.name for c in model}
+        self._model_classes = tuple(c.name if c and c.name in names else "" for c in classes)
+        self.journal.first_classes = None
+        self.journal.record(SaveClasses(table, self._model_classes))
+        self.project.set_classes(table)
+        return True
+
+    def save_models(
+        self, base: bytes, learned: bytes, names: Mapping[int, str] | None = None
+    ) -> None:
+        """Store the checkpoint that learning starts from, and the one it led to.
+
+        `names` is what the one learned calls labels that no model knew before.
+        """
+        known = list(self._model_classes)
+        for label, name in (names or {}).items():
+            known += [""] * (label + 1 - len(known))
+            known[label] = known[label] or name
+        self._model_classes = tuple(known)
+        self.journal.record(SaveModels(base, learned, self._model_classes))
 
     def check_file(self, loaded: LoadedImage) -> None:
         """Refuse a picture in the place of the one that was labeled.
@@ -192,6 +234,10 @@ class StoredProject(QObject):
     def labels_of(self, image: Path) -> NDArray[np.uint8] | None:
         """Return an image's label map with all changes; for other threads."""
         return self.journal.load_labels(image)
+
+    def labels_call(self, image: Path) -> Callable[[], NDArray[np.uint8]]:
+        """Return a call that gives `labels_of` in any thread; one empty pixel if none are there."""
+        return partial(_some_labels, partial(self.labels_of, image))
 
     def labeled_images(self) -> list[Path]:
         """Return the images that may have labels of a person."""
@@ -264,3 +310,8 @@ class StoredProject(QObject):
     @Slot()
     def _on_recovered(self) -> None:
         self.said.emit("All strokes are stored again.")
+
+
+def _some_labels(load: Callable[[], NDArray[np.uint8] | None]) -> NDArray[np.uint8]:
+    found = load()
+    return np.full((1, 1), IGNORE_INDEX, dtype=np.uint8) if found is None else found

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -20,7 +19,6 @@ from app.inference.messages import (
 )
 from app.inference.model_client import ModelClient
 from app.session.stored_project import StoredProject
-from mdlstm_core.config import IGNORE_INDEX
 from mdlstm_core.errors import InputError
 from resources import model_path
 
@@ -91,30 +89,31 @@ class Teacher(QObject):
         path = self._stored.path
         if self.model is None or path is None or self._client.is_learning:
             return
-        corrected = self._corrected_files(len(self.model.classes))
+        corrected = self._corrected_files()
         base = self._stored_model("base") or self._base_model
         if not corrected:
             raise InputError("There is nothing to learn from yet: paint a correction first.")
-        self._client.learn(LearnRequest(path, base, corrected, seconds, self._device))
+        classes = self._stored.classes_of_models
+        self._client.learn(LearnRequest(path, base, corrected, classes, seconds, self._device))
         self.learning_changed.emit(True)
 
     def _stored_model(self, role: Literal["base", "learned"]) -> bytes | None:
         file = self._stored.journal.file
         return file.load_model(role) if file else None
 
-    def _corrected_files(self, classes: int) -> tuple[CorrectedFile, ...]:
+    def _corrected_files(self) -> tuple[CorrectedFile, ...]:
         """Return every image that has corrections, with an immutable copy of them."""
         found = []
         for image in self._stored.labeled_images():
             in_memory = self._stored.project.corrections(image)
-            labels: Callable[[], NDArray[np.uint8] | None]
+            labels: Callable[[], NDArray[np.uint8]]
             if in_memory is None:
-                labels = partial(self._stored.labels_of, image)
+                labels = self._stored.labels_call(image)
             elif in_memory.is_empty:
                 continue
             else:
                 labels = in_memory.frozen()
-            found.append(CorrectedFile(image, partial(_learnable, labels, classes)))
+            found.append(CorrectedFile(image, labels))
         return tuple(found)
 
     @Slot(object)
@@ -155,18 +154,10 @@ class Teacher(QObject):
         if learned.project != self._stored.path:
             return
         self._client.send(LoadRequest(learned.checkpoint, self._base_model, self._device))
-        self._stored.save_models(learned.base, learned.checkpoint)
+        self._stored.save_models(learned.base, learned.checkpoint, learned.names)
         self.said.emit("The model has learned from your corrections.")
 
     @Slot(str)
     def _on_learning_failed(self, reason: str) -> None:
         self.learning_changed.emit(False)
         self.warned.emit(reason)
-
-
-def _learnable(labels: Callable[[], NDArray[np.uint8] | None], classes: int) -> NDArray[np.uint8]:
-    """Return a label map without the classes that the model does not have."""
-    found = labels()
-    if found is None:
-        return np.full((1, 1), IGNORE_INDEX, dtype=np.uint8)
-    return np.where(found < classes, found, np.uint8(IGNORE_INDEX))

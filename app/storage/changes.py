@@ -23,10 +23,16 @@ class SaveClasses(NamedTuple):
 
 
 class SaveModels(NamedTuple):
-    """The checkpoint that learning starts from, and the one it led to."""
+    """The checkpoint that learning starts from, and the one it led to.
+
+    Attributes:
+        base, learned: their bytes.
+        names: what the models call the label at each place; None if that stays.
+    """
 
     base: bytes
     learned: bytes
+    names: tuple[str, ...] | None = None
 
 
 class Fingerprint(NamedTuple):

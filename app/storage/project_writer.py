@@ -80,11 +80,13 @@ class _Batch:
             case SaveClasses(table, model):
                 self._save_first("classes", table.to_json())
                 self._save_first("model_classes", json.dumps(model))
-            case SaveModels(base, learned):
+            case SaveModels(base, learned, names):
                 self._database.executemany(
                     "INSERT OR REPLACE INTO models (role, checkpoint) VALUES (?, ?)",
                     [("base", base), ("learned", learned)],
                 )
+                if names is not None:
+                    self._save("model_classes", json.dumps(names))
             case SaveFingerprint(image, fingerprint):
                 self._database.execute(
                     "UPDATE images SET bytes = ?, digest = ? WHERE path = ?",

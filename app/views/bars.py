@@ -13,7 +13,7 @@ _OFTEN = (
     ("undo", "redo"),
     ("previous", "next", "done"),
     ("fit", "pixels", "labels"),
-    ("learn",),
+    ("live", "learn"),
 )
 _ICON_SIZE = QSize(20, 20)
 

@@ -86,7 +86,12 @@ class ClassEdits(QObject):
 
     @Slot(object)
     def _import(self, path: Path) -> None:
-        self._edit(lambda table: table.take_list(read_class_list(path)), "Import classes")
+        try:
+            classes = read_class_list(path)
+            if not self._session.start_with_classes(classes):
+                self._edit(lambda table: table.take_list(classes), "Import classes")
+        except InputError as error:
+            self._session.warned.emit(str(error))
 
     @Slot(object)
     def _export(self, path: Path) -> None:

@@ -30,7 +30,14 @@ from app.views.dialogs.command_palette import Command, CommandPalette
 from app.views.dialogs.file_dialogs import ask_export, ask_folder, ask_images
 from app.views.dialogs.shortcuts_dialog import ShortcutsDialog
 from app.views.docks import LEFT, RIGHT, Docks, Place
-from app.views.links import link_activity, link_canvas, link_classes, link_images
+from app.views.links import (
+    link_activity,
+    link_canvas,
+    link_classes,
+    link_heat_maps,
+    link_images,
+    link_live,
+)
 from app.views.message_bar import MessageBar
 from app.views.model_menu import ModelMenu
 from app.views.panels.classes_panel import ClassesPanel
@@ -43,6 +50,7 @@ from app.views.status_line import StatusLine
 from app.views.theme import Theme
 from app.views.tool_options_bar import ToolOptionsBar
 from app.views.tools import all_tools
+from app.views.where_next import WhereNext
 from mdlstm_core.config import LabelClass
 
 _TITLE = "mdlstm-labeler"
@@ -55,7 +63,7 @@ _CLASS_MENU = (
     "class-import",
     "class-export",
 )
-_NEED_IMAGE = ("fit", "pixels", "zoom-in", "zoom-out", "done")
+_NEED_IMAGE = ("fit", "pixels", "zoom-in", "zoom-out", "done", "next-region")
 _NEED_CLASS = (
     *(
         name
@@ -82,6 +90,7 @@ class MainWindow(QMainWindow):
         self.messages = MessageBar(self.canvas)
         self.images, self.classes = ImagesPanel(), ClassesPanel()
         self.learning, self.gates = LearningPanel(settings.learning_seconds), GatesPanel()
+        self.where_next = WhereNext(session, self.canvas)
         self.status = StatusLine(self.statusBar())
         self.recent, self.models = RecentMenu(), ModelMenu(self)
         self.palette_of_commands = CommandPalette(self)
@@ -161,6 +170,9 @@ class MainWindow(QMainWindow):
             "hatching": lambda on: canvas.set_style(outlines=self._is_on("outlines"), hatching=on),
             "rulers": canvas.set_rulers,
             "reset-panels": lambda: self.docks.reset(),
+            "uncertainty": self.where_next.set_shown,
+            "next-region": self.where_next.go,
+            "live": session.set_live,
             "learn": self.learning.ask,
             "stop": session.stop_learning,
             "palette": self._open_palette,
@@ -216,6 +228,8 @@ class MainWindow(QMainWindow):
         link_classes(self.classes, self.canvas, session)
         link_images(self.images, session)
         link_activity(self.status.busy, session)
+        link_heat_maps(self.where_next, self.gates, self.actions_by_name["uncertainty"])
+        link_live(self.actions_by_name["live"], self.learning, self.status, session)
         session.document_changed.connect(self._on_document)
         session.image_failed.connect(self._on_image_failed)
         session.prediction_changed.connect(self._on_prediction)

@@ -24,11 +24,15 @@ class StatusLine:
         self.unsaved = QLabel("⚠ Not stored")
         self.unsaved.setToolTip("Strokes are in memory only; make room on the project's disk")
         self.unsaved.hide()
+        self.live = QLabel("● Live")
+        self.live.setStyleSheet("color: white; background: #b3261e; padding: 0 6px;")
+        self.live.setToolTip("The labels follow your strokes; switch it off in the Model menu")
+        self.live.hide()
         self.zoom.setContentsMargins(0, 0, 8, 0)
         self.zoom.setMinimumWidth(self.zoom.fontMetrics().horizontalAdvance("6400 %%"))
         self.zoom.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
         bar.addWidget(self.hint, stretch=1)
-        for widget in (self.busy, self.unsaved, self.pixel, self.zoom):
+        for widget in (self.busy, self.unsaved, self.live, self.pixel, self.zoom):
             bar.addPermanentWidget(widget)
 
     def show_pixel(

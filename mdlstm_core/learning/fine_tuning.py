@@ -14,18 +14,18 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.nn import functional
 
 from mdlstm_core.checkpoint import Checkpoint, checkpoint_of
 from mdlstm_core.config import IGNORE_INDEX
 from mdlstm_core.errors import InputError
 from mdlstm_core.kernels import NotFiniteError, select_kernel
-from mdlstm_core.losses import balanced_weights, pool_shares, soft_cross_entropy
+from mdlstm_core.learning.live import LiveOptions, labeled_cells, refit
+from mdlstm_core.learning.targets import cell_targets
+from mdlstm_core.losses import balanced_weights, soft_cross_entropy
 from mdlstm_core.memory import Attempt, first_that_fits
 from mdlstm_core.network import LabelingNetwork
 from mdlstm_core.prediction import finite_weights, network_input
@@ -117,6 +117,8 @@ def fine_tune(
         select_kernel(device=attempt.device, wait=True)
         with finite_weights():
             lessons = _lessons(network, corrected(), attempt.share, stop)
+            if _has_new_class(network):
+                network = _refitted(network, lessons)
 
         def report(step: int, loss: float) -> bool:
             on_progress(LearningProgress(step, options.steps, loss, attempt.notice))
@@ -169,7 +171,7 @@ def _lessons(
         if int(sample.corrections[known].max()) >= classes:
             raise InputError(f"The corrections have a class that the model's {classes} lack.")
         image = network_input(sample.image, network, share)
-        shares, area = _targets(sample.corrections, image, network)
+        shares, area = cell_targets(sample.corrections, range(classes), image, network)
         before = network(image).softmax(dim=1)
         kept = (area == 0) & ~_overruled(shares, area, before)
         lessons.append(_Lesson(image, shares, balanced_weights(shares, area), before, kept.float()))
@@ -178,27 +180,22 @@ def _lessons(
     return lessons
 
 
-def _targets(
-    corrections_HW: NDArray[np.uint8], image_13HW: Tensor, network: LabelingNetwork
-) -> tuple[Tensor, Tensor]:
-    """Return class shares and labeled area of each output cell of the network.
+def _has_new_class(network: LabelingNetwork) -> bool:
+    """Return whether a class has no weights yet (see `network.with_classes`)."""
+    rows = torch.cat([layer.weight.flatten(1) for layer in network.class_layers], dim=1)
+    return not bool(rows.any(dim=1).all())
 
-    Corrections are scaled to the network's working size by area and not by picking
-    pixels: a thin stroke on a large photograph must not fall between them.
-    """
-    height, width = image_13HW.shape[2:]
-    masses = [
-        cv2.resize(
-            (corrections_HW == index).astype(np.float32),
-            (width, height),
-            interpolation=cv2.INTER_AREA,
-        )
-        for index in range(network.config.classes)
+
+@torch.no_grad()
+def _refitted(network: LabelingNetwork, lessons: list[_Lesson]) -> LabelingNetwork:
+    """Give new classes their first weights: from where they start, gradients take long."""
+    cells = [
+        # These weights are the cells' areas, but for a factor a class.
+        labeled_cells(network.features(found.image_13HW), found.shares_1Khw, found.learned_1hw)
+        for found in lessons
     ]
-    mass_1KHW = torch.from_numpy(np.stack(masses)).to(image_13HW.device).unsqueeze(0)
-    window = network.config.window
-    padded = functional.pad(mass_1KHW, (0, -width % window, 0, -height % window))
-    return pool_shares(padded, network.output_stride)
+    with torch.enable_grad():
+        return refit(network, cells, LiveOptions())
 
 
 def _step(

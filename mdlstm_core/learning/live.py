@@ -2,10 +2,11 @@
 
 A network's logits are linear in the features that its class layers see. With these frozen,
 learning is a multinomial logistic regression on the cells that a person labeled, which
-takes a fraction of a second. The weights are held to the old ones where nobody painted:
-what is punished is the mean square by which the logits of a sample of all cells move. In
-the coordinates in which that is the squared length of the weights' change, L-BFGS needs
-few steps.
+takes a fraction of a second. The weights are held to the old ones: what is punished is
+their change, each feature by its mean square over a sample of all cells. Feature by feature
+and not by the mean square that the logits move: that would make it cheap to learn only what
+sets the painted cells apart from all others, and nothing beyond the stroke would follow. In
+the coordinates in which it is the squared length of the change, L-BFGS needs few steps.
 """
 
 from __future__ import annotations
@@ -26,12 +27,16 @@ _MOST_SAMPLED = 2000
 """Cells of an image on which the old logits are held, at most."""
 
 
+_MOST_LABELED_OF_ALL, _MOST_SAMPLED_OF_ALL = 8000, 4000
+"""Cells of all images together: with more, a refit takes longer than a person waits."""
+
+
 @dataclass(frozen=True)
 class LiveOptions:
     """How to refit.
 
     Attributes:
-        hold: how strongly the logits of all cells are held to what they were.
+        hold: how strongly the weights are held to what they were.
         steps: of L-BFGS, at most.
     """
 
@@ -94,34 +99,57 @@ def refit(
     """
     if not any(len(image.labeled_NF) for image in images):
         raise ValueError("images: expected labeled cells, given none")
+    images = _reduced(images)
     labeled_NF = torch.cat([image.labeled_NF for image in images]).double()
     shares_NK = torch.cat([image.shares_NK for image in images]).double()
     area_N = torch.cat([image.area_N for image in images]).double()
     sampled_MF = torch.cat([image.sampled_MF for image in images]).double()
     weight_NK = _balanced(shares_NK * area_N.unsqueeze(1))
     old_KF = _weights(network).double()
-    root_FF = _root(sampled_MF.T @ sampled_MF / len(sampled_MF))
-    # change · features = moved · (root⁻¹ · features), and its mean square is |moved|².
-    labeled_NF_white = torch.linalg.solve_triangular(root_FF, labeled_NF.T, upper=False).T
+    scale_F = _scale(sampled_MF)
+    # change · features = moved · (features / scale), and the punished change is |moved|².
+    scaled_NF = labeled_NF / scale_F
     start_NK = labeled_NF @ old_KF.T
-    moved_KF = torch.zeros_like(old_KF, requires_grad=True)
+    moved_KF = _solved(scaled_NF, start_NK, weight_NK, options)
+    change_KF = moved_KF / scale_F
+    fitted = with_classes(network, range(network.config.classes))
+    _set_weights(fitted, (old_KF + change_KF).float())
+    return fitted
+
+
+def _solved(scaled_NF: Tensor, start_NK: Tensor, weight_NK: Tensor, options: LiveOptions) -> Tensor:
+    """Return the change K×F of the weights, for features that are scaled."""
+    size = start_NK.shape[1], scaled_NF.shape[1]
+    moved_KF = scaled_NF.new_zeros(size).requires_grad_()
     solver = torch.optim.LBFGS(
         [moved_KF], max_iter=options.steps, history_size=10, line_search_fn="strong_wolfe"
     )
 
     def loss() -> Tensor:
         solver.zero_grad()
-        logits_NK = start_NK + labeled_NF_white @ moved_KF.T
+        logits_NK = start_NK + scaled_NF @ moved_KF.T
         fit = -(weight_NK * functional.log_softmax(logits_NK, dim=1)).sum()
         value: Tensor = fit + options.hold * moved_KF.square().sum()
         value.backward()
         return value
 
     solver.step(loss)
-    change_KF = torch.linalg.solve_triangular(root_FF.T, moved_KF.detach().T, upper=True).T
-    fitted = with_classes(network, range(network.config.classes))
-    _set_weights(fitted, (old_KF + change_KF).float())
-    return fitted
+    return moved_KF.detach()
+
+
+def _reduced(images: Sequence[LabeledCells]) -> list[LabeledCells]:
+    """Return every n-th cell of some images, so that there are not too many."""
+    labeled = -(-sum(len(image.labeled_NF) for image in images) // _MOST_LABELED_OF_ALL) or 1
+    sampled = -(-sum(len(image.sampled_MF) for image in images) // _MOST_SAMPLED_OF_ALL) or 1
+    return [
+        LabeledCells(
+            image.labeled_NF[::labeled],
+            image.shares_NK[::labeled],
+            image.area_N[::labeled],
+            image.sampled_MF[::sampled],
+        )
+        for image in images
+    ]
 
 
 def _stacked(features: tuple[Tensor, ...]) -> Tensor:
@@ -150,10 +178,10 @@ def _balanced(mass_NK: Tensor) -> Tensor:
     return mass_NK / total_K.clamp_min(1e-9) / max(1, painted)
 
 
-def _root(moments_FF: Tensor) -> Tensor:
-    """Return the lower triangular root of a matrix, made definite."""
-    ridge = 1e-3 * moments_FF.diagonal().mean() + 1e-9
-    return torch.linalg.cholesky(moments_FF + ridge * torch.eye(len(moments_FF)).to(moments_FF))
+def _scale(sampled_MF: Tensor) -> Tensor:
+    """Return the root of each feature's mean square; of one that is never there, nearly so."""
+    squares_F = sampled_MF.square().mean(dim=0)
+    return (squares_F + 1e-3 * squares_F.mean() + 1e-9).sqrt()
 
 
 @torch.no_grad()

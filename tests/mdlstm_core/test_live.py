@@ -47,9 +47,9 @@ def objective(weights: np.ndarray, old: np.ndarray, cells: LabeledCells, hold: f
         -(mass[:, k] * log_probability[:, k]).sum() / mass[:, k].sum()
         for k in np.flatnonzero(painted)
     ]
-    moments = sampled.T @ sampled / len(sampled)
-    moments += (1e-3 * moments.diagonal().mean() + 1e-9) * np.eye(len(moments))
-    return float(np.mean(each) + hold * np.einsum("kf,fg,kg->", change, moments, change))
+    squares = (sampled**2).mean(axis=0)
+    squares += 1e-3 * squares.mean() + 1e-9
+    return float(np.mean(each) + hold * (change**2 @ squares).sum())
 
 
 def weights_of(network: LabelingNetwork) -> np.ndarray:

@@ -143,6 +143,14 @@ class CanvasView(GestureWidget):
         self._fits = True
         self.update()
 
+    def show_box(self, box: Box) -> None:
+        """Show a part of the image in the view's middle, with as much again around it."""
+        if self._layers.size is not None:
+            height, width = self._layers.size
+            rows, columns = box.shape
+            self._place(lambda _image, view: ViewTransform.fit((2 * columns, 2 * rows), view))
+            self._show_place((box.left + columns / 2) / width, (box.top + rows / 2) / height)
+
     def zoom_to_pixels(self) -> None:
         """Show one pixel of the image as one pixel of the screen."""
         if self._layers.size is not None:

@@ -1,8 +1,9 @@
-"""Learning from corrections: start, progress, stop."""
+"""Learning from corrections: the live switch, start, progress, stop."""
 
 from __future__ import annotations
 
 from PySide6.QtCore import Qt, Signal
+from PySide6.QtGui import QAction
 from PySide6.QtWidgets import (
     QFormLayout,
     QHBoxLayout,
@@ -10,6 +11,7 @@ from PySide6.QtWidgets import (
     QProgressBar,
     QPushButton,
     QSpinBox,
+    QToolButton,
     QVBoxLayout,
     QWidget,
 )
@@ -31,6 +33,9 @@ class LearningPanel(QWidget):
     def __init__(self, seconds: int, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._model = _wrapped("The model is being loaded …")
+        self._live = QToolButton()
+        self._live.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
+        self._live_state = _wrapped("")
         self._seconds = QSpinBox()
         self._seconds.setRange(1, 3600)
         self._seconds.setValue(seconds)
@@ -49,7 +54,7 @@ class LearningPanel(QWidget):
         self._last: Progress | None = None
         self._learn.setEnabled(False)
         # Space pans and digits choose a class, whatever was clicked last.
-        for button in (self._learn, self._stop):
+        for button in (self._live, self._learn, self._stop):
             button.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self._seconds.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
         self._learn.clicked.connect(self.ask)
@@ -62,8 +67,12 @@ class LearningPanel(QWidget):
         buttons.addWidget(self._stop)
         form = QFormLayout()
         form.addRow("Time limit", self._seconds)
+        live = QHBoxLayout()
+        live.addWidget(self._live)
+        live.addWidget(self._live_state, stretch=1)
         layout = QVBoxLayout(self)
         layout.addWidget(self._model)
+        layout.addLayout(live)
         layout.addLayout(form)
         layout.addLayout(buttons)
         layout.addWidget(self._progress)
@@ -79,6 +88,22 @@ class LearningPanel(QWidget):
     def state(self) -> str:
         """What is said of the learning."""
         return self._state.text()
+
+    @property
+    def live_state(self) -> str:
+        """What is said of the live switch."""
+        return self._live_state.text()
+
+    def set_live_action(self, action: QAction) -> None:
+        """Take what switches the model between following strokes and its own answer."""
+        self._live.setDefaultAction(action)
+        self.set_live(action.isChecked())
+
+    def set_live(self, on: bool) -> None:
+        """Say whether the model follows the strokes."""
+        self._live_state.setText(
+            "<b>On:</b> the labels follow each stroke" if on else "Off: the stored model's labels"
+        )
 
     def ask(self) -> None:
         """Ask to learn, as the button does."""

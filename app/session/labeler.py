@@ -1,0 +1,159 @@
+"""What the model says of the image shown: as it is stored, or as it follows the strokes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PySide6.QtCore import QObject, Signal, Slot
+
+from app.document.document import ImageDocument
+from app.document.steps import HistoryChange, Prune
+from app.inference.messages import (
+    LiveFile,
+    LiveStrokes,
+    ModelInfo,
+    Prediction,
+    PredictRequest,
+)
+from app.inference.model_client import ModelClient
+from app.session.stored_project import StoredProject
+from mdlstm_core.config import IGNORE_INDEX
+from mdlstm_core.data.display_window import DisplayWindow
+from mdlstm_core.data.images import read_image, read_picture
+
+_MOST_IMAGES = 20
+"""Images whose strokes the model follows: those that were shown last."""
+
+
+class Labeler(QObject):
+    """Has the image shown labeled, and anew after each stroke while that is wanted.
+
+    Attributes:
+        is_live: whether the model follows the strokes. Off at first: who corrects a label map
+            expects a stroke to change what it covers, and nothing else unasked.
+
+    Signals:
+        answered: the model said something new of the image shown.
+        live_changed(bool): the model follows the strokes from now on, or no more.
+    """
+
+    answered = Signal()
+    live_changed = Signal(bool)
+
+    def __init__(self, stored: StoredProject, client: ModelClient) -> None:
+        super().__init__()
+        self.is_live = False
+        self._stored, self._client = stored, client
+        self._document: ImageDocument | None = None
+        self._model: ModelInfo | None = None
+        self._prediction: Prediction | None = None
+        self._names: tuple[str, ...] = ()
+        self._seen: dict[Path, DisplayWindow | None] = {}
+        client.predicted.connect(self._on_predicted)
+        stored.project.changed.connect(self._on_changed)
+        stored.project.classes_changed.connect(self._show)
+
+    def set_document(self, document: ImageDocument | None) -> None:
+        """Turn to another image."""
+        self._document, self._prediction = document, None
+        if document is not None:
+            self._seen.pop(document.path, None)
+            self._seen[document.path] = document.picture.window if document.picture else None
+            self._ask()
+
+    def set_model(self, model: ModelInfo | None) -> None:
+        """Have another model say what is shown; None if another project is open."""
+        self._model = model
+        if model is None:
+            self._seen.clear()
+        self._ask()
+
+    def set_live(self, on: bool) -> None:
+        """Let the model follow the strokes, or show its own answer again."""
+        if on != self.is_live:
+            self.is_live = on
+            self.live_changed.emit(on)
+            self._ask()
+
+    def _ask(self) -> None:
+        document = self._document
+        if document is not None and self._model is not None:
+            strokes = self._strokes(document) if self.is_live else None
+            self._client.send(PredictRequest(document.path, document.image, strokes))
+
+    def _strokes(self, shown: ImageDocument) -> LiveStrokes:
+        """Return what a person painted on this image, and on those that were shown before."""
+        others = [p for p in self._seen if p != shown.path and self._may_have_labels(p)]
+        return LiveStrokes(
+            self._live_file(shown.path, lambda: shown.image, shown.corrections.frozen()),
+            tuple(
+                self._live_file(path, partial(_read, path, self._seen[path]), self._labels_of(path))
+                for path in others[-_MOST_IMAGES:]
+            ),
+            self._stored.classes_of_models,
+        )
+
+    def _live_file(
+        self,
+        path: Path,
+        image: Callable[[], NDArray[np.uint8]],
+        corrections: Callable[[], NDArray[np.uint8]],
+    ) -> LiveFile:
+        revision = (self._stored.path, *self._stored.project.revision(path))
+        return LiveFile((path, self._seen[path]), revision, image, corrections)
+
+    def _may_have_labels(self, image: Path) -> bool:
+        project = self._stored.project
+        return project.corrections(image) is not None or project.status(image) != "new"
+
+    def _labels_of(self, image: Path) -> Callable[[], NDArray[np.uint8]]:
+        in_memory = self._stored.project.corrections(image)
+        if in_memory is not None:
+            return in_memory.frozen()
+        return self._stored.labels_call(image)
+
+    @Slot(object)
+    def _on_changed(self, change: HistoryChange) -> None:
+        if self.is_live and not isinstance(change, Prune):
+            self._ask()
+
+    @Slot(object)
+    def _on_predicted(self, prediction: Prediction) -> None:
+        document, model = self._document, self._model
+        if document is None or model is None or prediction.image_path != document.path:
+            return
+        if prediction.is_live == self.is_live:
+            self._prediction = prediction
+            self._names = tuple(c.name for c in model.classes)
+            self._show()
+            self.answered.emit()
+
+    @Slot()
+    def _show(self) -> None:
+        """Show what the model said last, with the classes as they are now."""
+        document, said = self._document, self._prediction
+        if document is None or said is None:
+            return
+        if said.is_live:
+            label_map = self._stored.project.classes.current(said.label_map)
+        else:
+            label_map = self._with_labels(said.label_map)
+        document.set_prediction(label_map, said.confidence, said.uncertainty)
+
+    def _with_labels(self, label_map_HW: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Return a model's label map with the project's labels."""
+        labels = self._stored.classes_of_models.labels_of(self._names)
+        if labels == tuple(range(len(labels))):
+            return label_map_HW
+        table = np.full(256, IGNORE_INDEX, dtype=np.uint8)
+        table[: len(labels)] = labels
+        return table[label_map_HW]
+
+
+def _read(image: Path, window: DisplayWindow | None) -> NDArray[np.uint8]:
+    """Return an image as it was shown, with wide values seen through their window."""
+    return read_picture(image, window).rgb if window else read_image(image)

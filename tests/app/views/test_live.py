@@ -1,0 +1,160 @@
+"""The live switch in the real window: strokes are followed, and let go again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QToolButton
+from pytestqt.qtbot import QtBot
+from skimage import data
+
+from app.session import LabelingSession
+from app.storage.project_file import ProjectFile
+from app.views.main_window import MainWindow
+from mdlstm_core.config import IGNORE_INDEX
+
+PATIENCE_MS = 30_000
+SHIFT, CTRL = Qt.KeyboardModifier.ShiftModifier, Qt.KeyboardModifier.ControlModifier
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> list[Path]:
+    """Two small parts of photographs: quick for the model."""
+    folder = tmp_path / "small"
+    folder.mkdir()
+    crops = [data.rocket()[200:360, 100:300], data.astronaut()[:150, :200]]
+    paths = [folder / "a.png", folder / "b.png"]
+    for path, crop in zip(paths, crops, strict=True):
+        Image.fromarray(np.ascontiguousarray(crop)).save(path)
+    return paths
+
+
+@pytest.fixture
+def small(qtbot: QtBot, window: MainWindow, photos: list[Path]) -> Iterator[MainWindow]:
+    """The window with both photographs open, the first one labeled by the model."""
+    with qtbot.waitSignal(window.session.prediction_changed, timeout=PATIENCE_MS):
+        window.session.open_paths(photos)
+    yield window
+    assert window.close()
+
+
+def shown(window: MainWindow) -> np.ndarray:
+    assert window.session.document is not None
+    return window.session.document.displayed.copy()
+
+
+def answer(qtbot: QtBot, window: MainWindow, do: Callable[[], object]) -> np.ndarray:
+    """Do something and return what is shown after the model's answer."""
+    with qtbot.waitSignal(window.session.prediction_changed, timeout=PATIENCE_MS):
+        do()
+    return shown(window)
+
+
+def paint(window: MainWindow, drag: Callable[..., None], label: int) -> Callable[[], None]:
+    """Return a call that paints with a class along the image's upper part."""
+
+    def do() -> None:
+        window.classes.choose_label(label)
+        drag(window, [(20.0, 40.0), (180.0, 40.0)])
+
+    return do
+
+
+def test_off_at_first_and_a_stroke_changes_only_what_it_covers(
+    small: MainWindow, drag: Callable[..., None]
+) -> None:
+    before = shown(small)
+    assert not small.session.is_live
+    assert small.status.live.isHidden()
+    assert "Off" in small.learning.live_state
+    paint(small, drag, 6)()
+    document = small.session.document
+    assert document is not None
+    untouched = document.corrections.values == IGNORE_INDEX
+    np.testing.assert_array_equal(shown(small)[untouched], before[untouched])
+
+
+def test_follows_strokes_undo_and_redo_and_lets_go(
+    qtbot: QtBot, small: MainWindow, drag: Callable[..., None]
+) -> None:
+    own = shown(small)
+    wrong = int(np.bincount(own[30:50].ravel()).argmax())
+    label = 6 if wrong != 6 else 2
+    (switch,) = (
+        b for b in small.learning.findChildren(QToolButton) if b.defaultAction() is not None
+    )
+    switched = answer(qtbot, small, lambda: qtbot.mouseClick(switch, Qt.MouseButton.LeftButton))
+    np.testing.assert_array_equal(switched, own)  # nothing painted: the model's own answer
+    assert small.status.live.isVisible()
+    assert "On" in small.learning.live_state
+    assert small.actions_by_name["live"].isChecked()
+
+    followed = answer(qtbot, small, paint(small, drag, label))
+
+    document = small.session.document
+    assert document is not None
+    is_set = document.corrections.values != IGNORE_INDEX
+    assert (followed[is_set] == label).all()
+    assert ((followed == label) & ~is_set).sum() > ((own == label) & ~is_set).sum() + 500
+    np.testing.assert_array_equal(answer(qtbot, small, small.session.undo), own)
+    np.testing.assert_array_equal(answer(qtbot, small, small.session.redo), followed)
+
+    let_go = answer(qtbot, small, lambda: qtbot.keyClick(small, Qt.Key.Key_L, CTRL))
+    assert small.status.live.isHidden()
+    np.testing.assert_array_equal(let_go[~is_set], own[~is_set])
+    assert (let_go[is_set] == label).all()
+
+
+def test_strokes_count_on_the_next_image_too(
+    qtbot: QtBot, small: MainWindow, photos: list[Path], drag: Callable[..., None]
+) -> None:
+    answer(qtbot, small, lambda: small.session.open_image(photos[1]))
+    own = shown(small)
+    answer(qtbot, small, lambda: small.session.open_image(photos[0]))
+    label = next(n for n in (6, 2) if (own == n).mean() < 0.2)
+    paint(small, drag, label)()
+    small.session.journal.store()
+    answer(qtbot, small, lambda: small.session.set_live(True))
+    followed = answer(qtbot, small, lambda: small.session.open_image(photos[1]))
+    assert (followed == label).sum() > (own == label).sum()
+
+
+def test_fast_strokes_end_at_the_newest(
+    qtbot: QtBot, small: MainWindow, drag: Callable[..., None]
+) -> None:
+    session: LabelingSession = small.session
+    answer(qtbot, small, lambda: session.set_live(True))
+    seen: list[None] = []
+    session.prediction_changed.connect(lambda: seen.append(None))
+    for _ in range(5):
+        for label in (6, 2):
+            paint(small, drag, label)()
+    qtbot.waitUntil(lambda: not session._client._busy, timeout=PATIENCE_MS)
+    assert 1 <= len(seen) < 10  # those that were overtaken are not worked out
+    last = shown(small)
+    again = answer(qtbot, small, lambda: [session.set_live(False), session.set_live(True)])
+    qtbot.waitUntil(lambda: not session._client._busy, timeout=PATIENCE_MS)
+    again = shown(small)
+    np.testing.assert_array_equal(last, again)
+
+
+def test_the_stored_model_is_not_touched_and_what_is_shown_is_exported(
+    qtbot: QtBot, small: MainWindow, drag: Callable[..., None], tmp_path: Path
+) -> None:
+    session = small.session
+    answer(qtbot, small, lambda: session.set_live(True))
+    followed = answer(qtbot, small, paint(small, drag, 6))
+    mask = tmp_path / "mask.png"
+    with qtbot.waitSignal(session.exported, timeout=PATIENCE_MS):
+        session.export_label_map(mask)
+    np.testing.assert_array_equal(np.asarray(Image.open(mask)), followed)
+    assert session.journal.store()
+    assert session.project_path is not None
+    file = ProjectFile(session.project_path)
+    assert file.load_model("learned") is None
+    file.close()

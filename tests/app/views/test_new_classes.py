@@ -1,0 +1,159 @@
+"""Classes that the model lacks: learned from strokes alone, live and in the stored model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from PySide6.QtWidgets import QFileDialog
+from pytestqt.qtbot import QtBot
+
+from app.session import LabelingSession
+from app.storage.project_file import ProjectFile
+from app.views.main_window import MainWindow
+from mdlstm_core.checkpoint import checkpoint_from_bytes
+from mdlstm_core.config import IGNORE_INDEX
+
+PATIENCE_MS = 60_000
+
+
+@pytest.fixture
+def disc(tmp_path: Path) -> Path:
+    """A red disc on a grey ground, which is nothing that the model knows."""
+    folder = tmp_path / "discs"
+    folder.mkdir()
+    y, x = np.mgrid[:128, :160]
+    inside = (y - 64) ** 2 + (x - 80) ** 2 < 40**2
+    image = np.where(inside[..., None], (220, 30, 30), (120, 125, 120))
+    noise = np.random.default_rng(0).integers(-8, 9, image.shape)
+    Image.fromarray((image + noise).astype(np.uint8)).save(folder / "disc.png")
+    return folder / "disc.png"
+
+
+@pytest.fixture
+def opened(qtbot: QtBot, window: MainWindow, disc: Path) -> MainWindow:
+    with qtbot.waitSignal(window.session.prediction_changed, timeout=PATIENCE_MS):
+        window.session.open_paths([disc])
+    return window
+
+
+def shown(window: MainWindow) -> np.ndarray:
+    assert window.session.document is not None
+    return window.session.document.displayed.copy()
+
+
+def add_class(window: MainWindow, name: str) -> int:
+    """Add a class as its button does, and name it; return its label."""
+    window.actions_by_name["class-add"].trigger()
+    added = window.session.project.classes.classes[-1]
+    window.classes.rename_asked.emit(added.label, name)
+    return added.label
+
+
+def paint_disc(window: MainWindow, drag: Callable[..., None], disc: int, ground: int) -> None:
+    """One stroke across the disc, one on each side of it."""
+    window.classes.choose_label(disc)
+    drag(window, [(55.0, 64.0), (105.0, 64.0)])
+    window.classes.choose_label(ground)
+    drag(window, [(10.0, 15.0), (10.0, 110.0)])
+    drag(window, [(150.0, 15.0), (150.0, 110.0)])
+
+
+def is_disc_found(labels: np.ndarray, disc: int) -> bool:
+    """Whether most of the disc beyond the stroke, and little else, has its label."""
+    is_disc = labels == disc
+    return bool(is_disc[35:50, 70:90].mean() > 0.8 and is_disc[:15].mean() < 0.2)
+
+
+def test_learned_live_and_by_the_stored_model(
+    qtbot: QtBot, opened: MainWindow, disc: Path, drag: Callable[..., None]
+) -> None:
+    session = opened.session
+    assert session.model is not None
+    own = [c.name for c in session.model.classes]
+    label = add_class(opened, "disc")
+    assert label == len(own)
+    paint_disc(opened, drag, label, 2)
+    with qtbot.waitSignal(session.prediction_changed, timeout=PATIENCE_MS):
+        session.set_live(True)
+    assert is_disc_found(shown(opened), label)
+    session.set_live(False)
+
+    with qtbot.waitSignal(session.model_changed, timeout=PATIENCE_MS):
+        opened.learning.ask()
+    assert session.model is not None
+    assert [c.name for c in session.model.classes] == [*own, "disc"]
+    with qtbot.waitSignal(session.prediction_changed, timeout=PATIENCE_MS):
+        pass
+    assert is_disc_found(shown(opened), label)
+
+    # Renamed, closed and opened again, the project's model still knows the class.
+    opened.classes.rename_asked.emit(label, "ball")
+    assert session.project_path is not None
+    path = session.project_path
+    assert opened.close()
+    again = LabelingSession(device="cpu")
+    again.start_model()
+    with qtbot.waitSignal(again.prediction_changed, timeout=PATIENCE_MS):
+        again.open_paths([path])
+    assert again.document is not None
+    assert again.classes[label].name == "ball"
+    prediction = again.document.prediction
+    assert prediction is not None
+    assert is_disc_found(prediction, label)
+    again.close()
+
+
+def test_starts_from_a_list_of_the_users(
+    qtbot: QtBot,
+    opened: MainWindow,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    drag: Callable[..., None],
+) -> None:
+    names = tmp_path / "classes.txt"
+    names.write_text("disc\nground\nsky\n")
+    monkeypatch.setattr(QFileDialog, "getOpenFileName", lambda *_arguments: (str(names), ""))
+    session = opened.session
+    opened.actions_by_name["class-import"].trigger()
+    assert [c.name for c in session.classes] == ["disc", "ground", "sky"]
+    assert set(np.unique(shown(opened))) <= {2, IGNORE_INDEX}  # of these the model knows one
+    paint_disc(opened, drag, 0, 1)
+    with qtbot.waitSignal(session.prediction_changed, timeout=PATIENCE_MS):
+        session.set_live(True)
+    assert is_disc_found(shown(opened), 0)
+    assert set(np.unique(shown(opened))) <= {0, 1, 2}
+    assert session.project_path is not None
+    session.journal.store()
+    file = ProjectFile(session.project_path)
+    assert file.model_classes() == ("", "", "sky")
+    file.close()
+
+
+def test_merged_and_deleted_classes_go_on(
+    qtbot: QtBot, opened: MainWindow, drag: Callable[..., None]
+) -> None:
+    session = opened.session
+    label = add_class(opened, "disc")
+    paint_disc(opened, drag, label, 2)
+    session.merge_class(label, 5)
+    session.delete_class(0)
+    with qtbot.waitSignal(session.prediction_changed, timeout=PATIENCE_MS):
+        session.set_live(True)
+    assert is_disc_found(shown(opened), 5)
+    assert not np.isin(shown(opened), (label, 0)).any()
+    with qtbot.waitSignal(session.model_changed, timeout=PATIENCE_MS):
+        session.learn(5)
+    session.journal.store()
+    assert session.project_path is not None
+    file = ProjectFile(session.project_path)
+    learned, base = file.load_model("learned"), file.load_model("base")
+    file.close()
+    assert learned is not None
+    assert base is not None
+    before = [c.name for c in checkpoint_from_bytes(base).classes]
+    names = [c.name for c in checkpoint_from_bytes(learned).classes]
+    assert sorted(names) == sorted(before[1:])
