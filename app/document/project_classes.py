@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from app.document.class_table import ClassTable, ProjectClass
 from mdlstm_core.config import IGNORE_INDEX, LabelClass
+from mdlstm_core.errors import InputError
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,12 @@ class ProjectClasses:
 
         Classes without a label are left out, those of the project that the model lacks are
         appended.
+
+        Raises:
+            InputError: the project has no classes.
         """
+        if not self.table.classes:
+            raise InputError("The project has no classes; add one first.")
         labels = self.labels_of([c.name for c in classes])
         kept = [i for i, label in enumerate(labels) if label != IGNORE_INDEX]
         own = {c.label: c for c in self.table.classes}

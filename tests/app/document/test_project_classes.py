@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from app.document.class_table import ClassTable
 from app.document.project_classes import ProjectClasses
 from mdlstm_core.config import IGNORE_INDEX, LabelClass
+from mdlstm_core.errors import InputError
 
 MODEL = tuple(LabelClass(name, (n, n, n)) for n, name in enumerate(("sky", "car", "road")))
 NAMES = tuple(c.name for c in MODEL)
@@ -55,3 +57,8 @@ def test_a_list_of_the_users_leaves_out_what_it_lacks() -> None:
     table = ClassTable.of([LabelClass("cell", (1, 1, 1)), LabelClass("sky", (2, 2, 2))])
     found = ProjectClasses(table, ("", "sky")).outputs(MODEL)
     assert (found.sources, found.labels) == ((0, None), (1, 0))
+
+
+def test_without_classes_there_is_nothing_to_be() -> None:
+    with pytest.raises(InputError, match="add one first"):
+        ProjectClasses(ClassTable(), NAMES).outputs(MODEL)

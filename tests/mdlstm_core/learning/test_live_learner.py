@@ -113,3 +113,17 @@ def test_the_network_stays_as_it_is(network: LabelingNetwork) -> None:
     photo.corrections[5:30, 5:9] = 1
     LiveLearner(network).predict(photo.at(0), [], *SAME)
     assert all(torch.equal(v, before[k]) for k, v in network.state_dict().items())
+
+
+@pytest.mark.parametrize("strokes", ["one pixel", "one class", "all classes on one place"])
+def test_poor_strokes_do_no_harm(network: LabelingNetwork, strokes: str) -> None:
+    photo = Photo("a")
+    if strokes == "one pixel":
+        photo.corrections[30, 10] = 1
+    elif strokes == "one class":
+        photo.corrections[20:40, 5:30] = 1
+    else:
+        photo.corrections[20:40:2, 5:30], photo.corrections[21:40:2, 5:30] = 1, 2
+    found = LiveLearner(network).predict(photo.at(0), [], *SAME)
+    assert found.label_map.shape == photo.corrections.shape
+    assert (found.label_map[20:40, 5:30] != 0).mean() > 0.9 or strokes == "one pixel"
