@@ -13,7 +13,7 @@ run: $(VENV)/.installed qt-libraries
 # Also for what it depends on: without a window, no library of a display is needed.
 test: export QT_QPA_PLATFORM := offscreen
 test: lint qt-libraries
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 lint: $(VENV)/.installed-test
 	$(BIN)/ruff check .

@@ -153,7 +153,7 @@ class MainWindow(QMainWindow):
             "quit": self.close,
             "undo": session.undo,
             "redo": session.redo,
-            "abort": self._abort,
+            "abort": lambda: (canvas.abort_gesture(), canvas.setFocus()),
             "larger": partial(self.options_bar.scale_diameter, 1.25),
             "smaller": partial(self.options_bar.scale_diameter, 0.8),
             **self.classes.slots(),
@@ -333,10 +333,6 @@ class MainWindow(QMainWindow):
     def _enable(self, names: Iterable[str], enabled: bool) -> None:
         for name in names:
             self.actions_by_name[name].setEnabled(enabled)
-
-    def _abort(self) -> None:
-        self.canvas.abort_gesture()
-        self.canvas.setFocus()
 
     def _search(self) -> None:
         self.docks.show("Images")

@@ -148,7 +148,7 @@ def test_weights_must_fit_the_configuration(
         load_checkpoint(checkpoint_file).network()
 
 
-@pytest.mark.parametrize("channels", [[3, 8, 8], [8, 8, -8]])
+@pytest.mark.parametrize("channels", [[3, 8, 8, 8], [8, 8, 8, -8]])
 def test_configuration_that_cannot_be_built_is_refused(
     make_checkpoint: Callable[..., Checkpoint],
     scene_config: NetworkConfig,
