@@ -132,7 +132,8 @@ class StoredProject(QObject):
             return
         own = tuple(c.name for c in self.project.classes.classes)
         labels = self.classes_of_models.labels_of(names)
-        if any(self._model_classes) and all(label == IGNORE_INDEX for label in labels):
+        is_foreign = not set(names) & set(self._model_classes)
+        if any(self._model_classes) and is_foreign and set(labels) == {IGNORE_INDEX}:
             raise InputError(
                 f"This project was labeled with the classes {', '.join(own)}, the model has "
                 f"{', '.join(names)}; start the program with --model and the project's model."

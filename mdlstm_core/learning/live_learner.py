@@ -22,6 +22,7 @@ from mdlstm_core.prediction import (
     device_of,
     finite_weights,
     labels_of_looks,
+    looks,
     network_input,
     on_device,
 )
@@ -122,12 +123,15 @@ class LiveLearner:
         self._rows = {i.name: self._rows_of(i) for i in images}
         cells = [_for_outputs(self._rows[i.name], labels) for i in images]
         network = with_classes(self._on_cpu, sources)
-        if any(len(c.labeled_NF) for c in cells):
-            network = refit(network, cells, self._options)
         with torch.no_grad():
-            logits = network.classify(look.features)
-        looks = network.enlarge(logits, *look.working_13HW.shape[2:])
-        found = labels_of_looks(looks, shown.image())
+            if any(len(c.labeled_NF) for c in cells):
+                with torch.enable_grad():
+                    network = refit(network, cells, self._options)
+                logits = network.classify(look.features)
+                seen = network.enlarge(logits, *look.working_13HW.shape[2:])
+            else:  # nothing is painted: what the model says itself
+                seen = looks(network, look.working_13HW)
+        found = labels_of_looks(seen, shown.image())
         named = np.array(labels, dtype=np.uint8)[found.label_map]
         return dataclasses.replace(found, label_map=named, notice=look.notice)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from skimage import data
 
 from app.session import LabelingSession
 from app.views.main_window import MainWindow
+from mdlstm_core.learning import fine_tuning
 
 PATIENCE_MS = 60_000
 
@@ -112,3 +114,10 @@ def drag(qtbot: QtBot) -> Drag:
             QApplication.sendEvent(canvas, event)
 
     return send
+
+
+@pytest.fixture
+def long_learning(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let learning go on to its time limit, however soon the model has understood."""
+    options = partial(fine_tuning.LearningOptions, enough=0.0, steps=10_000)
+    monkeypatch.setattr(fine_tuning, "LearningOptions", options)

@@ -150,7 +150,7 @@ def test_a_file_that_cannot_be_written_is_shown(make: Callable[..., Bench]) -> N
     values = bench.values.copy()
     bench.stored.close()
     folder = bench.path.parent
-    parents = [folder, *list(folder.parents)[:3]]
+    parents = [folder, *list(folder.parents)[:4]]
     modes = [p.stat().st_mode for p in parents]
     for parent in parents:
         parent.chmod(parent.stat().st_mode | 0o055)

@@ -121,6 +121,7 @@ def test_looking_at_images_leaves_no_file_behind(labeled_window: MainWindow, roc
     assert [path.name for path in rocket.parent.iterdir()] == [rocket.name]
 
 
+@pytest.mark.usefixtures("long_learning")
 def test_a_model_learned_here_does_not_go_elsewhere(
     qtbot: QtBot, labeled_window: MainWindow, elsewhere: Path, drag: Callable[..., None]
 ) -> None:

@@ -156,6 +156,7 @@ def test_stops_learning_early_and_keeps_what_was_learned(
     assert not session.is_learning
 
 
+@pytest.mark.usefixtures("long_learning")
 def test_another_image_is_labeled_while_the_model_learns(
     qtbot: QtBot, labeled_window: MainWindow, two_photos: list[Path], drag: Callable[..., None]
 ) -> None:
