@@ -55,7 +55,13 @@ class TileGrid:
 
     def first(self, pixel: int) -> int:
         """Return the first device pixel whose centre shows this pixel or a later one."""
-        return math.ceil(pixel * self.scale - 0.5)
+        first = math.ceil(pixel * self.scale - 0.5)
+        # As `pixels_shown` rounds: at a tie the two need not agree.
+        while math.floor((first + 0.5) / self.scale) < pixel:
+            first += 1
+        while first > 0 and math.floor((first - 0.5) / self.scale) >= pixel:
+            first -= 1
+        return first
 
     def extent(self, tile: Tile) -> Box:
         """Return the device pixels of a tile; those at the image's end are smaller."""

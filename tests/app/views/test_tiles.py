@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PySide6.QtCore import QCoreApplication, QRect, QThreadPool
@@ -28,6 +28,7 @@ _SIDE = st.integers(1, 600)
 
 
 @given(scale=_SCALE, height=_SIDE, width=_SIDE)
+@example(scale=1.1, height=30, width=1)
 def test_device_pixels_and_pixels_agree(scale: float, height: int, width: int) -> None:
     grid = TileGrid(scale, height, width)
     rows, _ = grid.size
