@@ -67,6 +67,8 @@ class NetworkConfig:
             a network without context over the whole image is worth.
         dropout: share of features dropped after each 2D-LSTM layer in training.
         mirrored: whether a prediction is the mean of the image's and its mirror image's.
+        scales: sizes at which a prediction looks at an image, 1 for that of
+            `working_pixels`; their probabilities are averaged.
         working_pixels: images with more pixels are scaled down to this area, keeping
             their aspect ratio, before the network sees them.
         kernel_size: voxels a side of the convolutions within a plane (pyramid only), odd.
@@ -83,6 +85,7 @@ class NetworkConfig:
     recurrent: bool = True
     dropout: float = 0.0
     mirrored: bool = False
+    scales: tuple[float, ...] = (1.0,)
     working_pixels: int = 120_000
     kernel_size: int = 1
 
@@ -101,6 +104,8 @@ class NetworkConfig:
                 "A network looks at images of 1,000 to 16,000,000 pixels, "
                 f"not {self.working_pixels:,}."
             )
+        if not self.scales or not all(0.25 <= scale <= 4 for scale in self.scales):
+            raise InputError("A network looks at images at one or more scales of 0.25 to 4.")
         if self.architecture == "byeon2015":
             if len(self.feedforward_units) != len(self.lstm_units) - 1 or not self.recurrent:
                 raise InputError("byeon2015 has one feedforward layer between two 2D-LSTM layers.")

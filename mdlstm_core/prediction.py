@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn import functional
 
 from mdlstm_core.errors import InputError
 from mdlstm_core.kernels import NotFiniteError
@@ -74,8 +75,6 @@ def working_size(
     """Return height and width at which the network looks at an image (see `network_input`)."""
     area = min(network.config.working_pixels, height * width) * share
     scale = math.sqrt(area / (height * width))
-    if scale >= 1:
-        return height, width
     return max(1, round(height * scale)), max(1, round(width * scale))
 
 
@@ -85,27 +84,46 @@ def network_input(
     """Return the image as the network looks at it: 1×3×H×W, 0 to 1, on its device.
 
     Larger images are scaled down to the network's working area; the aspect ratio stays.
-    A `share` below 1 is how much of that area, or of a smaller image's own, is left.
+    `share` is how much of that area, or of a smaller image's own, it looks at.
     """
     size = working_size(image_HW3.shape[0], image_HW3.shape[1], network, share)
     image = image_HW3
     if size != image_HW3.shape[:2]:
-        image = cv2.resize(image_HW3, size[::-1], interpolation=cv2.INTER_AREA)
+        is_smaller = size[0] * size[1] < image_HW3.shape[0] * image_HW3.shape[1]
+        method = cv2.INTER_AREA if is_smaller else cv2.INTER_CUBIC
+        image = cv2.resize(image_HW3, size[::-1], interpolation=method)
     # A copy: the image may be read-only, which tensors do not know.
     tensor = torch.from_numpy(np.array(image)).to(device_of(network))
     return tensor.permute(2, 0, 1).unsqueeze(0).float().div_(255)
 
 
-def looks(network: LabelingNetwork, image_13HW: Tensor) -> Tensor:
-    """Return the logits of each look that a prediction takes at an image: L×K×H×W.
+def looks(network: LabelingNetwork, image_HW3: NDArray[np.uint8], share: float = 1.0) -> Tensor:
+    """Return the logits of each look that a prediction takes at an image: L×K×h×w.
 
-    One look, or a second one at the mirror image, turned back again.
+    One look at each of the network's scales, or two of them, the second one at the mirror
+    image and turned back again; h×w is the `working_size`.
     """
-    if not network.config.mirrored:
-        return network.enlarge(network(image_13HW), *image_13HW.shape[2:])
-    both = torch.cat([image_13HW, image_13HW.flip(3)])
-    logits = network.enlarge(network(both), *image_13HW.shape[2:])
-    return torch.stack([logits[0], logits[1].flip(2)])
+    size = working_size(image_HW3.shape[0], image_HW3.shape[1], network, share)
+    found = []
+    for scale in network.config.scales:
+        image_13HW = network_input(image_HW3, network, share * scale**2)
+        if network.config.mirrored:
+            image_13HW = torch.cat([image_13HW, image_13HW.flip(3)])
+        logits_LKhw = network(image_13HW)
+        found.append(_at_size(network, logits_LKhw, image_13HW.shape[2:], size))
+        if network.config.mirrored:
+            found[-1][1] = found[-1][1].flip(2)
+    return torch.cat(found)
+
+
+def _at_size(
+    network: LabelingNetwork, logits_LKhw: Tensor, seen: Sequence[int], size: tuple[int, int]
+) -> Tensor:
+    """Return a network's output at `size`, of an image that it saw at the size `seen`."""
+    logits = network.enlarge(logits_LKhw, *seen)
+    if size == tuple(seen):
+        return logits
+    return functional.interpolate(logits, size, mode="bilinear", antialias=True)
 
 
 @contextmanager
@@ -148,9 +166,8 @@ def predict(
 def _predict(
     network: LabelingNetwork, image_HW3: NDArray[np.uint8], attempt: Attempt
 ) -> Prediction:
-    working = network_input(image_HW3, network, attempt.share)
     with finite_weights():
-        logits_LKHW = looks(network, working)
+        logits_LKHW = looks(network, image_HW3, attempt.share)
     return dataclasses.replace(labels_of_looks(logits_LKHW, image_HW3), notice=attempt.notice)
 
 

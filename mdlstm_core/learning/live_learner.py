@@ -54,6 +54,7 @@ class _Look:
 
     features: tuple[Tensor, ...]
     working_13HW: Tensor
+    share: float
     notice: str
 
     @property
@@ -130,7 +131,7 @@ class LiveLearner:
                 logits = network.classify(look.features)
                 seen = network.enlarge(logits, *look.working_13HW.shape[2:])
             else:  # nothing is painted: what the model says itself
-                seen = looks(network, look.working_13HW)
+                seen = looks(network, shown.image(), look.share)
         found = labels_of_looks(seen, shown.image())
         named = np.array(labels, dtype=np.uint8)[found.label_map]
         return dataclasses.replace(found, label_map=named, notice=look.notice)
@@ -150,7 +151,7 @@ class LiveLearner:
             working = network_input(image_HW3, network, attempt.share)
             with finite_weights():
                 features = tuple(feature.float().cpu() for feature in network.features(working))
-            return _Look(features, working.cpu(), attempt.notice)
+            return _Look(features, working.cpu(), attempt.share, attempt.notice)
 
         return first_that_fits(device_of(self._network), look)
 

@@ -14,7 +14,7 @@ from torch.nn import functional
 from mdlstm_core.config import IGNORE_INDEX
 from mdlstm_core.data.dataset import LabeledFolder
 from mdlstm_core.network import LabelingNetwork
-from mdlstm_core.prediction import looks, network_input
+from mdlstm_core.prediction import looks
 
 _PIXELS_AN_IMAGE = 2000
 _TEMPERATURES = np.geomspace(0.25, 4.0, 81)
@@ -57,7 +57,7 @@ def _loss(logits_NLK: Tensor, labels_N: Tensor) -> float:
 def _sample(network: LabelingNetwork, dataset: LabeledFolder, index: int) -> tuple[Tensor, Tensor]:
     """Return logits N×L×K and labels N of some labeled pixels of an image, always the same."""
     image, truth = dataset.load(index)
-    logits_LKHW = looks(network, network_input(image, network)).float().cpu()
+    logits_LKHW = looks(network, image).float().cpu()
     rows, columns = np.nonzero(truth != IGNORE_INDEX)
     count = min(_PIXELS_AN_IMAGE, len(rows))
     chosen = np.random.default_rng(index).choice(len(rows), count, replace=False)

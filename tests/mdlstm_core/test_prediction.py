@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 
+import cv2
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from torch.nn import functional
 
 from mdlstm_core.checkpoint import Checkpoint
 from mdlstm_core.config import NetworkConfig
@@ -111,12 +113,40 @@ def test_mirrored_prediction_is_the_mean_of_two(
     flipped = np.ascontiguousarray(image[:, ::-1])
 
     with torch.no_grad():
-        one, other = (
-            looks(plain, network_input(i, plain))[0].softmax(0).numpy() for i in (image, flipped)
-        )
+        one, other = (looks(plain, i)[0].softmax(0).numpy() for i in (image, flipped))
     mean = (one + other[:, :, ::-1]) / 2
     found = predict(mirrored, image)
     np.testing.assert_array_equal(found.label_map, mean.argmax(axis=0))
     np.testing.assert_allclose(found.confidence, mean.max(axis=0) * 255, atol=0.51)
     turned = predict(mirrored, flipped)
     np.testing.assert_array_equal(turned.label_map[:, ::-1], found.label_map)
+
+
+def test_scaled_prediction_is_the_mean_of_the_scales(scene_config: NetworkConfig) -> None:
+    plain = build_network(scene_config).eval()
+    scaled = build_network(dataclasses.replace(scene_config, scales=(0.5, 1.0, 1.5))).eval()
+    scaled.load_state_dict(plain.state_dict())
+    image = np.random.default_rng(5).integers(0, 256, (40, 64, 3)).astype(np.uint8)
+
+    expected = []
+    for size in ((20, 32), (40, 64), (60, 96)):
+        method = cv2.INTER_AREA if size < (40, 64) else cv2.INTER_CUBIC
+        seen = cv2.resize(image, size[::-1], interpolation=method)
+        with torch.no_grad():
+            logits = looks(plain, seen)
+            if size != (40, 64):
+                logits = functional.interpolate(logits, (40, 64), mode="bilinear", antialias=True)
+        expected.append(logits[0].softmax(0).numpy())
+    mean = np.mean(expected, axis=0)
+    found = predict(scaled, image)
+
+    np.testing.assert_array_equal(found.label_map, mean.argmax(axis=0))
+    np.testing.assert_allclose(found.confidence, mean.max(axis=0) * 255, atol=0.51)
+
+
+@pytest.mark.parametrize("scales", [(), (0.1,), (1.0, 5.0)])
+def test_scales_out_of_range_are_refused(
+    tiny_config: NetworkConfig, scales: tuple[float, ...]
+) -> None:
+    with pytest.raises(InputError, match=r"scales of 0\.25 to 4"):
+        dataclasses.replace(tiny_config, scales=scales)
