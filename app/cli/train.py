@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from tqdm import tqdm
 
 from app.cli.common import add_device_option
+from mdlstm_core.config import NetworkConfig
 from mdlstm_core.errors import InputError
 from mdlstm_core.files import make_folder
 from mdlstm_core.presets import PRESET_NAMES, preset
@@ -60,6 +62,19 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "--balance", type=float, default=0.0, help="how much more rare classes count, 0 to 1"
     )
     parser.add_argument(
+        "--prefer-rare",
+        type=float,
+        default=0.0,
+        metavar="SHARE",
+        help="how much more probable rare classes become at the end, 0 to 1",
+    )
+    parser.add_argument(
+        "--pixels",
+        type=_positive,
+        metavar="N",
+        help="look at images of at most N pixels: quicker, and a start for a whole run",
+    )
+    parser.add_argument(
         "--first-share",
         type=_share,
         default=0.4,
@@ -102,7 +117,7 @@ def run(options: argparse.Namespace) -> None:
     device = own_device(select_device(options.device).device)
     with joined(device) as processes:
         trainer = Trainer(
-            preset(options.preset, len(sources[0].classes)),
+            _config(options, len(sources[0].classes)),
             sources,
             TrainingOptions(
                 epochs=options.epochs,
@@ -111,6 +126,7 @@ def run(options: argparse.Namespace) -> None:
                 learning_rate=options.learning_rate,
                 first_share=options.first_share,
                 balance=options.balance,
+                prefer_rare=options.prefer_rare,
                 precision=options.precision,
             ),
             device,
@@ -127,6 +143,11 @@ def run(options: argparse.Namespace) -> None:
         if processes.rank == 0:
             told = f"{options.out}: {best:.4f} pixel accuracy on the validation images\n"
             sys.stdout.write(told)
+
+
+def _config(options: argparse.Namespace, classes: int) -> NetworkConfig:
+    config = preset(options.preset, classes)
+    return dataclasses.replace(config, working_pixels=options.pixels) if options.pixels else config
 
 
 def _what_is_kept(trainer: Trainer, out: Path) -> str:

@@ -15,16 +15,28 @@ _PADDING = (115, 115, 115)
 
 
 def random_view(
-    sample: LabeledImage, height: int, width: int, generator: Generator
+    sample: LabeledImage, height: int, width: int, generator: Generator, zoom: float = 1.0
 ) -> LabeledImage:
     """Return a random view of height × width: scaled, shifted, mirrored and recoloured.
 
-    What lies outside the image has no label.
+    What lies outside the image has no label. With a `zoom` below 1 all that it shows is
+    smaller by that factor.
     """
+    if zoom < 1:
+        sample = _shrunk(sample, zoom)
     image, labels = _random_crop(sample, height, width, generator)
     if generator.random() < 0.5:
         image, labels = image[:, ::-1], labels[:, ::-1]
     return LabeledImage(_recolor(image, generator), np.ascontiguousarray(labels))
+
+
+def _shrunk(sample: LabeledImage, zoom: float) -> LabeledImage:
+    rows, columns = sample.labels.shape
+    size = max(1, round(columns * zoom)), max(1, round(rows * zoom))
+    return LabeledImage(
+        cv2.resize(sample.image, size, interpolation=cv2.INTER_AREA).astype(np.uint8),
+        cv2.resize(sample.labels, size, interpolation=cv2.INTER_NEAREST).astype(np.uint8),
+    )
 
 
 def _random_crop(

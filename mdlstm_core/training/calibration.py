@@ -1,10 +1,13 @@
 """Making a network's probabilities mean what they say (Guo et al., ICML 2017).
 
-One temperature divides all logits. Since the logits are linear in the last layers, these
-layers take it in: a calibrated network computes nothing more.
+Rare classes may be preferred first. Then one temperature divides all logits. Since the
+logits are linear in the last layers, these layers take both in: a calibrated network
+computes nothing more.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -47,6 +50,22 @@ def calibrate(network: LabelingNetwork, dataset: LabeledFolder) -> float:
         if layer.bias is not None:
             layer.bias.div_(temperature)
     return temperature
+
+
+@torch.no_grad()
+def prefer_rare_classes(network: LabelingNetwork, shares: Sequence[float], strength: float) -> None:
+    """Add -strength·log(share) to each class's logit (Menon et al., ICLR 2021, section 4.1).
+
+    Args:
+        network: changed in place.
+        shares: of the training pixels, one a class; a class without any counts as one of
+            a millionth.
+        strength: 0 changes nothing, 1 makes all classes equally likely beforehand.
+    """
+    bias = network.class_layers[0].bias
+    assert bias is not None
+    added = -strength * torch.tensor(shares).clamp_min(1e-6).log()
+    bias.add_((added - added.mean()).to(bias))
 
 
 def _loss(logits_NLK: Tensor, labels_N: Tensor) -> float:

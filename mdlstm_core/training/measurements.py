@@ -8,9 +8,9 @@ import torch
 
 from mdlstm_core.checkpoint import Checkpoint, checkpoint_of, load_checkpoint, save_checkpoint
 from mdlstm_core.network import LabelingNetwork, with_classes
-from mdlstm_core.training.calibration import calibrate
+from mdlstm_core.training.calibration import calibrate, prefer_rare_classes
 from mdlstm_core.training.evaluation import evaluate
-from mdlstm_core.training.sources import Source
+from mdlstm_core.training.sources import Source, class_shares_of
 
 _SHOWN = ("pixel_accuracy", "class_accuracy", "mean_iou")
 _KEPT = (*_SHOWN, "calibration_error", "per_class", "images")
@@ -47,8 +47,12 @@ class HeadMeasurements:
             line |= {f"{key}{of}": figures[key] for key in _SHOWN}
         return line
 
-    def calibrate(self, device: torch.device) -> None:
+    def calibrate(self, device: torch.device, prefer_rare: float) -> None:
         """Calibrate the checkpoints that were kept, and measure them again.
+
+        Args:
+            device: where to compute.
+            prefer_rare: see `calibration.prefer_rare_classes`.
 
         Raises:
             InputError: as `measure` does.
@@ -58,6 +62,9 @@ class HeadMeasurements:
             if "temperature" in kept.metrics:
                 continue
             network = kept.network().to(device)
+            if prefer_rare:
+                shares = class_shares_of(source.train).tolist()
+                prefer_rare_classes(network, shares, prefer_rare)
             temperature = calibrate(network, source.validation)
             figures = evaluate(network, source.validation)
             told = {"epoch": kept.metrics["epoch"], "temperature": temperature}

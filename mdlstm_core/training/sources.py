@@ -95,12 +95,19 @@ class Sources:
             several. An epoch shows every image of the others once.
         view: height and width of the views.
         seed: of order and views.
+        zoom: at most 1; how much smaller the views are, and all that they show.
     """
 
     def __init__(
-        self, sources: tuple[Source, ...], first_share: float, view: tuple[int, int], seed: int
+        self,
+        sources: tuple[Source, ...],
+        first_share: float,
+        view: tuple[int, int],
+        seed: int,
+        zoom: float = 1.0,
     ) -> None:
-        self.sources, self._view, self._seed = sources, view, seed
+        self.sources, self._seed, self._zoom = sources, seed, zoom
+        self._view = max(1, round(view[0] * zoom)), max(1, round(view[1] * zoom))
         others = sum(len(source.train) for source in sources[1:])
         first = len(sources[0].train)
         if others:
@@ -150,7 +157,7 @@ class Sources:
         number, index = image
         seed = (self._seed, epoch, number, index, place)
         sample = self.sources[number].train.load(index)
-        view = random_view(sample, *self._view, np.random.default_rng(seed))
+        view = random_view(sample, *self._view, np.random.default_rng(seed), self._zoom)
         return _View(view.image, [lookup[view.labels] for lookup in self._lookups[number]])
 
     def class_weights(self, balance: float) -> list[Tensor]:
@@ -172,13 +179,24 @@ def _lookup(of: Source, to: Source) -> NDArray[np.uint8]:
     return lookup
 
 
+def class_shares_of(folder: LabeledFolder) -> NDArray[np.float64]:
+    """Return which share of a dataset's labeled pixels each class has.
+
+    Raises:
+        InputError: labels cannot be read.
+    """
+    classes = len(folder.classes)
+    counts = np.zeros(256)
+    for index in range(len(folder)):
+        counts += np.bincount(folder.load(index).labels.ravel(), minlength=256)
+    shares: NDArray[np.float64] = counts[:classes] / max(1.0, counts[:classes].sum())
+    return shares
+
+
 def _class_weights(folder: LabeledFolder, balance: float) -> Tensor:
     classes = len(folder.classes)
     if balance == 0:
         return torch.ones(classes)
-    counts = np.zeros(256)
-    for index in range(len(folder)):
-        counts += np.bincount(folder.load(index).labels.ravel(), minlength=256)
-    shares = counts[:classes] / max(1.0, counts[:classes].sum())
+    shares = class_shares_of(folder)
     weights = np.minimum((np.maximum(shares, 1e-9) * classes) ** -balance, 5.0)
     return torch.from_numpy(weights / (weights * shares).sum()).float()

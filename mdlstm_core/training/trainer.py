@@ -43,11 +43,14 @@ class TrainingOptions:
         seed: of weights, views and order; the same seed gives the same run.
         learning_rate: the highest of the cycle.
         weight_decay: of matrices and kernels; biases and norms have none.
-        view: height and width of the random views that the network is trained on.
+        view: height and width of the random views that the network is trained on; smaller
+            if the network looks at fewer pixels.
         validations: how many times the network is measured, spread over the epochs.
         average_decay: of the moving average of the weights, a step.
         first_share: of the views, from the first of several datasets.
         balance: how much more rare classes count (see `Sources.class_weights`).
+        prefer_rare: by how much rare classes are preferred at the end, 0 to 1 (see
+            `calibration.prefer_rare_classes`).
         precision: "float32", or "bfloat16" for products and convolutions; the cell states
             and the weights stay in float32.
     """
@@ -62,6 +65,7 @@ class TrainingOptions:
     average_decay: float = 0.998
     first_share: float = 0.4
     balance: float = 0.0
+    prefer_rare: float = 0.0
     precision: str = "float32"
 
     def __post_init__(self) -> None:
@@ -109,7 +113,8 @@ class Trainer:
         processes: Processes = ALONE,
     ) -> None:
         self._options, self._device, self._processes = options, device, processes
-        self._data = Sources(tuple(sources), options.first_share, options.view, options.seed)
+        zoom = min(1.0, math.sqrt(config.working_pixels / math.prod(options.view)))
+        self._data = Sources(tuple(sources), options.first_share, options.view, options.seed, zoom)
         classes = sum(len(source.classes) for source in sources)
         config = dataclasses.replace(config, classes=classes)
         torch.manual_seed(options.seed)
@@ -202,7 +207,7 @@ class Trainer:
                 on_step(line)
             self._processes.wait()
         if writes:
-            self._measured.calibrate(self._device)
+            self._measured.calibrate(self._device, self._options.prefer_rare)
         return self._measured.best[0]
 
     def _run_epoch(self, on_step: Callable[[dict[str, Any]], None]) -> tuple[float, float]:

@@ -77,3 +77,12 @@ def test_views_differ_in_place_and_mirroring() -> None:
     left_is_dark = [(v.labels == 5)[:, :30].sum() > (v.labels == 5)[:, 30:].sum() for v in views]
 
     assert 5 < sum(left_is_dark) < 25
+
+
+def test_zoomed_views_show_as_much_in_fewer_pixels() -> None:
+    whole = random_view(sample(80, 120), 80, 120, np.random.default_rng(3))
+    zoomed = random_view(sample(80, 120), 40, 60, np.random.default_rng(3), zoom=0.5)
+
+    # The same place, cut out of half the size: but for a pixel at each of the seams.
+    assert zoomed.image.shape == (40, 60, 3)
+    assert (whole.labels[::2, ::2] == zoomed.labels).mean() > 0.9

@@ -15,7 +15,7 @@ from mdlstm_core.data.dataset import LabeledFolder
 from mdlstm_core.metrics import CertaintyCounts
 from mdlstm_core.network import build_network
 from mdlstm_core.prediction import predict
-from mdlstm_core.training.calibration import calibrate
+from mdlstm_core.training.calibration import calibrate, prefer_rare_classes
 
 
 @pytest.mark.parametrize("config_name", ["tiny_config", "scene_config"])
@@ -38,6 +38,24 @@ def test_scaled_logits_are_scaled_back(
     assert first > 1
     assert again == pytest.approx(1.0) or first == pytest.approx(4.0)
     np.testing.assert_array_equal(predict(network, image).label_map, before)
+
+
+@pytest.mark.parametrize("config_name", ["tiny_config", "scene_config"])
+def test_rare_classes_are_preferred_by_their_share(
+    config_name: str, request: pytest.FixtureRequest
+) -> None:
+    config: NetworkConfig = request.getfixturevalue(config_name)
+    network = build_network(config).eval()
+    image = torch.rand(1, 3, 32, 48)
+    shares = (0.9, 0.1, 0.0)
+    with torch.no_grad():
+        before = network(image).softmax(dim=1)
+        prefer_rare_classes(network, shares, 0.5)
+        after = network(image).softmax(dim=1)
+
+    weights = torch.tensor([0.9, 0.1, 1e-6]).pow(-0.5).view(1, 3, 1, 1)
+    expected = before * weights / (before * weights).sum(dim=1, keepdim=True)
+    torch.testing.assert_close(after, expected, rtol=1e-3, atol=1e-5)
 
 
 @given(

@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from mdlstm_core.checkpoint import load_checkpoint
+from mdlstm_core.training.state import load_state
 from mdlstm_core.training.trainer import Trainer
 
 Mdlstm = Callable[..., Any]
@@ -108,3 +109,20 @@ def test_wrong_option_is_explained(
 
     assert caught.value.code == 2
     assert f"argument {wrong[0]}: " in capsys.readouterr().err
+
+
+def test_a_quick_run_at_fewer_pixels_starts_a_whole_one(
+    mdlstm: Mdlstm, tiny_dataset: Path, tmp_path: Path
+) -> None:
+    quick, whole = tmp_path / "quick.safetensors", tmp_path / "whole.safetensors"
+
+    options = ("--pixels", 1000, "--prefer-rare", 0.5)
+    assert mdlstm("train", tiny_dataset, "--out", quick, *PAPER, *options).code == 0
+    start = ("--start-from", f"{quick}.state", "--learning-rate", 1e-9)
+    assert mdlstm("train", tiny_dataset, "--out", whole, *PAPER, *start).code == 0
+
+    begun, ended = (load_state(Path(f"{path}.state")).average for path in (quick, whole))
+    for name, weight in begun.items():
+        torch.testing.assert_close(weight, ended[name], atol=1e-6, rtol=0)
+    looked_at = [load_checkpoint(path).config.working_pixels for path in (quick, whole)]
+    assert looked_at == [1000, 120_000]
