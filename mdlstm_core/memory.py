@@ -18,6 +18,8 @@ from typing import TypeVar
 import cv2
 import torch
 
+from mdlstm_core.errors import InputError
+
 _log = logging.getLogger(__name__)
 
 _Result = TypeVar("_Result")
@@ -87,6 +89,24 @@ def first_that_fits(
             # Not in the handler: the error keeps alive what the attempt allocated.
             torch.cuda.empty_cache()
         return work(attempts[-1])
+
+
+@contextmanager
+def saying(mend: str) -> Iterator[None]:
+    """Say how to mend it where memory does not suffice for work that has one size only.
+
+    Raises:
+        InputError: in place of what torch raises for the GPU's or the computer's memory.
+    """
+    try:
+        with _one_memory_error():
+            yield
+    except MemoryError as error:
+        raise InputError(f"There is not enough memory; {mend}.") from error
+    except RuntimeError as error:
+        if not _is_gpu_memory_short(error):
+            raise
+        raise InputError(f"The GPU has too little free memory; {mend}.") from error
 
 
 def _is_gpu_memory_short(error: RuntimeError) -> bool:

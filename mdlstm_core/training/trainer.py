@@ -19,6 +19,7 @@ from mdlstm_core.config import NetworkConfig
 from mdlstm_core.errors import InputError
 from mdlstm_core.kernels import NotFiniteError, select_kernel
 from mdlstm_core.losses import class_shares, soft_cross_entropy
+from mdlstm_core.memory import saying
 from mdlstm_core.network import build_network
 from mdlstm_core.training.measurements import HeadMeasurements
 from mdlstm_core.training.processes import ALONE, Processes
@@ -221,7 +222,8 @@ class Trainer:
         batches = self._data.batches(self._epoch, options.batch, processes, workers)
         for step, batch in enumerate(batches):
             waited += time.perf_counter() - since
-            loss = self._step(batch, self._epoch * self._steps_an_epoch + step)
+            with saying("train with a smaller batch"):
+                loss = self._step(batch, self._epoch * self._steps_an_epoch + step)
             if not math.isfinite(loss):
                 raise InputError(
                     f"The loss is not finite in epoch {self._epoch + 1}; "

@@ -17,6 +17,7 @@ from mdlstm_core.checkpoint import load_checkpoint
 from mdlstm_core.config import NetworkConfig
 from mdlstm_core.data.dataset import LabeledFolder
 from mdlstm_core.errors import InputError
+from mdlstm_core.network import ByeonNetwork
 from mdlstm_core.training import measurements
 from mdlstm_core.training.evaluation import evaluate
 from mdlstm_core.training.sources import Source
@@ -182,6 +183,28 @@ def test_loss_that_is_not_finite_is_refused(
 ) -> None:
     with pytest.raises(InputError, match="loss is not finite in epoch 1"):
         make_trainer(tiny_config, batch=1, learning_rate=float("inf")).run()
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (torch.OutOfMemoryError("CUDA out of memory"), "GPU has too little free memory"),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory"), "not enough memory"),
+    ],
+)
+def test_too_little_memory_is_said_and_can_be_mended(
+    make_trainer: Callable[..., Trainer],
+    tiny_config: NetworkConfig,
+    monkeypatch: pytest.MonkeyPatch,
+    error: RuntimeError,
+    said: str,
+) -> None:
+    def short(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(ByeonNetwork, "features", short)
+    with pytest.raises(InputError, match=f"{said}; train with a smaller batch"):
+        make_trainer(tiny_config).run()
 
 
 def test_other_settings_cannot_be_resumed(
