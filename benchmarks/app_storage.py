@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import json
-import os
 import tempfile
 import time
 from collections.abc import Iterator
@@ -33,14 +32,14 @@ def run(strokes: int = _STROKES) -> dict[str, float]:
         commit_gui_max_ms: longest time that the window's thread was in the
             journal, recording a stroke or taking its receipt.
     """
-    os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
-    from PySide6.QtCore import QCoreApplication, QEventLoop
+    from PySide6.QtCore import QEventLoop
 
     from app.document.label_map import LabelMap
     from app.session import stored_project
+    from benchmarks.app_start import application
     from mdlstm_core.config import LabelClass
 
-    application = QCoreApplication.instance() or QCoreApplication([])
+    running = application()
     held: list[float] = []
     commits: list[float] = []
     with (
@@ -62,7 +61,7 @@ def run(strokes: int = _STROKES) -> dict[str, float]:
                 loop.exec()
             commits.append(time.perf_counter() - began)
         stored.close()
-    del application
+    del running
     return {
         "commit_p95_ms": float(np.percentile(commits, 95)) * 1000,
         "commit_gui_max_ms": max(held) * 1000,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -15,6 +16,7 @@ from app.document.class_table import ClassTable
 from app.document.edit import Edit
 from app.document.edit_filter import EditFilter
 from app.document.label_map import LabelMap
+from app.document.pieces import pieces
 from app.document.steps import ClassChange, Do, ImagePatch, Prune, Redo, Step, StepHeader, Undo
 from app.document.stroke import Box
 from app.document.undo_stack import UndoStack
@@ -132,13 +134,17 @@ class Project(QObject):
         """
         corrections = self._corrections[image]
         shown = corrections.values if shown_HW is None else shown_HW
-        allowed = EditFilter(self._classes.locked, self.paint_only).narrow(edit, shown)
-        patch = corrections.patch(allowed) if allowed else None
-        if patch is None:
+        allowed = EditFilter(self._classes.locked, self.paint_only)
+        patches = tuple(
+            patch
+            for piece in pieces(edit)
+            if (narrowed := allowed.narrow(piece, shown)) and (patch := corrections.patch(narrowed))
+        )
+        if not patches:
             return None
-        found = ImagePatch(image, corrections.size, patch)
-        self._make(Step(self.undo_stack.next_number, edit.text, image, (found,)))
-        return patch.box
+        found = tuple(ImagePatch(image, corrections.size, patch) for patch in patches)
+        self._make(Step(self.undo_stack.next_number, edit.text, image, found))
+        return functools.reduce(Box.united, (patch.box for patch in patches))
 
     def edit_classes(self, classes: ClassTable, text: str) -> None:
         """Change the classes, but no pixel, as one undoable step."""
