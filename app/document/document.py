@@ -17,6 +17,9 @@ from mdlstm_core.data.images import Picture
 
 _STRIP_ROWS = 64
 
+_FINE = 16_000_000
+"""Pixels of an image, beyond which how sure the model is is kept of every second one a side."""
+
 
 class PixelLabel(NamedTuple):
     """What is known of a pixel.
@@ -106,7 +109,10 @@ class ImageDocument(QObject):
         confidence_HW: NDArray[np.uint8],
         uncertainty_HW: NDArray[np.uint8] | None = None,
     ) -> None:
-        """Take what the model says; it shows where no person set a label."""
+        """Take what the model says; it shows where no person set a label.
+
+        The confidence may be `thinned`.
+        """
         self._prediction, self._confidence = label_map_HW, confidence_HW
         self._uncertainty = uncertainty_HW
         self._refresh(Box(0, 0, self.height, self.width))
@@ -120,7 +126,8 @@ class ImageDocument(QObject):
             return PixelLabel(corrected, by_person=True, confidence=None)
         if self._prediction is None or self._confidence is None:
             return PixelLabel(IGNORE_INDEX, by_person=False, confidence=None)
-        confidence = int(self._confidence[y, x]) / 255
+        step = -(-self.width // self._confidence.shape[1])
+        confidence = int(self._confidence[y // step, x // step]) / 255
         return PixelLabel(int(self._prediction[y, x]), by_person=False, confidence=confidence)
 
     def _refresh(self, box: Box) -> None:
@@ -137,3 +144,11 @@ class ImageDocument(QObject):
                 # The lesser of both: each is 255 where the other one counts.
                 cv2.min(corrected, cv2.bitwise_or(self._prediction[strip], is_set), dst=shown)
         self.labels_changed.emit(box)
+
+
+def thinned(confidence_HW: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return how sure the model is in a quarter of the memory, if the image is large.
+
+    It is read off by the pointer alone, a pixel at a time.
+    """
+    return confidence_HW[::2, ::2].copy() if confidence_HW.size > _FINE else confidence_HW
