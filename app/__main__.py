@@ -120,7 +120,9 @@ def _run_headless(options: argparse.Namespace) -> int:
 
 
 def _session(options: argparse.Namespace) -> LabelingSession:
-    return LabelingSession(options.model, options.device or load_settings().device)
+    settings = load_settings()
+    device = options.device or settings.device
+    return LabelingSession(options.model, device, settings.history_mb << 20)
 
 
 def _has_display() -> bool:

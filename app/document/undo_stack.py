@@ -87,6 +87,11 @@ class UndoStack(QObject):
         """The number of the next new step."""
         return self._next
 
+    @property
+    def stored_bytes(self) -> int:
+        """What the stored steps take on disk."""
+        return self._bytes
+
     def index(self) -> int:
         """Return how many of the steps were not undone."""
         return self._index

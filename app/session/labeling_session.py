@@ -315,7 +315,8 @@ class LabelingSession(QObject):
         """Have an image and its labels read, to show it."""
         self._wanted = image
         labels = partial(self.stored.labels_of, image)
-        self._disk.load(image, labels, self._request_of(image), window)
+        seen = window or self.stored.windows.get(image)
+        self._disk.load(image, labels, self._request_of(image), seen)
 
     def _open_project(self, path: Path) -> None:
         """Make `path` the project file, unless it is already.

@@ -25,7 +25,7 @@ _log = logging.getLogger(__name__)
 class LoadedImage(NamedTuple):
     """An image, what file it is, and its label map H×W if it was labeled.
 
-    `request` is what it was asked for with.
+    `request` is what it was asked for with, `is_windowed` whether a window was given.
     """
 
     path: Path
@@ -33,6 +33,7 @@ class LoadedImage(NamedTuple):
     fingerprint: Fingerprint
     labels: NDArray[np.uint8] | None
     request: object
+    is_windowed: bool = False
 
 
 class DiskWorker(QObject):
@@ -74,7 +75,7 @@ class DiskWorker(QObject):
             labels: reads its label map.
             request: comes back with the image.
             window: what values of more than 8 bits are seen through, the usual percentiles
-                by default. An image that is given one is shown already and needs no preview.
+                by default. An image that is given one needs no preview.
         """
         self._newest += 1
         number = self._newest
@@ -84,8 +85,11 @@ class DiskWorker(QObject):
                 self.preview_loaded.emit(path, preview)
             if self._newest == number:
                 picture = read_picture(path, window or Percentiles())
-                found = LoadedImage(path, picture, fingerprint_of(path), labels(), request)
-                self.loaded.emit(found)
+                self.loaded.emit(
+                    LoadedImage(
+                        path, picture, fingerprint_of(path), labels(), request, window is not None
+                    )
+                )
 
         self._pool.start(_Job(read, lambda reason: self.load_failed.emit(path, reason)))
 

@@ -75,16 +75,17 @@ class Preview(NamedTuple):
     size: tuple[int, int]
 
 
-def read_image(path: Path) -> NDArray[np.uint8]:
+def read_image(path: Path, window: DisplayWindow | None = None) -> NDArray[np.uint8]:
     """Read an image as H×W×3 RGB, 0 to 255, upright (EXIF orientation applied).
 
-    16-bit, 32-bit and float images are scaled from their 1st to their 99th percentile;
-    alpha is laid over white. Of a file with several pages, see `pages` for their names.
+    16-bit, 32-bit and float images are scaled from their 1st to their 99th percentile, or
+    seen through a window if one is given; alpha is laid over white. Of a file with several
+    pages, see `pages` for their names.
 
     Raises:
         InputError: the file is missing, empty, truncated, too large or not an image.
     """
-    return read_picture(path).rgb
+    return read_picture(path, window or _USUAL).rgb
 
 
 def read_picture(path: Path, window: DisplayWindow | Percentiles = _USUAL) -> Picture:
