@@ -26,7 +26,7 @@ from PySide6.QtGui import QMouseEvent
 from PySide6.QtWidgets import QApplication
 from skimage import data
 
-from app.document.document import ImageDocument, thinned
+from app.document.document import ImageDocument
 from app.document.edit import Edit
 from app.document.stroke import Box, Region
 from app.session import LabelingSession
@@ -236,7 +236,7 @@ def _let_model_speak(document: ImageDocument) -> None:
     size = (document.width, document.height)
     label_map = cv2.resize(small, size, interpolation=cv2.INTER_NEAREST)
     confidence, uncertainty = (np.full_like(label_map, 200) for _ in range(2))
-    document.set_prediction(label_map, thinned(confidence), uncertainty)
+    document.set_prediction(label_map, confidence, uncertainty)
 
 
 def _p95(times: list[float]) -> float:

@@ -17,9 +17,6 @@ from mdlstm_core.data.images import Picture
 
 _STRIP_ROWS = 64
 
-_FINE = 16_000_000
-"""Pixels of an image, beyond which how sure the model is is kept of every second one a side."""
-
 
 class PixelLabel(NamedTuple):
     """What is known of a pixel.
@@ -75,8 +72,7 @@ class ImageDocument(QObject):
         self._prediction: NDArray[np.uint8] | None = None
         self._confidence: NDArray[np.uint8] | None = None
         self._uncertainty: NDArray[np.uint8] | None = None
-        self._displayed = corrections.values.copy()
-        corrections.changed.connect(self._refresh)
+        corrections.changed.connect(self.labels_changed)
 
     @property
     def height(self) -> int:
@@ -90,8 +86,8 @@ class ImageDocument(QObject):
 
     @property
     def displayed(self) -> NDArray[np.uint8]:
-        """The label map that is shown and exported, H×W; it changes with the document."""
-        return self._displayed
+        """The label map that is shown and exported, H×W, as it is now; a new array."""
+        return self.shown(Box(0, 0, self.height, self.width))
 
     @property
     def prediction(self) -> NDArray[np.uint8] | None:
@@ -109,13 +105,22 @@ class ImageDocument(QObject):
         confidence_HW: NDArray[np.uint8],
         uncertainty_HW: NDArray[np.uint8] | None = None,
     ) -> None:
-        """Take what the model says; it shows where no person set a label.
-
-        The confidence may be `thinned`.
-        """
+        """Take what the model says; it shows where no person set a label."""
         self._prediction, self._confidence = label_map_HW, confidence_HW
         self._uncertainty = uncertainty_HW
-        self._refresh(Box(0, 0, self.height, self.width))
+        self.labels_changed.emit(Box(0, 0, self.height, self.width))
+
+    def shown(self, box: Box) -> NDArray[np.uint8]:
+        """Return the labels that are shown inside a box, as they are now; a new array."""
+        corrected = self.corrections.values[box.slices]
+        if self._prediction is None:
+            return corrected.copy()
+        predicted, result = self._prediction[box.slices], np.empty_like(corrected)
+        # In strips, so that what lies in between stays in the processor's cache.
+        for top in range(0, len(result), _STRIP_ROWS):
+            rows = slice(top, top + _STRIP_ROWS)
+            result[rows] = corrected_over(corrected[rows], predicted[rows])
+        return result
 
     def pixel(self, x: int, y: int) -> PixelLabel | None:
         """Return what is known of a pixel, None outside the image."""
@@ -126,29 +131,14 @@ class ImageDocument(QObject):
             return PixelLabel(corrected, by_person=True, confidence=None)
         if self._prediction is None or self._confidence is None:
             return PixelLabel(IGNORE_INDEX, by_person=False, confidence=None)
-        step = -(-self.width // self._confidence.shape[1])
-        confidence = int(self._confidence[y // step, x // step]) / 255
+        confidence = int(self._confidence[y, x]) / 255
         return PixelLabel(int(self._prediction[y, x]), by_person=False, confidence=confidence)
 
-    def _refresh(self, box: Box) -> None:
-        """Work out again what is displayed inside a box."""
-        corrected = self.corrections.values[box.slices]
-        # In strips, so that what lies in between stays in the processor's cache.
-        for top in range(box.top, box.bottom, _STRIP_ROWS):
-            strip = box._replace(top=top, bottom=min(top + _STRIP_ROWS, box.bottom)).slices
-            shown, corrected = self._displayed[strip], self.corrections.values[strip]
-            if self._prediction is None:
-                shown[...] = corrected
-            else:
-                is_set = cv2.compare(corrected, IGNORE_INDEX, cv2.CMP_NE)
-                # The lesser of both: each is 255 where the other one counts.
-                cv2.min(corrected, cv2.bitwise_or(self._prediction[strip], is_set), dst=shown)
-        self.labels_changed.emit(box)
 
-
-def thinned(confidence_HW: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Return how sure the model is in a quarter of the memory, if the image is large.
-
-    It is read off by the pointer alone, a pixel at a time.
-    """
-    return confidence_HW[::2, ::2].copy() if confidence_HW.size > _FINE else confidence_HW
+def corrected_over(
+    corrected_HW: NDArray[np.uint8], predicted_HW: NDArray[np.uint8]
+) -> NDArray[np.uint8]:
+    """Return a person's labels, and the model's where there are none."""
+    is_set = cv2.compare(corrected_HW, IGNORE_INDEX, cv2.CMP_NE)
+    # The lesser of both: each is 255 where the other one counts.
+    return cv2.min(corrected_HW, cv2.bitwise_or(predicted_HW, is_set))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Literal
@@ -119,26 +119,26 @@ class Project(QObject):
         return self._revisions.get(image, 0), self._relabelings
 
     def edit(
-        self, image: Path, edit: Edit, shown_HW: NDArray[np.uint8] | None = None
+        self, image: Path, edit: Edit, shown: Callable[[Box], NDArray[np.uint8]] | None = None
     ) -> Box | None:
         """Change an image's corrections as one undoable step, where no filter forbids it.
 
         Args:
             image: one whose corrections are in memory.
             edit: what to set.
-            shown_HW: the labels that the image shows, by which the filters judge; the
-                corrections if None.
+            shown: gives the labels that the image shows in a box, by which the filters
+                judge; the corrections if None.
 
         Returns:
             where pixels changed, None if none did.
         """
         corrections = self._corrections[image]
-        shown = corrections.values if shown_HW is None else shown_HW
+        seen = shown or (lambda box: corrections.values[box.slices])
         allowed = EditFilter(self._classes.locked, self.paint_only)
         patches = tuple(
             patch
             for piece in pieces(edit)
-            if (narrowed := allowed.narrow(piece, shown)) and (patch := corrections.patch(narrowed))
+            if (narrowed := allowed.narrow(piece, seen)) and (patch := corrections.patch(narrowed))
         )
         if not patches:
             return None

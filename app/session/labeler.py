@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -11,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PySide6.QtCore import QObject, Signal, Slot
 
-from app.document.document import ImageDocument, thinned
+from app.document.document import ImageDocument
 from app.document.steps import HistoryChange, Prune
 from app.inference.messages import (
     LiveFile,
@@ -130,8 +129,7 @@ class Labeler(QObject):
         if document is None or model is None or prediction.image_path != document.path:
             return
         if prediction.is_live == self.is_live:
-            thin = thinned(prediction.confidence)
-            self._prediction = dataclasses.replace(prediction, confidence=thin)
+            self._prediction = prediction
             self._names = tuple(c.name for c in model.classes)
             self._show()
             self.answered.emit()

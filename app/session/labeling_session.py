@@ -160,7 +160,7 @@ class LabelingSession(QObject):
         """
         documents = (self.document, self._left)
         document = next((d for d in documents if d is not None and d.path == image), None)
-        shown = document.displayed if document else None
+        shown = document.shown if document else None
         self._change(lambda: self.project.edit(image, edit, shown))
 
     def edit_classes(self, classes: ClassTable, text: str) -> None:
@@ -247,7 +247,7 @@ class LabelingSession(QObject):
         if path in self.project.images:
             self.warned.emit(f"{path} is one of the images; export under another name.")
         elif self.document is not None and self.document.prediction is not None:
-            self._disk.export_label_map(path, self.document.displayed.copy(), self.classes)
+            self._disk.export_label_map(path, self.document.displayed, self.classes)
 
     def save(self) -> None:
         """Say where the work is stored; strokes that could not be stored are tried again."""
@@ -373,8 +373,8 @@ class LabelingSession(QObject):
             self._on_load_failed(path, str(error))
             return
         if corrections is None:
-            labels, (height, width) = loaded.labels, loaded.picture.rgb.shape[:2]
-            corrections = LabelMap.empty(height, width) if labels is None else LabelMap(labels)
+            blank = loaded.blank
+            corrections = LabelMap(blank if loaded.labels is None else loaded.labels)
             self.project.set_corrections(path, corrections)
         self.stored.shown = path
         self._leave(ImageDocument(path, loaded.picture.rgb, corrections, loaded.picture))

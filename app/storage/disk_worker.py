@@ -13,7 +13,7 @@ from PySide6.QtCore import QObject, QRunnable, QThreadPool, Signal
 
 from app.storage.changes import Fingerprint
 from app.storage.fingerprint import find_moved, fingerprint_of
-from mdlstm_core.config import LabelClass
+from mdlstm_core.config import IGNORE_INDEX, LabelClass
 from mdlstm_core.data.display_window import DisplayWindow, Percentiles
 from mdlstm_core.data.images import Picture, read_picture, read_preview
 from mdlstm_core.errors import InputError
@@ -25,6 +25,7 @@ _log = logging.getLogger(__name__)
 class LoadedImage(NamedTuple):
     """An image, what file it is, and its label map H×W if it was labeled.
 
+    `blank` is a label map without labels: to make one takes a moment if the image is large.
     `request` is what it was asked for with, `is_windowed` whether a window was given.
     """
 
@@ -32,6 +33,7 @@ class LoadedImage(NamedTuple):
     picture: Picture
     fingerprint: Fingerprint
     labels: NDArray[np.uint8] | None
+    blank: NDArray[np.uint8]
     request: object
     is_windowed: bool = False
 
@@ -85,11 +87,11 @@ class DiskWorker(QObject):
                 self.preview_loaded.emit(path, preview)
             if self._newest == number:
                 picture = read_picture(path, window or Percentiles())
-                self.loaded.emit(
-                    LoadedImage(
-                        path, picture, fingerprint_of(path), labels(), request, window is not None
-                    )
-                )
+                known = labels()
+                size = picture.rgb.shape[:2] if known is None else (0, 0)
+                blank = np.full(size, IGNORE_INDEX, dtype=np.uint8)
+                found = LoadedImage(path, picture, fingerprint_of(path), known, blank, request)
+                self.loaded.emit(found._replace(is_windowed=window is not None))
 
         self._pool.start(_Job(read, lambda reason: self.load_failed.emit(path, reason)))
 

@@ -36,7 +36,7 @@ class Despeckle(BoxTool):
         size = document.height, document.width
         # One pixel more, so that a region that goes on beyond the box is seen to do so.
         seen = box.wider(1).clipped(*size)
-        labels = document.displayed[seen.slices].copy()
+        labels = document.shown(seen)
         compute = partial(_edit, labels, seen, size, context)
         return now_or_later(compute, labels.size, "Removing specks")
 
