@@ -13,10 +13,7 @@ from app.document.document import ImageDocument
 from app.document.edit import Edit
 from app.document.label_map import LabelMap
 from app.document.undo_stack import MOST_BYTES
-from app.inference.messages import (
-    GateRequest,
-    ModelInfo,
-)
+from app.inference.messages import GateRequest, ModelInfo
 from app.inference.model_client import ModelClient
 from app.session.labeler import Labeler
 from app.session.opening import project_of, projects_and_images
@@ -26,7 +23,7 @@ from app.storage.disk_worker import DiskWorker, LoadedImage
 from app.storage.fingerprint import may_be_moved
 from mdlstm_core.config import DEFAULT_MODEL, IGNORE_INDEX, LabelClass
 from mdlstm_core.data.display_window import DisplayWindow, Percentiles
-from mdlstm_core.data.images import Preview
+from mdlstm_core.data.previews import Preview
 from mdlstm_core.errors import InputError
 
 
@@ -35,6 +32,7 @@ class LabelingSession(QObject):
 
     Signals:
         document_changed(ImageDocument | None): another image is shown.
+        image_asked(Path): an image is being read, to be shown.
         preview_loaded(Path, Preview): the image that was asked for, small, until it is read.
         image_failed(Path, str): an image cannot be opened, and why.
         classes_changed(tuple[LabelClass, ...]): what can be painted; empty if unknown yet.
@@ -50,6 +48,7 @@ class LabelingSession(QObject):
     """
 
     document_changed = Signal(object)
+    image_asked = Signal(object)
     preview_loaded = Signal(object, object)
     image_failed = Signal(object, str)
     classes_changed = Signal(object)
@@ -316,7 +315,8 @@ class LabelingSession(QObject):
         self._wanted = image
         labels = partial(self.stored.labels_of, image)
         seen = window or self.stored.windows.get(image)
-        self._disk.load(image, labels, self._request_of(image), seen)
+        self.image_asked.emit(image)
+        self._disk.load(image, labels, self._request_of(image), seen, is_shown=window is not None)
 
     def _open_project(self, path: Path) -> None:
         """Make `path` the project file, unless it is already.

@@ -15,7 +15,8 @@ from app.storage.changes import Fingerprint
 from app.storage.fingerprint import find_moved, fingerprint_of
 from mdlstm_core.config import IGNORE_INDEX, LabelClass
 from mdlstm_core.data.display_window import DisplayWindow, Percentiles
-from mdlstm_core.data.images import Picture, read_picture, read_preview
+from mdlstm_core.data.images import Picture, read_picture
+from mdlstm_core.data.previews import read_preview
 from mdlstm_core.errors import InputError
 from mdlstm_core.formats.indexed_png import save_indexed_png
 
@@ -69,6 +70,8 @@ class DiskWorker(QObject):
         labels: Callable[[], NDArray[np.uint8] | None],
         request: object = None,
         window: DisplayWindow | Percentiles | None = None,
+        *,
+        is_shown: bool = False,
     ) -> None:
         """Read an image, unless a newer request comes before its turn.
 
@@ -77,13 +80,15 @@ class DiskWorker(QObject):
             labels: reads its label map.
             request: comes back with the image.
             window: what values of more than 8 bits are seen through, the usual percentiles
-                by default. An image that is given one needs no preview.
+                by default.
+            is_shown: whether it is seen already, so that it needs no preview.
         """
         self._newest += 1
         number = self._newest
 
         def read() -> None:
-            if self._newest == number and window is None and (preview := read_preview(path)):
+            seen = window if isinstance(window, DisplayWindow) else None
+            if self._newest == number and not is_shown and (preview := read_preview(path, seen)):
                 self.preview_loaded.emit(path, preview)
             if self._newest == number:
                 picture = read_picture(path, window or Percentiles())

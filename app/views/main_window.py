@@ -205,7 +205,6 @@ class MainWindow(QMainWindow):
         self.options_bar.opacity_changed.connect(lambda o: self.canvas.set_opacity(o / 100))
         self.actions_by_name["labels"].setChecked(True)
         self.options_bar.options_changed.connect(self.canvas.set_options)
-        self.images.image_chosen.connect(self._on_image_asked)
         self.images.left.connect(self.canvas.setFocus)
         self.classes.class_chosen.connect(self._on_class_chosen)
         self.recent.chosen.connect(lambda project: self.open_paths([project]))
@@ -254,12 +253,6 @@ class MainWindow(QMainWindow):
     def _start_model(self) -> None:
         self.status.busy.begin("model", "Loading the model …")
         self.session.start_model()
-
-    @Slot(object)
-    def _on_image_asked(self, image: Path) -> None:
-        document = self.session.document
-        if document is None or document.path != image:
-            self.status.busy.begin("image", f"Opening {image.name} …")
 
     @Slot(object)
     def _on_document(self, document: ImageDocument | None) -> None:
