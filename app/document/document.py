@@ -8,7 +8,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PySide6.QtCore import QObject, Signal
+from PySide6.QtCore import QObject, Signal, Slot
 
 from app.document.label_map import LabelMap
 from app.document.stroke import Box
@@ -72,7 +72,7 @@ class ImageDocument(QObject):
         self._prediction: NDArray[np.uint8] | None = None
         self._confidence: NDArray[np.uint8] | None = None
         self._uncertainty: NDArray[np.uint8] | None = None
-        corrections.changed.connect(self.labels_changed)
+        corrections.changed.connect(self._on_changed)
 
     @property
     def height(self) -> int:
@@ -134,11 +134,16 @@ class ImageDocument(QObject):
         confidence = int(self._confidence[y, x]) / 255
         return PixelLabel(int(self._prediction[y, x]), by_person=False, confidence=confidence)
 
+    @Slot(object)
+    def _on_changed(self, box: Box) -> None:
+        self.labels_changed.emit(box)
+
 
 def corrected_over(
     corrected_HW: NDArray[np.uint8], predicted_HW: NDArray[np.uint8]
 ) -> NDArray[np.uint8]:
     """Return a person's labels, and the model's where there are none."""
-    is_set = cv2.compare(corrected_HW, IGNORE_INDEX, cv2.CMP_NE)
+    # Not `compare`: it takes a single pixel for a number.
+    _, is_set = cv2.threshold(corrected_HW, IGNORE_INDEX - 1, 255, cv2.THRESH_BINARY_INV)
     # The lesser of both: each is 255 where the other one counts.
     return cv2.min(corrected_HW, cv2.bitwise_or(predicted_HW, is_set))

@@ -11,11 +11,13 @@ from app.document.edit import Edit
 from app.document.regions.connected import moved, tight
 from app.document.stroke import Box, Region
 
+_Numbers = NDArray[np.integer]
+
 
 class _Components(NamedTuple):
     """The connected regions of a label map: each pixel's number; areas and labels by number."""
 
-    number_HW: NDArray[np.integer]
+    number_HW: _Numbers
     areas_N: NDArray[np.int64]
     labels_N: NDArray[np.uint8]
 
@@ -62,9 +64,7 @@ def _components(label_map_HW: NDArray[np.uint8]) -> _Components:
     return _Components(number, areas, labels)
 
 
-def _cut_off(
-    number_HW: NDArray[np.integer], box: Box, size: tuple[int, int]
-) -> NDArray[np.integer]:
+def _cut_off(number_HW: _Numbers, box: Box, size: tuple[int, int]) -> _Numbers:
     """Return the regions that may go on beyond the box."""
     height, width = size
     edges = (
@@ -95,9 +95,7 @@ def _settled(found: _Components, small_N: NDArray[np.bool_]) -> NDArray[np.uint8
     return labels
 
 
-def _neighbours(
-    number_HW: NDArray[np.integer], small_N: NDArray[np.bool_]
-) -> tuple[NDArray[np.integer], NDArray[np.integer]]:
+def _neighbours(number_HW: _Numbers, small_N: NDArray[np.bool_]) -> tuple[_Numbers, _Numbers]:
     """Return each side between a speck's pixel and another region: speck, then other."""
     height, width = number_HW.shape
     rows, columns = np.nonzero(small_N[number_HW])
