@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -112,15 +113,23 @@ class ImageDocument(QObject):
 
     def shown(self, box: Box) -> NDArray[np.uint8]:
         """Return the labels that are shown inside a box, as they are now; a new array."""
-        corrected = self.corrections.values[box.slices]
-        if self._prediction is None:
-            return corrected.copy()
-        predicted, result = self._prediction[box.slices], np.empty_like(corrected)
-        # In strips, so that what lies in between stays in the processor's cache.
-        for top in range(0, len(result), _STRIP_ROWS):
-            rows = slice(top, top + _STRIP_ROWS)
-            result[rows] = corrected_over(corrected[rows], predicted[rows])
-        return result
+        return self.shown_later(box)()
+
+    def shown_later(self, box: Box) -> Callable[[], NDArray[np.uint8]]:
+        """Return a call that gives `shown` as it is now, whatever comes, in any thread."""
+        result, prediction = self.corrections.values[box.slices].copy(), self._prediction
+
+        def shown() -> NDArray[np.uint8]:
+            if prediction is None:
+                return result
+            predicted = prediction[box.slices]
+            # In strips, so that what lies in between stays in the processor's cache.
+            for top in range(0, len(result), _STRIP_ROWS):
+                rows = slice(top, top + _STRIP_ROWS)
+                result[rows] = corrected_over(result[rows], predicted[rows])
+            return result
+
+        return shown
 
     def pixel(self, x: int, y: int) -> PixelLabel | None:
         """Return what is known of a pixel, None outside the image."""
