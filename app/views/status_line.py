@@ -24,7 +24,8 @@ class StatusLine:
         self.unsaved = QLabel("⚠ Not stored")
         self.unsaved.setToolTip("Strokes are in memory only; make room on the project's disk")
         self.unsaved.hide()
-        self.read_only = QLabel("🔒 Read-only")
+        self.read_only = QLabel("Read-only")
+        self.read_only.setStyleSheet("color: white; background: #8a5a00; padding: 0 6px;")
         self.read_only.setToolTip(
             "Another window has this project open, or its file cannot be written. "
             "Close that window, or make the file writable, and open the project again to label."

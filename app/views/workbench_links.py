@@ -38,12 +38,19 @@ def link_workbench(window: MainWindow) -> None:
         chosen.trigger()
     session, copy = window.session, window.actions_by_name["copy-previous"]
 
-    def on_document() -> None:
-        copy.setEnabled(session.document is not None)
+    def show_lock() -> None:
         window.status.read_only.setVisible(session.journal.is_read_only)
 
+    def on_document() -> None:
+        window.canvas.set_hint()
+        copy.setEnabled(session.document is not None)
+        show_lock()
+
+    canvas = window.canvas
+    session.image_asked.connect(lambda image: canvas.set_hint(f"Opening {image.name} …"))
+    session.image_failed.connect(lambda _image, _reason: canvas.set_hint())
     session.document_changed.connect(on_document)
-    session.project.images_changed.connect(on_document)
+    session.project.images_changed.connect(show_lock)
     on_document()
     _Refusals(window)
 

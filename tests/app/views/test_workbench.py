@@ -444,3 +444,16 @@ def test_a_disk_that_fills_up_in_a_stroke_is_shown_until_there_is_room(
     file.close()
     assert stored is not None
     np.testing.assert_array_equal(stored.decode(), painted)
+
+
+def test_an_image_that_is_being_read_is_said(
+    qtbot: QtBot, window: MainWindow, rocket: Path
+) -> None:
+    said: list[str] = []
+    window.session.image_asked.connect(
+        lambda _image: said.extend((window.canvas._hint, window.status.busy.text))
+    )
+    _open(qtbot, window, rocket)
+    assert said == ["Opening rocket.png …"] * 2
+    assert "Drop images" in window.canvas._hint
+    assert "Opening" not in window.status.busy.text
