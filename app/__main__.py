@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
+_TURN_S = 0.0005
+"""Python's own 5 ms would hold the window up while another thread computes in Python."""
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Open the window, or go through the loop without one where there is no display.
@@ -71,7 +74,8 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 
 def make_application() -> QApplication:
-    """Start the log and Qt."""
+    """Start the log and Qt, and let the window's thread have its turn soon."""
+    sys.setswitchinterval(_TURN_S)
     _start_log()
     qInstallMessageHandler(_log_qt_message)
     application = QApplication(sys.argv[:1])
@@ -116,7 +120,9 @@ def _run_headless(options: argparse.Namespace) -> int:
 
 
 def _session(options: argparse.Namespace) -> LabelingSession:
-    return LabelingSession(options.model, options.device or load_settings().device)
+    settings = load_settings()
+    device = options.device or settings.device
+    return LabelingSession(options.model, device, settings.history_mb << 20)
 
 
 def _has_display() -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +17,9 @@ PROGRAM = "mdlstm-labeler"
 
 COLOR_SCHEMES = ("system", "light", "dark")
 """What the window's colours follow."""
+
+HISTORY_MB = range(16, 16385)
+"""What a project's history may be held to."""
 
 _MOST_RECENT = 10
 
@@ -30,6 +34,7 @@ class Settings:
         learning_seconds: how long Learn may take, 1 to 3600.
         device: where the model runs, "auto", "cpu" or "cuda".
         color_scheme: of the window, "system", "light" or "dark".
+        history_mb: what a project's undo history may take on disk, 16 to 16384 MB.
     """
 
     overlay_opacity: int = 50
@@ -37,6 +42,7 @@ class Settings:
     learning_seconds: int = 20
     device: str = "auto"
     color_scheme: str = "system"
+    history_mb: int = 256
 
 
 def load_settings() -> Settings:
@@ -50,6 +56,7 @@ def load_settings() -> Settings:
         ),
         device=_choice(stored, "device", DEVICE_NAMES, default.device),
         color_scheme=_choice(stored, "color_scheme", COLOR_SCHEMES, default.color_scheme),
+        history_mb=_number(stored, "history_mb", HISTORY_MB, default.history_mb),
     )
 
 
@@ -88,6 +95,20 @@ def load_shortcuts() -> dict[str, list[str]]:
 def save_shortcuts(keys: dict[str, list[str]]) -> None:
     """Store the keys that differ from the default."""
     _store("shortcuts").setValue("keys", json.dumps(keys))
+
+
+def load_tools() -> tuple[str, dict[str, object]]:
+    """Return the tool that was chosen last, and what was set for the tools; empty at first."""
+    stored = _store("tools")
+    options = _json(stored, "options")
+    return str(stored.value("tool", "")), options if isinstance(options, dict) else {}
+
+
+def save_tools(tool: str, options: Mapping[str, object]) -> None:
+    """Store the chosen tool, and what is set for the tools."""
+    stored = _store("tools")
+    stored.setValue("tool", tool)
+    stored.setValue("options", json.dumps(options))
 
 
 def load_recent() -> list[Path]:

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import json
-import os
 import tempfile
 import time
 from collections.abc import Iterator
@@ -32,16 +31,17 @@ def run(strokes: int = _STROKES) -> dict[str, float]:
         commit_p95_ms: from the edit to its acknowledgement by the journal, 95th percentile.
         commit_gui_max_ms: longest time that the window's thread was in the
             journal, recording a stroke or taking its receipt.
+        commit_gui_processor_max_ms: what of it the thread worked, whoever else did.
     """
-    os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
-    from PySide6.QtCore import QCoreApplication, QEventLoop
+    from PySide6.QtCore import QEventLoop
 
     from app.document.label_map import LabelMap
     from app.session import stored_project
+    from benchmarks.app_start import application
     from mdlstm_core.config import LabelClass
 
-    application = QCoreApplication.instance() or QCoreApplication([])
-    held: list[float] = []
+    running = application()
+    held: list[tuple[float, float]] = []
     commits: list[float] = []
     with (
         tempfile.TemporaryDirectory() as folder,
@@ -62,10 +62,11 @@ def run(strokes: int = _STROKES) -> dict[str, float]:
                 loop.exec()
             commits.append(time.perf_counter() - began)
         stored.close()
-    del application
+    del running
     return {
         "commit_p95_ms": float(np.percentile(commits, 95)) * 1000,
-        "commit_gui_max_ms": max(held) * 1000,
+        "commit_gui_max_ms": max(wall for wall, _ in held) * 1000,
+        "commit_gui_processor_max_ms": max(worked for _, worked in held) * 1000,
     }
 
 
@@ -81,20 +82,20 @@ def _edits(count: int) -> Iterator[Edit]:
         yield edit
 
 
-def _timed_journal(held: list[float]) -> type[Journal]:
+def _timed_journal(held: list[tuple[float, float]]) -> type[Journal]:
     """Return a journal that notes how long the window's thread is in it."""
 
     class TimedJournal(Journal):
         def record(self, change: Change) -> int:
-            began = time.perf_counter()
+            began = time.perf_counter(), time.thread_time()
             number = super().record(change)
-            held.append(time.perf_counter() - began)
+            held.append((time.perf_counter() - began[0], time.thread_time() - began[1]))
             return number
 
         def _on_answered(self, answer: Written | Failed) -> None:
-            began = time.perf_counter()
+            began = time.perf_counter(), time.thread_time()
             super()._on_answered(answer)
-            held.append(time.perf_counter() - began)
+            held.append((time.perf_counter() - began[0], time.thread_time() - began[1]))
 
     return TimedJournal
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PySide6.QtCore import QObject, Signal
+from PySide6.QtCore import QObject, Signal, Slot
 
 from app.document.label_map import LabelMap
 from app.document.stroke import Box
@@ -72,8 +73,7 @@ class ImageDocument(QObject):
         self._prediction: NDArray[np.uint8] | None = None
         self._confidence: NDArray[np.uint8] | None = None
         self._uncertainty: NDArray[np.uint8] | None = None
-        self._displayed = corrections.values.copy()
-        corrections.changed.connect(self._refresh)
+        corrections.changed.connect(self._on_changed)
 
     @property
     def height(self) -> int:
@@ -87,8 +87,8 @@ class ImageDocument(QObject):
 
     @property
     def displayed(self) -> NDArray[np.uint8]:
-        """The label map that is shown and exported, H×W; it changes with the document."""
-        return self._displayed
+        """The label map that is shown and exported, H×W, as it is now; a new array."""
+        return self.shown(Box(0, 0, self.height, self.width))
 
     @property
     def prediction(self) -> NDArray[np.uint8] | None:
@@ -109,7 +109,27 @@ class ImageDocument(QObject):
         """Take what the model says; it shows where no person set a label."""
         self._prediction, self._confidence = label_map_HW, confidence_HW
         self._uncertainty = uncertainty_HW
-        self._refresh(Box(0, 0, self.height, self.width))
+        self.labels_changed.emit(Box(0, 0, self.height, self.width))
+
+    def shown(self, box: Box) -> NDArray[np.uint8]:
+        """Return the labels that are shown inside a box, as they are now; a new array."""
+        return self.shown_later(box)()
+
+    def shown_later(self, box: Box) -> Callable[[], NDArray[np.uint8]]:
+        """Return a call that gives `shown` as it is now, whatever comes, in any thread."""
+        result, prediction = self.corrections.values[box.slices].copy(), self._prediction
+
+        def shown() -> NDArray[np.uint8]:
+            if prediction is None:
+                return result
+            predicted = prediction[box.slices]
+            # In strips, so that what lies in between stays in the processor's cache.
+            for top in range(0, len(result), _STRIP_ROWS):
+                rows = slice(top, top + _STRIP_ROWS)
+                result[rows] = corrected_over(result[rows], predicted[rows])
+            return result
+
+        return shown
 
     def pixel(self, x: int, y: int) -> PixelLabel | None:
         """Return what is known of a pixel, None outside the image."""
@@ -123,17 +143,16 @@ class ImageDocument(QObject):
         confidence = int(self._confidence[y, x]) / 255
         return PixelLabel(int(self._prediction[y, x]), by_person=False, confidence=confidence)
 
-    def _refresh(self, box: Box) -> None:
-        """Work out again what is displayed inside a box."""
-        corrected = self.corrections.values[box.slices]
-        # In strips, so that what lies in between stays in the processor's cache.
-        for top in range(box.top, box.bottom, _STRIP_ROWS):
-            strip = box._replace(top=top, bottom=min(top + _STRIP_ROWS, box.bottom)).slices
-            shown, corrected = self._displayed[strip], self.corrections.values[strip]
-            if self._prediction is None:
-                shown[...] = corrected
-            else:
-                is_set = cv2.compare(corrected, IGNORE_INDEX, cv2.CMP_NE)
-                # The lesser of both: each is 255 where the other one counts.
-                cv2.min(corrected, cv2.bitwise_or(self._prediction[strip], is_set), dst=shown)
+    @Slot(object)
+    def _on_changed(self, box: Box) -> None:
         self.labels_changed.emit(box)
+
+
+def corrected_over(
+    corrected_HW: NDArray[np.uint8], predicted_HW: NDArray[np.uint8]
+) -> NDArray[np.uint8]:
+    """Return a person's labels, and the model's where there are none."""
+    # Not `compare`: it takes a single pixel for a number.
+    _, is_set = cv2.threshold(corrected_HW, IGNORE_INDEX - 1, 255, cv2.THRESH_BINARY_INV)
+    # The lesser of both: each is 255 where the other one counts.
+    return cv2.min(corrected_HW, cv2.bitwise_or(predicted_HW, is_set))

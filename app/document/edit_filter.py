@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from app.document.edit import Edit
-from app.document.stroke import Region
+from app.document.stroke import Box, Region
 
 
 @dataclass(frozen=True)
@@ -23,12 +24,12 @@ class EditFilter:
     locked: frozenset[int] = frozenset()
     only: frozenset[int] | None = None
 
-    def narrow(self, edit: Edit, shown_HW: NDArray[np.uint8]) -> Edit | None:
+    def narrow(self, edit: Edit, shown: Callable[[Box], NDArray[np.uint8]]) -> Edit | None:
         """Return the part of an edit that is allowed, None if that is nothing.
 
         Args:
             edit: on an image.
-            shown_HW: the labels that the image shows, a person's or the model's.
+            shown: gives the labels that the image shows in a box, a person's or the model's.
         """
         if not self.locked and self.only is None:
             return edit
@@ -36,7 +37,7 @@ class EditFilter:
         allowed[list(self.only or ())] = True
         allowed[list(self.locked)] = False
         box, mask = edit.region
-        may_change = allowed[shown_HW[box.slices][mask]]
+        may_change = allowed[shown(box)[mask]]
         if not may_change.any():
             return None
         narrowed = mask.copy()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import functools
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Literal
@@ -15,6 +16,7 @@ from app.document.class_table import ClassTable
 from app.document.edit import Edit
 from app.document.edit_filter import EditFilter
 from app.document.label_map import LabelMap
+from app.document.pieces import pieces
 from app.document.steps import ClassChange, Do, ImagePatch, Prune, Redo, Step, StepHeader, Undo
 from app.document.stroke import Box
 from app.document.undo_stack import UndoStack
@@ -117,28 +119,32 @@ class Project(QObject):
         return self._revisions.get(image, 0), self._relabelings
 
     def edit(
-        self, image: Path, edit: Edit, shown_HW: NDArray[np.uint8] | None = None
+        self, image: Path, edit: Edit, shown: Callable[[Box], NDArray[np.uint8]] | None = None
     ) -> Box | None:
         """Change an image's corrections as one undoable step, where no filter forbids it.
 
         Args:
             image: one whose corrections are in memory.
             edit: what to set.
-            shown_HW: the labels that the image shows, by which the filters judge; the
-                corrections if None.
+            shown: gives the labels that the image shows in a box, by which the filters
+                judge; the corrections if None.
 
         Returns:
             where pixels changed, None if none did.
         """
         corrections = self._corrections[image]
-        shown = corrections.values if shown_HW is None else shown_HW
-        allowed = EditFilter(self._classes.locked, self.paint_only).narrow(edit, shown)
-        patch = corrections.patch(allowed) if allowed else None
-        if patch is None:
+        seen = shown or (lambda box: corrections.values[box.slices])
+        allowed = EditFilter(self._classes.locked, self.paint_only)
+        patches = tuple(
+            patch
+            for piece in pieces(edit)
+            if (narrowed := allowed.narrow(piece, seen)) and (patch := corrections.patch(narrowed))
+        )
+        if not patches:
             return None
-        found = ImagePatch(image, corrections.size, patch)
-        self._make(Step(self.undo_stack.next_number, edit.text, image, (found,)))
-        return patch.box
+        found = tuple(ImagePatch(image, corrections.size, patch) for patch in patches)
+        self._make(Step(self.undo_stack.next_number, edit.text, image, found))
+        return functools.reduce(Box.united, (patch.box for patch in patches))
 
     def edit_classes(self, classes: ClassTable, text: str) -> None:
         """Change the classes, but no pixel, as one undoable step."""

@@ -176,10 +176,10 @@ class StrokeMask:
                 self.pixels[box.slices] |= sweep(first, last, box)
 
     def region(self) -> Region | None:
-        """Return what is covered, None if nothing is."""
+        """Return what is covered, None if nothing is; it shares the memory of `pixels`."""
         if self.box is None:
             return None
-        mask = self.pixels[self.box.slices].astype(bool)
+        mask = self.pixels[self.box.slices].view(bool)
         return Region(self.box, mask) if mask.any() else None
 
 

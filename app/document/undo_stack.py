@@ -19,7 +19,7 @@ from app.document.steps import Step, StepHeader
 MOST_BYTES = 256 << 20
 """Default bound of what the stored steps take on disk."""
 
-_CACHED_BYTES = 64 << 20
+_CACHED_BYTES = 16 << 20
 """Bound of the steps kept in memory, unless they are not stored yet."""
 
 
@@ -86,6 +86,11 @@ class UndoStack(QObject):
     def next_number(self) -> int:
         """The number of the next new step."""
         return self._next
+
+    @property
+    def stored_bytes(self) -> int:
+        """What the stored steps take on disk."""
+        return self._bytes
 
     def index(self) -> int:
         """Return how many of the steps were not undone."""

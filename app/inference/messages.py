@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from app.document.project_classes import ProjectClasses
 from mdlstm_core.config import LabelClass
+from mdlstm_core.data.display_window import DisplayWindow
 
 
 @dataclass(frozen=True)
@@ -129,11 +130,12 @@ class CorrectedFile:
     """An image file, and how to get an immutable copy of its corrections H×W.
 
     A call and not the array, so that stored corrections are unpacked in the learner's
-    thread.
+    thread. The window is what values of more than 8 bits are seen through, if one was chosen.
     """
 
     image_path: Path
     corrections: Callable[[], NDArray[np.uint8]]
+    window: DisplayWindow | None = None
 
 
 @dataclass(frozen=True)

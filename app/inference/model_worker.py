@@ -179,7 +179,7 @@ class LearningWorker(QObject):
             for file in request.corrected:
                 self._check_cancelled()
                 labels = outputs.indices_of(file.corrections())
-                yield CorrectedImage(read_image(file.image_path), labels)
+                yield CorrectedImage(read_image(file.image_path, file.window), labels)
 
         def report(progress: LearningProgress) -> None:
             self._check_cancelled()

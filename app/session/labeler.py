@@ -23,7 +23,7 @@ from app.inference.model_client import ModelClient
 from app.session.stored_project import StoredProject
 from mdlstm_core.config import IGNORE_INDEX
 from mdlstm_core.data.display_window import DisplayWindow
-from mdlstm_core.data.images import read_image, read_picture
+from mdlstm_core.data.images import read_image
 
 _MOST_IMAGES = 20
 """Images whose strokes the model follows: those that were shown last."""
@@ -91,7 +91,9 @@ class Labeler(QObject):
         return LiveStrokes(
             self._live_file(shown.path, lambda: shown.image, shown.corrections.frozen()),
             tuple(
-                self._live_file(path, partial(_read, path, self._seen[path]), self._labels_of(path))
+                self._live_file(
+                    path, partial(read_image, path, self._seen[path]), self._labels_of(path)
+                )
                 for path in others[-_MOST_IMAGES:]
             ),
             self._stored.classes_of_models,
@@ -152,8 +154,3 @@ class Labeler(QObject):
         table = np.full(256, IGNORE_INDEX, dtype=np.uint8)
         table[: len(labels)] = labels
         return table[label_map_HW]
-
-
-def _read(image: Path, window: DisplayWindow | None) -> NDArray[np.uint8]:
-    """Return an image as it was shown, with wide values seen through their window."""
-    return read_picture(image, window).rgb if window else read_image(image)

@@ -13,10 +13,7 @@ from app.document.document import ImageDocument
 from app.document.edit import Edit
 from app.document.label_map import LabelMap
 from app.document.undo_stack import MOST_BYTES
-from app.inference.messages import (
-    GateRequest,
-    ModelInfo,
-)
+from app.inference.messages import GateRequest, ModelInfo
 from app.inference.model_client import ModelClient
 from app.session.labeler import Labeler
 from app.session.opening import project_of, projects_and_images
@@ -26,7 +23,7 @@ from app.storage.disk_worker import DiskWorker, LoadedImage
 from app.storage.fingerprint import may_be_moved
 from mdlstm_core.config import DEFAULT_MODEL, IGNORE_INDEX, LabelClass
 from mdlstm_core.data.display_window import DisplayWindow, Percentiles
-from mdlstm_core.data.images import Preview
+from mdlstm_core.data.previews import Preview
 from mdlstm_core.errors import InputError
 
 
@@ -35,6 +32,7 @@ class LabelingSession(QObject):
 
     Signals:
         document_changed(ImageDocument | None): another image is shown.
+        image_asked(Path): an image is being read, to be shown.
         preview_loaded(Path, Preview): the image that was asked for, small, until it is read.
         image_failed(Path, str): an image cannot be opened, and why.
         classes_changed(tuple[LabelClass, ...]): what can be painted; empty if unknown yet.
@@ -50,6 +48,7 @@ class LabelingSession(QObject):
     """
 
     document_changed = Signal(object)
+    image_asked = Signal(object)
     preview_loaded = Signal(object, object)
     image_failed = Signal(object, str)
     classes_changed = Signal(object)
@@ -160,7 +159,7 @@ class LabelingSession(QObject):
         """
         documents = (self.document, self._left)
         document = next((d for d in documents if d is not None and d.path == image), None)
-        shown = document.displayed if document else None
+        shown = document.shown if document else None
         self._change(lambda: self.project.edit(image, edit, shown))
 
     def edit_classes(self, classes: ClassTable, text: str) -> None:
@@ -247,7 +246,7 @@ class LabelingSession(QObject):
         if path in self.project.images:
             self.warned.emit(f"{path} is one of the images; export under another name.")
         elif self.document is not None and self.document.prediction is not None:
-            self._disk.export_label_map(path, self.document.displayed.copy(), self.classes)
+            self._disk.export_label_map(path, self.document.displayed, self.classes)
 
     def save(self) -> None:
         """Say where the work is stored; strokes that could not be stored are tried again."""
@@ -315,7 +314,9 @@ class LabelingSession(QObject):
         """Have an image and its labels read, to show it."""
         self._wanted = image
         labels = partial(self.stored.labels_of, image)
-        self._disk.load(image, labels, self._request_of(image), window)
+        seen = window or self.stored.windows.get(image)
+        self.image_asked.emit(image)
+        self._disk.load(image, labels, self._request_of(image), seen, is_shown=window is not None)
 
     def _open_project(self, path: Path) -> None:
         """Make `path` the project file, unless it is already.
@@ -372,8 +373,8 @@ class LabelingSession(QObject):
             self._on_load_failed(path, str(error))
             return
         if corrections is None:
-            labels, (height, width) = loaded.labels, loaded.picture.rgb.shape[:2]
-            corrections = LabelMap.empty(height, width) if labels is None else LabelMap(labels)
+            blank = loaded.blank
+            corrections = LabelMap(blank if loaded.labels is None else loaded.labels)
             self.project.set_corrections(path, corrections)
         self.stored.shown = path
         self._leave(ImageDocument(path, loaded.picture.rgb, corrections, loaded.picture))

@@ -23,10 +23,12 @@ from app.storage.changes import (
     SaveClasses,
     SaveFingerprint,
     SaveModels,
+    SaveWindow,
 )
 from app.storage.disk_worker import LoadedImage
 from app.storage.journal import Journal
 from mdlstm_core.config import IGNORE_INDEX, LabelClass
+from mdlstm_core.data.display_window import DisplayWindow
 from mdlstm_core.data.pages import image_file
 from mdlstm_core.errors import InputError
 
@@ -39,6 +41,8 @@ class StoredProject(QObject):
         journal: writes what changes.
         shown: the image whose corrections stay in memory.
         missing: images that were labeled and are not where they were, by what they hold.
+        refused: images whose files are not what was labeled; see `accept_file`.
+        windows: what images of more than 8 bits are seen through, where the user chose.
 
     Signals:
         said(str): something the user may want to know.
@@ -55,6 +59,8 @@ class StoredProject(QObject):
         self.journal = Journal()
         self.shown: Path | None = None
         self.missing: dict[Path, Fingerprint] = {}
+        self.refused: set[Path] = set()
+        self.windows: dict[Path, DisplayWindow] = {}
         self._model_classes: tuple[str, ...] = ()
         self._known: dict[Path, Fingerprint] = {}
         self._loaded: dict[Path, Fingerprint] = {}
@@ -192,16 +198,28 @@ class StoredProject(QObject):
             )
         known = self._known.get(loaded.path)
         if known is not None and known != loaded.fingerprint:
+            self.refused.add(loaded.path)
             raise InputError(
                 f"{loaded.path} is not the picture that was labeled under this name; "
                 "put that one back, or rename this one."
             )
+        self.refused.discard(loaded.path)
+        self._keep_window(loaded)
         if loaded.labels is not None and not self.journal.is_read_only:
             self._save_fingerprint(loaded.path)
+
+    def _keep_window(self, loaded: LoadedImage) -> None:
+        """Store what an image is seen through, if that was chosen and is another one."""
+        window = loaded.picture.window if loaded.is_windowed else None
+        if window is not None and window != self.windows.get(loaded.path):
+            self.windows[loaded.path] = window
+            if not self.journal.is_read_only:
+                self.journal.record(SaveWindow(loaded.path, window))
 
     def accept_file(self, image: Path) -> None:
         """Take a file that `check_file` refused for the picture that was labeled."""
         self.check_writable()
+        self.refused.discard(image)
         self._known.pop(image, None)
         self._save_fingerprint(image)
 
@@ -228,6 +246,8 @@ class StoredProject(QObject):
         self.project.drop_corrections({self.shown} - set(free.values()) if self.shown else set())
         for old, new in free.items():
             self._known[new] = self._known.pop(old)
+            if old in self.windows:
+                self.windows[new] = self.windows.pop(old)
             self.project.set_statuses({new: self.project.status(old), old: "new"})
             del self.missing[old]
         return list(free.values())
@@ -262,6 +282,7 @@ class StoredProject(QObject):
         assert file is not None
         images = file.images()
         self._known = {i.path: i.fingerprint for i in images if i.fingerprint}
+        self.refused, self.windows = set(), file.windows()
         self.missing = {p: f for p, f in self._known.items() if not image_file(p).is_file()}
         self.project.set_classes(file.classes() or ClassTable())
         self._model_classes = file.model_classes()
@@ -297,6 +318,15 @@ class StoredProject(QObject):
         if self._is_new:
             self._is_new = False
             self.said.emit(f"Your strokes are stored in {self.path}.")
+        self._prune()
+
+    def limit_history(self, most_bytes: int) -> None:
+        """Hold the history to so many bytes from now on; the oldest steps go first."""
+        self.project.undo_stack.most_bytes, self._said_pruned = most_bytes, False
+        if not self.journal.is_read_only:
+            self._prune()
+
+    def _prune(self) -> None:
         if self.project.prune() and not self._said_pruned:
             self._said_pruned = True
             most = self.project.undo_stack.most_bytes >> 20

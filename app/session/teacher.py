@@ -113,7 +113,7 @@ class Teacher(QObject):
                 continue
             else:
                 labels = in_memory.frozen()
-            found.append(CorrectedFile(image, labels))
+            found.append(CorrectedFile(image, labels, self._stored.windows.get(image)))
         return tuple(found)
 
     @Slot(object)

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from app.document.class_table import ClassTable
 from app.document.project import Status
 from app.document.steps import HistoryChange
+from mdlstm_core.data.display_window import DisplayWindow
 
 
 class SaveClasses(NamedTuple):
@@ -63,6 +64,13 @@ class MarkDone(NamedTuple):
     done: bool
 
 
+class SaveWindow(NamedTuple):
+    """What the values of an image of more than 8 bits are seen through."""
+
+    image: Path
+    window: DisplayWindow
+
+
 class MoveImage(NamedTuple):
     """An image that was labeled lies elsewhere now."""
 
@@ -70,7 +78,9 @@ class MoveImage(NamedTuple):
     new: Path
 
 
-Change = HistoryChange | SaveClasses | SaveModels | SaveFingerprint | MarkDone | MoveImage
+Change = (
+    HistoryChange | SaveClasses | SaveModels | SaveFingerprint | SaveWindow | MarkDone | MoveImage
+)
 
 
 class Receipt(NamedTuple):

@@ -13,9 +13,10 @@ from PySide6.QtCore import QObject, QRunnable, QThreadPool, Signal
 
 from app.storage.changes import Fingerprint
 from app.storage.fingerprint import find_moved, fingerprint_of
-from mdlstm_core.config import LabelClass
+from mdlstm_core.config import IGNORE_INDEX, LabelClass
 from mdlstm_core.data.display_window import DisplayWindow, Percentiles
-from mdlstm_core.data.images import Picture, read_picture, read_preview
+from mdlstm_core.data.images import Picture, read_picture
+from mdlstm_core.data.previews import read_preview
 from mdlstm_core.errors import InputError
 from mdlstm_core.formats.indexed_png import save_indexed_png
 
@@ -25,14 +26,17 @@ _log = logging.getLogger(__name__)
 class LoadedImage(NamedTuple):
     """An image, what file it is, and its label map H×W if it was labeled.
 
-    `request` is what it was asked for with.
+    `blank` is a label map without labels: to make one takes a moment if the image is large.
+    `request` is what it was asked for with, `is_windowed` whether a window was given.
     """
 
     path: Path
     picture: Picture
     fingerprint: Fingerprint
     labels: NDArray[np.uint8] | None
+    blank: NDArray[np.uint8]
     request: object
+    is_windowed: bool = False
 
 
 class DiskWorker(QObject):
@@ -66,6 +70,8 @@ class DiskWorker(QObject):
         labels: Callable[[], NDArray[np.uint8] | None],
         request: object = None,
         window: DisplayWindow | Percentiles | None = None,
+        *,
+        is_shown: bool = False,
     ) -> None:
         """Read an image, unless a newer request comes before its turn.
 
@@ -74,18 +80,23 @@ class DiskWorker(QObject):
             labels: reads its label map.
             request: comes back with the image.
             window: what values of more than 8 bits are seen through, the usual percentiles
-                by default. An image that is given one is shown already and needs no preview.
+                by default.
+            is_shown: whether it is seen already, so that it needs no preview.
         """
         self._newest += 1
         number = self._newest
 
         def read() -> None:
-            if self._newest == number and window is None and (preview := read_preview(path)):
+            seen = window if isinstance(window, DisplayWindow) else None
+            if self._newest == number and not is_shown and (preview := read_preview(path, seen)):
                 self.preview_loaded.emit(path, preview)
             if self._newest == number:
                 picture = read_picture(path, window or Percentiles())
-                found = LoadedImage(path, picture, fingerprint_of(path), labels(), request)
-                self.loaded.emit(found)
+                known = labels()
+                size = picture.rgb.shape[:2] if known is None else (0, 0)
+                blank = np.full(size, IGNORE_INDEX, dtype=np.uint8)
+                found = LoadedImage(path, picture, fingerprint_of(path), known, blank, request)
+                self.loaded.emit(found._replace(is_windowed=window is not None))
 
         self._pool.start(_Job(read, lambda reason: self.load_failed.emit(path, reason)))
 

@@ -6,6 +6,7 @@ SQLite, because it survives being killed at any instant and a change writes kilo
 from __future__ import annotations
 
 import json
+import logging
 import os
 import sqlite3
 from hashlib import sha256
@@ -22,7 +23,10 @@ from app.document.stroke import Box
 from app.storage.changes import Fingerprint
 from app.storage.schema import connect_reader, errors
 from app.storage.tiles import StoredLabels, unpack
+from mdlstm_core.data.display_window import DisplayWindow
 from mdlstm_core.errors import InputError
+
+_log = logging.getLogger(__name__)
 
 
 def project_path_for(image: Path) -> Path:
@@ -115,6 +119,23 @@ class ProjectFile:
         """Return the names of the model's classes that the project began with, if any."""
         return tuple(json.loads(self._setting("model_classes") or "[]"))
 
+    def windows(self) -> dict[Path, DisplayWindow]:
+        """Return what images of more than 8 bits are seen through, where the user chose."""
+        prefix = window_setting("")
+        rows = self._read(
+            "SELECT substr(name, ?), value FROM settings WHERE substr(name, 1, ?) = ?",
+            (len(prefix) + 1, len(prefix), prefix),
+        )
+        found = {}
+        for key, text in rows:
+            try:
+                low, high = map(float, json.loads(text))
+            except (ValueError, TypeError):  # the image shows as it would by default
+                _log.warning("%s: damaged window of %s: %s", self.path, key, text)
+                continue
+            found[image_path(self.path, key)] = DisplayWindow(low, high)
+        return found
+
     def load_model(self, role: Literal["base", "learned"]) -> bytes | None:
         """Return a checkpoint: the one learning starts from, or led to; None at first."""
         found = self._read("SELECT checkpoint FROM models WHERE role = ?", (role,))
@@ -199,6 +220,11 @@ def image_key(project: Path, image: Path) -> str:
 def image_path(project: Path, key: str) -> Path:
     """Return the image's path that is stored as `key`."""
     return project.parent / key
+
+
+def window_setting(key: str) -> str:
+    """Return the name of the setting that holds what an image is seen through."""
+    return f"window {key}"
 
 
 def class_change_to_json(change: ClassChange) -> str:

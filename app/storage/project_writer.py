@@ -20,8 +20,9 @@ from app.storage.changes import (
     SaveClasses,
     SaveFingerprint,
     SaveModels,
+    SaveWindow,
 )
-from app.storage.project_file import class_change_to_json, image_key
+from app.storage.project_file import class_change_to_json, image_key, window_setting
 from app.storage.schema import connect_writer, errors, transaction
 from app.storage.tiles import TiledLabels, pack, unpack
 
@@ -95,10 +96,17 @@ class _Batch:
             case MarkDone(image, height, width, done):
                 number = self._image(image, height, width)
                 self._database.execute("UPDATE images SET done = ? WHERE id = ?", (done, number))
+            case SaveWindow(image, window):
+                self._save(window_setting(self._key(image)), json.dumps([window.low, window.high]))
             case MoveImage(old, new):
-                self._database.execute(
-                    "UPDATE images SET path = ? WHERE path = ?", (self._key(new), self._key(old))
-                )
+                self._move_image(self._key(old), self._key(new))
+
+    def _move_image(self, old: str, new: str) -> None:
+        self._database.execute("UPDATE images SET path = ? WHERE path = ?", (new, old))
+        self._database.execute(
+            "UPDATE OR REPLACE settings SET name = ? WHERE name = ?",
+            (window_setting(new), window_setting(old)),
+        )
 
     def finish(self) -> dict[Path, Status]:
         """Write the tiles; return what became of the images."""

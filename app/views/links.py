@@ -109,6 +109,7 @@ def link_activity(busy: BusyBar, session: LabelingSession) -> None:
         for job in ("model", "predict", "export", "image"):
             busy.end(job)
 
+    session.image_asked.connect(lambda image: busy.begin("image", f"Opening {image.name} …"))
     session.document_changed.connect(on_document)
     session.image_failed.connect(lambda _image, _reason: busy.end("image"))
     session.model_changed.connect(lambda _info: busy.end("model"))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
@@ -19,7 +18,6 @@ from app.settings import (
     add_recent,
     load_settings,
     load_window_state,
-    save_settings,
     save_window_state,
 )
 from app.views.actions import ACTIONS, CLASS_KEYS, ActionSpec, add_actions
@@ -51,6 +49,7 @@ from app.views.theme import Theme
 from app.views.tool_options_bar import ToolOptionsBar
 from app.views.tools import all_tools
 from app.views.where_next import WhereNext
+from app.views.workbench_links import keep_settings, link_workbench, workbench_slots
 from mdlstm_core.config import LabelClass
 
 _TITLE = "mdlstm-labeler"
@@ -80,7 +79,7 @@ class MainWindow(QMainWindow):
     def __init__(self, session: LabelingSession) -> None:
         super().__init__()
         self.session = session
-        self._settings = settings = load_settings()
+        self.settings = settings = load_settings()
         self.theme = Theme(settings.color_scheme, self)
         self._tools = {spec.name: spec for spec in all_tools()}
         self._made = {name: spec.make() for name, spec in self._tools.items()}
@@ -102,6 +101,7 @@ class MainWindow(QMainWindow):
         self._connect_views()
         self._connect_session()
         self._use_tool(first)
+        link_workbench(self)
         self._on_document(session.document)
         self.canvas.setFocus()
 
@@ -157,6 +157,7 @@ class MainWindow(QMainWindow):
             "larger": partial(self.options_bar.scale_diameter, 1.25),
             "smaller": partial(self.options_bar.scale_diameter, 0.8),
             **self.classes.slots(),
+            **workbench_slots(self),
             "previous": partial(self.images.step, -1),
             "next": partial(self.images.step, 1),
             "done": self.images.ask_done,
@@ -204,7 +205,6 @@ class MainWindow(QMainWindow):
         self.options_bar.opacity_changed.connect(lambda o: self.canvas.set_opacity(o / 100))
         self.actions_by_name["labels"].setChecked(True)
         self.options_bar.options_changed.connect(self.canvas.set_options)
-        self.images.image_chosen.connect(self._on_image_asked)
         self.images.left.connect(self.canvas.setFocus)
         self.classes.class_chosen.connect(self._on_class_chosen)
         self.recent.chosen.connect(lambda project: self.open_paths([project]))
@@ -253,12 +253,6 @@ class MainWindow(QMainWindow):
     def _start_model(self) -> None:
         self.status.busy.begin("model", "Loading the model …")
         self.session.start_model()
-
-    @Slot(object)
-    def _on_image_asked(self, image: Path) -> None:
-        document = self.session.document
-        if document is None or document.path != image:
-            self.status.busy.begin("image", f"Opening {image.name} …")
 
     @Slot(object)
     def _on_document(self, document: ImageDocument | None) -> None:
@@ -379,19 +373,8 @@ class MainWindow(QMainWindow):
             event.ignore()
             return
         save_window_state(self.saveGeometry(), self.saveState())
-        self._save_settings()
+        keep_settings(self)
         self.hide()  # at once: learning may need a moment to end
         self.images.stop()
         self.session.close()
         super().closeEvent(event)
-
-    def _save_settings(self) -> None:
-        save_settings(
-            dataclasses.replace(
-                self._settings,
-                overlay_opacity=self.options_bar.opacity,
-                brush_diameter=self.options_bar.options.diameter,
-                learning_seconds=self.learning.seconds,
-                color_scheme=self.theme.scheme,
-            )
-        )

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from PySide6.QtCore import QEvent, QObject, Qt, QTimer
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QToolButton, QWidget
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QToolButton, QWidget
 
 _SHOWN_MS = 6000
-_WARNING_STYLE = "QFrame#messages { background: #7a2e1f; } QLabel, QToolButton { color: white; }"
+_WARNING_STYLE = (
+    "QFrame#messages { background: #7a2e1f; } QLabel, QToolButton { color: white; }"
+    " QPushButton { color: white; background: transparent; border: 1px solid white;"
+    " border-radius: 3px; padding: 3px 10px; }"
+)
 _PLAIN_STYLE = "QFrame#messages { background: palette(window); }"
 
 
@@ -30,9 +36,14 @@ class MessageBar(QFrame):
         close.setToolTip("Close this message")
         close.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         close.clicked.connect(self.hide)
+        self._offer = QPushButton()
+        self._offer.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self._offer.clicked.connect(self._accept)
+        self._offered: Callable[[], object] | None = None
         layout = QHBoxLayout(self)
         layout.setContentsMargins(10, 4, 4, 4)
         layout.addWidget(self._text, stretch=1)
+        layout.addWidget(self._offer)
         layout.addWidget(close)
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
@@ -57,6 +68,13 @@ class MessageBar(QFrame):
         self._timer.stop()
         self._show(text, _WARNING_STYLE)
 
+    def offer(self, text: str, act: Callable[[], object]) -> None:
+        """Put a button beside the message shown, which does something about it."""
+        self._offer.setText(text)
+        self._offered = act
+        self._offer.show()
+        self._place()
+
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         """Keep the width of the widget below."""
         if event.type() == QEvent.Type.Resize:
@@ -66,9 +84,15 @@ class MessageBar(QFrame):
     def _show(self, text: str, style: str) -> None:
         self.setStyleSheet(style)
         self._text.setText(text)
+        self._offer.hide()
         self.show()
         self.raise_()
         self._place()
+
+    def _accept(self) -> None:
+        self.hide()
+        if self._offered is not None:
+            self._offered()
 
     def _place(self) -> None:
         width = self._over.width()

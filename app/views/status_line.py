@@ -24,6 +24,13 @@ class StatusLine:
         self.unsaved = QLabel("⚠ Not stored")
         self.unsaved.setToolTip("Strokes are in memory only; make room on the project's disk")
         self.unsaved.hide()
+        self.read_only = QLabel("Read-only")
+        self.read_only.setStyleSheet("color: white; background: #8a5a00; padding: 0 6px;")
+        self.read_only.setToolTip(
+            "Another window has this project open, or its file cannot be written. "
+            "Close that window, or make the file writable, and open the project again to label."
+        )
+        self.read_only.hide()
         self.live = QLabel("● Live")
         self.live.setStyleSheet("color: white; background: #b3261e; padding: 0 6px;")
         self.live.setToolTip("The labels follow your strokes; switch it off in the Model menu")
@@ -32,7 +39,7 @@ class StatusLine:
         self.zoom.setMinimumWidth(self.zoom.fontMetrics().horizontalAdvance("6400 %%"))
         self.zoom.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
         bar.addWidget(self.hint, stretch=1)
-        for widget in (self.busy, self.unsaved, self.live, self.pixel, self.zoom):
+        for widget in (self.busy, self.unsaved, self.read_only, self.live, self.pixel, self.zoom):
             bar.addPermanentWidget(widget)
 
     def show_pixel(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from functools import partial
 
 from PySide6.QtCore import Qt, Signal
@@ -31,8 +32,9 @@ class ToolOptionsBar(QToolBar):
         self.setObjectName("tool-options")
         self.options = ToolOptions(diameter, 0, QColor(128, 128, 128))
         self._shown: dict[str, tuple[QAction, QAction]] = {}
+        self._fields: dict[str, QWidget] = {}
         for spec in OPTIONS.values():
-            field = self._field(spec)
+            field = self._fields[spec.name] = self._field(spec)
             field.setToolTip(spec.tip)
             label = QLabel(f"{spec.text} ")
             label.setContentsMargins(8, 0, 2, 0)
@@ -44,6 +46,21 @@ class ToolOptionsBar(QToolBar):
     def opacity(self) -> int:
         """How strongly labels cover the image, in %."""
         return self._opacity.value()
+
+    def kept(self) -> dict[str, object]:
+        """Return what is set for the tools, by the options' names."""
+        return {name: getattr(self.options, name) for name in OPTIONS}
+
+    def restore(self, kept: Mapping[str, object]) -> None:
+        """Set what `kept` returned; what is unknown or out of range stays as it is."""
+        for name, field in self._fields.items():
+            value, allowed = kept.get(name), OPTIONS[name].allowed
+            if isinstance(field, QCheckBox) and isinstance(value, bool):
+                field.setChecked(value)
+            elif isinstance(allowed, tuple) and isinstance(field, QComboBox) and value in allowed:
+                field.setCurrentIndex(allowed.index(value))
+            elif isinstance(field, QSpinBox) and type(value) is int and value in (allowed or ()):
+                field.setValue(value)
 
     def show_for(self, tool: ToolSpec) -> None:
         """Show the options that a tool uses."""

@@ -85,7 +85,7 @@ class WhereNext(QObject):
     def _reason(self, document: ImageDocument, found: UncertainRegion) -> str:
         """Say why this place."""
         classes = self._session.classes
-        labels = document.displayed[found.box.slices]
+        labels = document.shown(found.box)
         label = int(np.bincount(labels.ravel()).argmax())
         name = f", most of it shown as {classes[label].name}" if label < len(classes) else ""
         return (

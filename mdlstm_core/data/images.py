@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -23,24 +22,25 @@ from mdlstm_core.data.display_window import DisplayWindow, Percentiles, value_sp
 from mdlstm_core.data.pages import file_and_page, image_file, pages_of
 from mdlstm_core.data.wide_values import read_wide, tiff_size
 from mdlstm_core.errors import InputError
+from mdlstm_core.host_memory import host_memory
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp", ".gif")
 
 MAX_PIXELS = 400_000_000
 """Larger images are refused: they would not fit into a laptop's memory."""
 
+_BYTES = 9
+"""Memory that a pixel takes while an image is read, and while it is labeled."""
+
 _STRIP_ROWS = 256
 """Rows converted at once, so that a large image is in memory but once."""
 
-_PREVIEW_FROM = 12_000_000
-"""Pixels; smaller images are read at once."""
-
 _USUAL = Percentiles()
 
-_ORIENTATION = 0x0112
+ORIENTATION = 0x0112
 """EXIF's tag."""
 
-_TURNED = (5, 6, 7, 8)
+TURNED = (5, 6, 7, 8)
 """Orientations that swap height and width."""
 
 Image.MAX_IMAGE_PIXELS = None  # checked below, with a sentence that names the file
@@ -68,23 +68,17 @@ class Picture:
     span: tuple[float, float] | None = None
 
 
-class Preview(NamedTuple):
-    """A small version of an image, RGB, and the height and width of the whole."""
-
-    rgb: NDArray[np.uint8]
-    size: tuple[int, int]
-
-
-def read_image(path: Path) -> NDArray[np.uint8]:
+def read_image(path: Path, window: DisplayWindow | None = None) -> NDArray[np.uint8]:
     """Read an image as H×W×3 RGB, 0 to 255, upright (EXIF orientation applied).
 
-    16-bit, 32-bit and float images are scaled from their 1st to their 99th percentile;
-    alpha is laid over white. Of a file with several pages, see `pages` for their names.
+    16-bit, 32-bit and float images are scaled from their 1st to their 99th percentile, or
+    seen through a window if one is given; alpha is laid over white. Of a file with several
+    pages, see `pages` for their names.
 
     Raises:
         InputError: the file is missing, empty, truncated, too large or not an image.
     """
-    return read_picture(path).rgb
+    return read_picture(path, window or _USUAL).rgb
 
 
 def read_picture(path: Path, window: DisplayWindow | Percentiles = _USUAL) -> Picture:
@@ -99,42 +93,22 @@ def read_picture(path: Path, window: DisplayWindow | Percentiles = _USUAL) -> Pi
     """
     file, page = file_and_page(path)
     try:
-        wide = read_wide(file, page, MAX_PIXELS)
+        wide = read_wide(file, page, most_pixels())
     except InputError:
         raise
     except Exception as error:
         raise _unreadable(file, error) from error
     if wide is not None:
-        return _windowed(wide, window)
+        return windowed(wide, window)
     with _opened(path) as image:
         _check_size(path, image.size)
         image.load()
         ImageOps.exif_transpose(image, in_place=True)
         if image.mode[0] in "IF":
-            return _windowed(np.asarray(image), window)
+            return windowed(np.asarray(image), window)
         if image.has_transparency_data:
             return _over_white(image)
-        return Picture(_converted(image, "RGB"))
-
-
-def read_preview(path: Path) -> Preview | None:
-    """Read a large JPEG at an eighth of its size, several times faster than all of it.
-
-    Returns:
-        None if the image is small, of another format, or damaged: reading all of it tells.
-    """
-    try:
-        with Image.open(path) as image:
-            width, height = image.size
-            if image.format != "JPEG" or not _PREVIEW_FROM <= width * height <= MAX_PIXELS:
-                return None
-            is_turned = image.getexif().get(_ORIENTATION, 1) in _TURNED
-            image.draft("RGB", (width // 8, height // 8))
-            ImageOps.exif_transpose(image, in_place=True)
-            rgb = _converted(image, "RGB")
-    except Exception:
-        return None
-    return Preview(rgb, (width, height) if is_turned else (height, width))
+        return Picture(converted(image, "RGB"))
 
 
 def read_label_map(path: Path) -> NDArray[np.uint8]:
@@ -167,9 +141,9 @@ def image_size(path: Path) -> tuple[int, int]:
             width, height = image.size
             # Before Pillow looks for EXIF data: in a PNG, it reads all pixels to find them.
             _check_size(path, image.size)
-            orientation = image.getexif().get(_ORIENTATION, 1)
+            orientation = image.getexif().get(ORIENTATION, 1)
             # Of a TIFF, Pillow gives the upright size at once.
-            is_turned = orientation in _TURNED and image.format != "TIFF"
+            is_turned = orientation in TURNED and image.format != "TIFF"
     except InputError:
         size = tiff_size(*file_and_page(path))
         if size is None:
@@ -240,12 +214,20 @@ def _opened(path: Path) -> Iterator[Image.Image]:
         raise _unreadable(file, error) from error
 
 
+def most_pixels() -> int:
+    """Return how many pixels an image may have for the memory that is free now."""
+    _, available = host_memory()
+    return MAX_PIXELS if available is None else min(MAX_PIXELS, available // _BYTES)
+
+
 def _check_size(path: Path, size: tuple[int, int]) -> None:
     """Refuse what would not fit into memory."""
-    if size[0] * size[1] > MAX_PIXELS:
+    most = most_pixels()
+    if size[0] * size[1] > most:
+        reason = "" if most == MAX_PIXELS else " with the memory that is free now"
         raise InputError(
             f"{path} has {size[0]}×{size[1]} pixels; "
-            f"at most {MAX_PIXELS // 1_000_000} million can be opened."
+            f"at most {most / 1_000_000:,.0f} million can be opened{reason}."
         )
 
 
@@ -262,7 +244,7 @@ def _unreadable(path: Path, error: Exception) -> InputError:
     return InputError(f"{path} is damaged or truncated ({error}); replace it.")
 
 
-def _converted(image: Image.Image, mode: str) -> NDArray[np.uint8]:
+def converted(image: Image.Image, mode: str) -> NDArray[np.uint8]:
     """Return the pixels in another mode, converted in strips."""
     result = np.empty((image.height, image.width, len(mode)), dtype=np.uint8)
     for top, strip in _strips(image):
@@ -289,7 +271,7 @@ def _over_white(image: Image.Image) -> Picture:
     return Picture(rgb, None if (alpha == 255).all() else alpha)
 
 
-def _windowed(values: NDArray[np.generic], window: DisplayWindow | Percentiles) -> Picture:
+def windowed(values: NDArray[np.generic], window: DisplayWindow | Percentiles) -> Picture:
     """Show values of any type, H×W or H×W×3, through a window."""
     chosen = (
         DisplayWindow.of_percentiles(values, window) if isinstance(window, Percentiles) else window

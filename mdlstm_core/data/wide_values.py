@@ -63,7 +63,7 @@ def tiff_size(file: Path, page: int) -> tuple[int, int] | None:
         with tifffile.TiffFile(file) as tiff:
             found = _page(tiff, page)
             size = (found.imagelength, found.imagewidth)
-            return size[::-1] if _orientation(found) in (5, 6, 7, 8) else size
+            return size[::-1] if orientation_of(found) in (5, 6, 7, 8) else size
     except Exception:
         return None
 
@@ -90,7 +90,7 @@ def _read_tiff(file: Path, page: int, max_pixels: int) -> NDArray[np.generic] | 
                 return None
             if found.imagelength * found.imagewidth > max_pixels or found.size > 4 * max_pixels:
                 return None
-            orientation = _orientation(found)
+            orientation = orientation_of(found)
             inverted = found.photometric == _WHITE_IS_ZERO
             axes = found.axes
             try:
@@ -111,7 +111,8 @@ def _page(tiff: tifffile.TiffFile, page: int) -> tifffile.TiffPage:
     return tiff.pages[page].aspage()
 
 
-def _orientation(page: tifffile.TiffPage) -> int:
+def orientation_of(page: tifffile.TiffPage) -> int:
+    """Return how a page is turned, 1 to 8 as in EXIF."""
     tag = page.tags.get(274)
     value = int(tag.value) if tag is not None else 1
     return value if value in range(1, 9) else 1

@@ -204,6 +204,19 @@ def test_image_that_would_not_fit_is_refused(
         read_image(tmp_path / "image.png")
 
 
+def test_image_that_would_not_fit_into_what_is_free_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Image.new("L", (3000, 1000)).save(tmp_path / "image.png")
+    monkeypatch.setattr(images, "host_memory", lambda: (8 << 30, 20_000_000))
+
+    with pytest.raises(InputError) as caught:
+        read_image(tmp_path / "image.png")
+
+    assert "has 3000×1000 pixels" in str(caught.value)
+    assert "at most 2 million can be opened with the memory that is free" in str(caught.value)
+
+
 def test_label_maps_are_read_as_indices(tmp_path: Path) -> None:
     label_map = np.array([[0, 1, 255], [7, 254, 1]], dtype=np.uint8)
     indexed = Image.fromarray(label_map)

@@ -14,16 +14,16 @@ from hypothesis.extra import numpy as arrays
 from numpy.typing import NDArray
 from PIL import Image
 
-from mdlstm_core.data import images
+from mdlstm_core.data import previews
 from mdlstm_core.data.display_window import DisplayWindow
 from mdlstm_core.data.images import (
     find_images,
     image_size,
     read_image,
     read_picture,
-    read_preview,
 )
 from mdlstm_core.data.pages import file_and_page, pages_of
+from mdlstm_core.data.previews import read_preview
 from mdlstm_core.errors import InputError
 
 KINDS = ["uint16", "int16", "uint32", "int32", "float16", "float32", "float64"]
@@ -196,7 +196,7 @@ def test_alpha_is_kept_beside_the_image(tmp_path: Path) -> None:
 def test_preview_of_a_large_jpeg(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, orientation: int
 ) -> None:
-    monkeypatch.setattr(images, "_PREVIEW_FROM", 400 * 320)
+    monkeypatch.setattr(previews, "_FROM", 400 * 320)
     exif = Image.Exif()
     exif[0x0112] = orientation
     rows, columns = np.mgrid[:320, :400]
@@ -213,3 +213,48 @@ def test_preview_of_a_large_jpeg(
     assert np.abs(small.astype(int) - preview.rgb).mean() < 3
     Image.fromarray(rgb[:100]).save(tmp_path / "small.jpg")
     assert read_preview(tmp_path / "small.jpg") is None
+
+
+@pytest.mark.parametrize("orientation", [1, 6])
+@pytest.mark.parametrize("kind", ["plain", "wide", "pyramid"])
+def test_preview_of_a_large_tiff(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, orientation: int
+) -> None:
+    monkeypatch.setattr(previews, "_FROM", 400 * 320)
+    monkeypatch.setattr(previews, "_SIDE", 100)
+    rows, columns = np.mgrid[:320, :400]
+    values = np.stack([rows // 2, columns // 2, rows * 0], axis=-1).astype(np.uint8)
+    tag = [(274, "H", 1, orientation, True)]
+    path = tmp_path / "large.tif"
+    with tifffile.TiffWriter(path) as tiff:
+        if kind == "wide":
+            tiff.write((rows * 200).astype(np.uint16), extratags=tag)
+        elif kind == "plain":
+            tiff.write(values, photometric="rgb", extratags=tag)
+        else:
+            options = {"photometric": "rgb", "tile": (64, 64), "compression": "zlib"}
+            tiff.write(values, subifds=2, extratags=tag, **options)
+            tiff.write(values[::2, ::2], subfiletype=1, **options)
+            tiff.write(values[::4, ::4], subfiletype=1, **options)
+
+    preview = read_preview(path)
+
+    assert preview is not None
+    whole = read_image(path)
+    assert preview.size == whole.shape[:2]
+    assert 80 <= max(preview.rgb.shape) <= 200
+    small = cv2.resize(whole, preview.rgb.shape[1::-1], interpolation=cv2.INTER_AREA)
+    assert np.abs(small.astype(int) - preview.rgb).mean() < 4
+
+
+def test_what_has_to_be_decoded_as_a_whole_has_no_preview(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(previews, "_FROM", 100)
+    values = np.zeros((320, 400, 3), np.uint8)
+    tifffile.imwrite(tmp_path / "zip.tif", values, compression="zlib", photometric="rgb")
+    tifffile.imwrite(tmp_path / "alpha.tif", np.zeros((320, 400, 4), np.uint8), photometric="rgb")
+    Image.fromarray(values).save(tmp_path / "image.png")
+    (tmp_path / "broken.tif").write_bytes((tmp_path / "zip.tif").read_bytes()[:40])
+    for path in sorted(tmp_path.iterdir()):
+        assert read_preview(path) is None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -12,11 +11,13 @@ from app.document.edit import Edit
 from app.document.regions.connected import moved, tight
 from app.document.stroke import Box, Region
 
+_Numbers = NDArray[np.integer]
+
 
 class _Components(NamedTuple):
     """The connected regions of a label map: each pixel's number; areas and labels by number."""
 
-    number_HW: NDArray[np.int32]
+    number_HW: _Numbers
     areas_N: NDArray[np.int64]
     labels_N: NDArray[np.uint8]
 
@@ -52,21 +53,18 @@ def despeckled(
 
 
 def _components(label_map_HW: NDArray[np.uint8]) -> _Components:
-    """Number the 4-connected regions, label after label."""
-    number = np.zeros(label_map_HW.shape, dtype=np.int32)
-    areas, labels, count = [], [], 0
-    for label in np.flatnonzero(np.bincount(label_map_HW.ravel(), minlength=256)):
-        is_here = (label_map_HW == label).view(np.uint8)
-        found, here, stats, _ = cv2.connectedComponentsWithStats(is_here, connectivity=4)
-        here += count - 1
-        np.copyto(number, here, where=is_here.view(bool))
-        areas.append(stats[1:, cv2.CC_STAT_AREA].astype(np.int64))
-        labels.append(np.full(found - 1, label, dtype=np.uint8))
-        count += found - 1
-    return _Components(number, np.concatenate(areas), np.concatenate(labels))
+    """Number the 4-connected regions (scikit-image: one walk, however many labels there are)."""
+    from skimage.measure import label  # takes longer to import than the window may
+
+    number = label(label_map_HW, background=-1, connectivity=1)
+    number -= 1
+    areas = np.bincount(number.ravel())
+    labels = np.empty(len(areas), dtype=np.uint8)
+    labels[number] = label_map_HW  # any pixel of a region has its label
+    return _Components(number, areas, labels)
 
 
-def _cut_off(number_HW: NDArray[np.int32], box: Box, size: tuple[int, int]) -> NDArray[np.int32]:
+def _cut_off(number_HW: _Numbers, box: Box, size: tuple[int, int]) -> _Numbers:
     """Return the regions that may go on beyond the box."""
     height, width = size
     edges = (
@@ -75,7 +73,7 @@ def _cut_off(number_HW: NDArray[np.int32], box: Box, size: tuple[int, int]) -> N
         (box.bottom < height, number_HW[-1]),
         (box.right < width, number_HW[:, -1]),
     )
-    return np.unique(np.concatenate([np.zeros(0, np.int32), *(e for cut, e in edges if cut)]))
+    return np.unique(np.concatenate([np.zeros(0, np.intp), *(e for cut, e in edges if cut)]))
 
 
 def _settled(found: _Components, small_N: NDArray[np.bool_]) -> NDArray[np.uint8]:
@@ -97,9 +95,7 @@ def _settled(found: _Components, small_N: NDArray[np.bool_]) -> NDArray[np.uint8
     return labels
 
 
-def _neighbours(
-    number_HW: NDArray[np.int32], small_N: NDArray[np.bool_]
-) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+def _neighbours(number_HW: _Numbers, small_N: NDArray[np.bool_]) -> tuple[_Numbers, _Numbers]:
     """Return each side between a speck's pixel and another region: speck, then other."""
     height, width = number_HW.shape
     rows, columns = np.nonzero(small_N[number_HW])

@@ -48,6 +48,7 @@ class CanvasView(GestureWidget):
         self.setAttribute(Qt.WidgetAttribute.WA_OpaquePaintEvent)
         self.setAccessibleName("Canvas")
         self._shown: Path | None = None
+        self._hint = _EMPTY_HINT
         self._layers = LayerStack(self)
         self._overlays = Overlays(self)
         self._hidden: frozenset[int] = frozenset()
@@ -93,6 +94,11 @@ class CanvasView(GestureWidget):
         self._layers.set_preview(rgb, size)
         self._overlays.set_picture(None)
         self._show(path, size_before)
+
+    def set_hint(self, hint: str = "") -> None:
+        """Say this while there is no image, what to do first by default."""
+        self._hint = hint or _EMPTY_HINT
+        self.update()
 
     def _leave_document(self) -> None:
         self.finish_work()
@@ -205,7 +211,7 @@ class CanvasView(GestureWidget):
         placing = self._layers.placing(painter, self._transform, self.devicePixelRatioF())
         if placing is None:
             painter.setPen(self.palette().placeholderText().color())
-            painter.drawText(self.rect(), Qt.AlignmentFlag.AlignCenter, _EMPTY_HINT)
+            painter.drawText(self.rect(), Qt.AlignmentFlag.AlignCenter, self._hint)
         else:
             self._layers.paint(painter, placing, event.rect(), self.rect())
             scale = QTransform.fromScale(placing.grid.scale, placing.grid.scale)

@@ -123,6 +123,10 @@ class GestureWidget(QWidget):
         self.finish_gesture()
         self._runner.finish()
 
+    def work_out(self, pending: Pending) -> None:
+        """Have an edit of the image shown worked out; what is painted meanwhile stays."""
+        self._take(pending)
+
     def _take(self, outcome: Outcome) -> None:
         """Hand on what a gesture came to."""
         self._is_drawing = False

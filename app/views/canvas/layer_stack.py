@@ -93,8 +93,8 @@ class LayerStack(QObject):
         def corrections() -> NDArray[np.uint8]:
             return document.corrections.values
 
-        self._labels = LabelLayer(lambda: document.displayed, corrections)
-        self._corrections = LabelLayer(corrections, corrections)
+        self._labels = LabelLayer(corrections, lambda: document.prediction)
+        self._corrections = LabelLayer(corrections, lambda: None)
         self._color()
         self._style()
         alpha = document.picture.alpha if document.picture else None

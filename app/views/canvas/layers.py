@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from PySide6.QtCore import QPoint, QRectF
 from PySide6.QtGui import QImage, QPainter, qRgba
 
+from app.document.document import corrected_over
 from app.document.stroke import Box
 from app.views.canvas.pyramid import Level
 from app.views.canvas.tiles import Tile, TileGrid, pixels_shown, sample_nearest, sample_smooth
@@ -105,11 +106,11 @@ class LabelLayer:
 
     def __init__(
         self,
-        labels_HW: Callable[[], NDArray[np.uint8]],
         corrections_HW: Callable[[], NDArray[np.uint8]],
+        prediction_HW: Callable[[], NDArray[np.uint8] | None],
     ) -> None:
-        """Take what returns the labels and what a person set of them, as they are now."""
-        self._labels, self._corrections = labels_HW, corrections_HW
+        """Take what returns a person's labels, and the model's if it said any, as they are now."""
+        self._corrections, self._prediction = corrections_HW, prediction_HW
         self._table = [0] * 256
         self._hidden: frozenset[int] = frozenset()
         self._has_outlines = self._has_hatching = False
@@ -178,13 +179,15 @@ class LabelLayer:
         margin = grid.line if self._has_outlines else 0
         rows = pixels_shown(extent.top, extent.bottom + margin, grid.scale, grid.height)
         columns = pixels_shown(extent.left, extent.right + margin, grid.scale, grid.width)
-        indices = sample_nearest(self._labels(), rows, columns)
+        indices = corrected = sample_nearest(self._corrections(), rows, columns)
+        predicted = self._prediction()
+        if predicted is not None:
+            indices = corrected_over(corrected, sample_nearest(predicted, rows, columns))
         if self._has_outlines:
             indices = outlines(self._without_hidden(indices), margin)
         if self._has_hatching:
             height, width = indices.shape
-            corrected = sample_nearest(self._corrections(), rows[:height], columns[:width])
-            stripes = _stripes(extent) & (corrected == IGNORE_INDEX)
+            stripes = _stripes(extent) & (corrected[:height, :width] == IGNORE_INDEX)
             indices = np.where(stripes, np.uint8(IGNORE_INDEX), indices)
         return np.ascontiguousarray(indices)
 

@@ -37,6 +37,7 @@ class Overlays:
         self._has_rulers = shown
         self._upper.setVisible(shown)
         self._left.setVisible(shown)
+        self.lay_out(self._canvas.size())
 
     def set_image(self, rgb: NDArray[np.uint8] | None, size: tuple[int, int] | None) -> None:
         """Show an image of this height and width in the minimap; `rgb` may be smaller."""

@@ -14,6 +14,7 @@ from PySide6.QtCore import QObject, QThreadPool, Signal, Slot
 from app.document.edit import Edit
 from app.document.stroke import Region, without
 from app.views.tools.tool import Pending
+from mdlstm_core.errors import InputError
 
 _log = logging.getLogger(__name__)
 
@@ -33,7 +34,7 @@ class _Work:
     is_awaited: bool
     later: list[Region] = field(default_factory=list)
     edit: Edit | None = None
-    failed: bool = False
+    failure: str = ""
     done: threading.Event = field(default_factory=threading.Event)
 
 
@@ -126,17 +127,19 @@ class WorkRunner(QObject):
         edit = work.edit and _without_later(work.edit, work.later)
         if edit is not None:
             self.edit_ready.emit(work.image, edit)
-        if work.failed:
-            self.failed.emit(f"{work.pending.text} failed, nothing was changed; see the log.")
+        if work.failure:
+            self.failed.emit(work.failure)
         self.done.emit()
 
 
 def _compute(work: _Work) -> None:
     try:
         work.edit = work.pending.compute()
+    except InputError as error:
+        work.failure = str(error)
     except Exception:
         _log.exception("%s failed on %s", work.pending.text, work.image)
-        work.failed = True
+        work.failure = f"{work.pending.text} failed, nothing was changed; see the log."
     finally:
         work.done.set()
 

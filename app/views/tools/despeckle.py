@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from functools import partial
 
 import numpy as np
@@ -36,15 +37,17 @@ class Despeckle(BoxTool):
         size = document.height, document.width
         # One pixel more, so that a region that goes on beyond the box is seen to do so.
         seen = box.wider(1).clipped(*size)
-        labels = document.displayed[seen.slices].copy()
-        compute = partial(_edit, labels, seen, size, context)
-        return now_or_later(compute, labels.size, "Removing specks")
+        compute = partial(_edit, document.shown_later(seen), seen, size, context)
+        return now_or_later(compute, math.prod(seen.shape), "Removing specks")
 
 
 def _edit(
-    labels: NDArray[np.uint8], seen: Box, size: tuple[int, int], context: ToolContext
+    labels: Callable[[], NDArray[np.uint8]],
+    seen: Box,
+    size: tuple[int, int],
+    context: ToolContext,
 ) -> Edit | None:
-    return context.erasing_or(despeckled(labels, seen, size, context.options.minimum_area))
+    return context.erasing_or(despeckled(labels(), seen, size, context.options.minimum_area))
 
 
 TOOL = ToolSpec("despeckle", "&Despeckle", "K", "broom", 120, Despeckle, ("minimum_area",))

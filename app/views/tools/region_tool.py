@@ -53,8 +53,7 @@ class RegionTool(ClickTool):
 
     def label_map(self, box: Box, context: ToolContext) -> Callable[[], NDArray[np.uint8]]:
         """Copy the label map inside a box, as it is now, for a thread to fetch."""
-        copy = context.document.displayed[box.slices].copy()
-        return lambda: copy
+        return context.document.shown_later(box)
 
     def at_pixel(self, x: int, y: int, context: ToolContext) -> Outcome:
         """See `ClickTool.at_pixel`."""

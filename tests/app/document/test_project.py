@@ -101,6 +101,8 @@ def test_a_persons_label_wins_over_the_models() -> None:
     assert document.pixel(2, 1) == (3, True, None)
     assert document.pixel(0, 0) == (6, False, 0.2)
     assert document.pixel(5, 0) is None
+    for box in (Box(1, 1, 3, 4), Box(1, 2, 2, 3), Box(0, 0, 4, 1), Box(2, 0, 3, 5)):
+        np.testing.assert_array_equal(document.shown(box), document.displayed[box.slices])
     boxes: list[Box] = []
     document.labels_changed.connect(boxes.append)
     document.corrections.revert(patch)

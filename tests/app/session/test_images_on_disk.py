@@ -25,9 +25,8 @@ SIZE = (600, 600)
 def _loaded(bench: Bench, path: Path) -> LoadedImage:
     """Return what the disk worker would, of an image whose pixels do not matter."""
     image = np.zeros((*SIZE, 3), np.uint8)
-    return LoadedImage(
-        path, Picture(image), fingerprint_of(path), bench.stored.labels_of(path), None
-    )
+    labels, blank = bench.stored.labels_of(path), np.full(SIZE, 255, np.uint8)
+    return LoadedImage(path, Picture(image), fingerprint_of(path), labels, blank, None)
 
 
 def test_another_picture_under_the_same_name_is_refused(

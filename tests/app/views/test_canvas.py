@@ -19,7 +19,7 @@ from pytestqt.qtbot import QtBot
 from app.session import LabelingSession
 from app.views.main_window import MainWindow
 from mdlstm_core.config import LabelClass
-from mdlstm_core.data import images
+from mdlstm_core.data import images, previews
 
 PATIENCE_MS = 60_000
 
@@ -161,7 +161,7 @@ def test_hidden_classes_and_outlines_show_the_image_again(shown: MainWindow) -> 
 def test_a_preview_is_seen_before_the_image(
     qtbot: QtBot, window: MainWindow, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(images, "_PREVIEW_FROM", 100)
+    monkeypatch.setattr(previews, "_FROM", 100)
     folder = tmp_path / "large"
     folder.mkdir()
     Image.new("RGB", (800, 400), (200, 30, 30)).save(folder / "red.jpg")
@@ -188,7 +188,7 @@ def test_a_preview_is_seen_before_the_image(
 def test_after_a_preview_of_a_broken_image_the_one_before_is_back(
     qtbot: QtBot, shown: MainWindow, rocket: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(images, "_PREVIEW_FROM", 100)
+    monkeypatch.setattr(previews, "_FROM", 100)
     broken = rocket.with_name("broken.jpg")
     noise = np.random.default_rng(0).integers(0, 256, (800, 800, 3), dtype=np.uint8)
     Image.fromarray(noise).save(broken)
