@@ -64,9 +64,16 @@ class Results:
         return self._seen.add(row.id)
 
     def close(self) -> None:
-        """Close the files."""
-        self._table.close()
+        """Close the files.
+
+        Raises:
+            InputError: a row that could not be written still cannot.
+        """
         self._seen.close()
+        try:
+            self._table.close()
+        except OSError as error:
+            raise _unwritable(self._target / TABLE, error) from error
 
     def _keep_labeled(self) -> int:
         """Keep the rows whose masks are there, and return their number.
