@@ -161,6 +161,9 @@ class _Pool:
 _labeler: Labeler | None = None
 """The model of a worker's process."""
 
+_labeling = threading.Lock()
+"""Held while that process labels."""
+
 
 def labeler_on_one_thread(job: LabelingJob) -> Labeler:
     """Return a labeler for a process that shares its computer with others of its kind.
@@ -194,9 +197,12 @@ def _end_with_parent() -> None:
     parent = multiprocessing.parent_process()
     assert parent is not None, "a worker has a parent"
     parent.join()
-    os._exit(1)
+    # Not in the middle of a file.
+    with _labeling:
+        os._exit(1)
 
 
 def _label(record: ImageRecord) -> Row:
     assert _labeler is not None, "the process was started with a model"
-    return _labeler.label_image(record)
+    with _labeling:
+        return _labeler.label_image(record)
