@@ -9,10 +9,12 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from mdlstm_core.bulk.rows import Row
@@ -130,7 +132,8 @@ class _Pool:
 
     def _submit(self, record: ImageRecord) -> Future[Row]:
         try:
-            return self._executor.submit(_label, record)
+            with _deaf_to_interrupts():
+                return self._executor.submit(_label, record)
         except BrokenProcessPool as error:
             broken: Future[Row] = Future()
             broken.set_exception(error)
@@ -149,13 +152,31 @@ class _Pool:
             (self._job,),
         )
         try:
-            executor.submit(os.getpid).result()
+            with _deaf_to_interrupts():
+                ready = executor.submit(os.getpid)
+            ready.result()
         except BrokenProcessPool as error:
             raise InputError(
                 "The processes that label ended while they loaded the model; "
                 "close other programs or take fewer --workers."
             ) from error
         return executor
+
+
+@contextmanager
+def _deaf_to_interrupts() -> Iterator[None]:
+    """Start processes that never hear Ctrl-C, which goes to all processes of a terminal.
+
+    The first one ends the others. What it hears meanwhile, it is told afterwards.
+    """
+    if sys.platform == "win32":
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 _labeler: Labeler | None = None
@@ -187,7 +208,7 @@ def _start_worker(job: LabelingJob) -> None:
     """Load the model, once a process."""
     global _labeler
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    # Ctrl-C goes to all processes of a terminal; the first one ends the others.
+    # For Windows, which has no masks of signals.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _labeler = labeler_on_one_thread(job)
 

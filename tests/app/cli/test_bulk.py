@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -147,6 +148,24 @@ def test_killed_run_goes_on_and_leaves_no_process_behind(photos: Path, tmp_path:
         with Image.open(out / "masks" / f"{name}.png") as mask:
             assert np.array(mask).shape == (60, 90)
     assert not list(out.rglob("*.part"))
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals of Unix")
+def test_ctrl_c_is_answered_in_one_sentence(photos: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    command = [sys.executable, "-m", "app.cli.main", "predict", "--engine", "processes"]
+    command += ["--workers", "2", str(photos), "--out", str(out), "--device", "cpu"]
+    run = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    deadline = time.monotonic() + 120
+    # The second process is on its way when the first one has labeled something.
+    while labeled(out) == 0 and time.monotonic() < deadline and run.poll() is None:
+        time.sleep(0.01)
+
+    # As a terminal does: all processes are told.
+    os.killpg(run.pid, signal.SIGINT)
+    _, said = run.communicate(timeout=120)
+
+    assert (run.returncode, said) == (130, "mdlstm: stopped; the same command goes on from here.\n")
 
 
 def labeled(out: Path) -> int:
