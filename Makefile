@@ -1,11 +1,11 @@
 # make run: set up and start with the sample. make test: all checks.
-# Also make lint, make pictures, make clean.
+# Also make lint, make pictures, make test-scale, make clean.
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test lint pictures clean qt-libraries
+.PHONY: run test test-scale lint pictures clean qt-libraries
 
 run: $(VENV)/.installed qt-libraries
 	$(BIN)/mdlstm-labeler --sample
@@ -14,6 +14,12 @@ run: $(VENV)/.installed qt-libraries
 test: export QT_QPA_PLATFORM := offscreen
 test: lint qt-libraries
 	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+# Bulk runs with Ray too, some 600 MB that make test does without.
+test-scale: export QT_QPA_PLATFORM := offscreen
+test-scale: $(VENV)/.installed-test
+	$(BIN)/pip install --disable-pip-version-check --editable '.[scale]'
+	$(BIN)/python -m pytest tests/mdlstm_core/bulk tests/app/cli/test_bulk.py
 
 lint: $(VENV)/.installed-test
 	$(BIN)/ruff check .

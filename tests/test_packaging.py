@@ -154,5 +154,18 @@ def test_predict_writes_a_mask_of_the_exact_size(installed: Path, tmp_path: Path
         assert mask.size == (width, height)
 
 
+def test_bulk_run_starts_its_processes(installed: Path, tmp_path: Path) -> None:
+    (tmp_path / "set").mkdir()
+    Image.new("RGB", (20, 10)).save(tmp_path / "set" / "small.png")
+
+    options = ("--workers", "1", "--device", "cpu", "--out", "labeled")
+    command = [installed / "mdlstm", "predict", "--engine", "processes", "set", *options]
+    done = run(command, tmp_path)
+
+    assert done.returncode == 0, done.stderr
+    with Image.open(tmp_path / "labeled" / "masks" / "small.png.png") as mask:
+        assert mask.size == (20, 10)
+
+
 def test_window_has_its_own_command(installed: Path) -> None:
     assert (installed / "mdlstm-labeler").is_file() or (installed / "mdlstm-labeler.exe").is_file()

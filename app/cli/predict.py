@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from tqdm import tqdm
 
+from app.cli import bulk
 from app.cli.common import NoticePrinter, add_device_option, add_model_option
 from mdlstm_core.data.images import find_images, read_image
 from mdlstm_core.errors import InputError
@@ -24,6 +26,13 @@ _EXAMPLES = """examples:
   mdlstm predict photos/ more/one.png --out labels --overlay
   mdlstm predict photos/ --out labels --model mine.safetensors --device cpu
   mdlstm predict wires.jpg --out labels --pixels 500000
+  mdlstm predict --engine processes --workers 8 archive/ --out labeled
+  mdlstm predict --engine ray s3://bucket/list.parquet --column path --out labeled --table parquet
+
+With --engine there is one SOURCE: a folder with all folders inside, a text file with a path a
+line, or a Parquet file, here or on a file system that pyarrow opens. The target then has masks/
+and results.jsonl, a row an image; the same command again goes on where a run was stopped.
+Exit code 2 if an image could not be labeled; all others are.
 """
 
 
@@ -39,6 +48,16 @@ class _Job(NamedTuple):
         """The files to write."""
         return [self.label_map] if self.overlay is None else [self.label_map, self.overlay]
 
+    def row(self, failure: InputError | None) -> dict[str, str | None]:
+        """Return what became of it as JSON values."""
+        written = [None if path is None or failure else str(path) for path in self[1:]]
+        return {
+            "image": str(self.image),
+            "mask": written[0],
+            "overlay": written[1],
+            "error": None if failure is None else str(failure),
+        }
+
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add this command's options."""
@@ -49,13 +68,17 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("paths", type=Path, nargs="+", metavar="PATH", help="images or folders")
+    parser.add_argument(
+        "paths", nargs="+", metavar="PATH", help="images or folders; with --engine one SOURCE"
+    )
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="where to write")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument(
         "--overlay", action="store_true", help="also write STEM_overlay.png: the colours laid over"
     )
     add_model_option(parser)
     add_device_option(parser)
+    bulk.add_options(parser)
     parser.set_defaults(run=run)
 
 
@@ -65,7 +88,10 @@ def run(options: argparse.Namespace) -> None:
     Raises:
         InputError: nothing was written, or, at the end, an image could not be labeled.
     """
-    jobs = _plan(find_images(options.paths), options.out, options.overlay)
+    if options.engine is not None:
+        bulk.run(options)
+        return
+    jobs = _plan(find_images([Path(p) for p in options.paths]), options.out, options.overlay)
 
     from mdlstm_core.checkpoint import load_checkpoint
     from mdlstm_core.kernels import select_kernel
@@ -77,16 +103,28 @@ def run(options: argparse.Namespace) -> None:
     make_folder(options.out)
     notices = NoticePrinter()
     notices.show(predictor.notice)
-    failures: list[InputError] = []
+    failures: dict[Path, InputError] = {}
     # disable=None: a bar on a terminal, none in a pipe.
     for job in tqdm(jobs, unit="image", disable=None):
         try:
             notices.show(_label(job, predictor))
         except InputError as error:
-            failures.append(error)
+            failures[job.image] = error
         except MemoryError:
             message = f"There is not enough memory to label {job.image}; close other programs."
-            failures.append(InputError(message))
+            failures[job.image] = InputError(message)
+    if options.json:
+        rows = [job.row(failures.get(job.image)) for job in jobs]
+        sys.stdout.write(json.dumps({"images": rows}, ensure_ascii=False) + "\n")
+    _report(list(failures.values()))
+
+
+def _report(failures: list[InputError]) -> None:
+    """Say what went wrong, a line each.
+
+    Raises:
+        InputError: the last one.
+    """
     for failure in failures[:-1]:
         sys.stderr.write(f"mdlstm: {failure}\n")
     if failures:

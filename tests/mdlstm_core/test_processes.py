@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -20,13 +21,23 @@ MDLSTM = "from app.cli.main import main; main()"
 OPTIONS = ("--preset", "byeon2015-5x5", "--epochs", "2", "--batch", "2", "--device", "cpu")
 
 
-def start(dataset: Path, out: Path, *options: str, processes: int = 1) -> subprocess.Popen[str]:
-    """Start `mdlstm train`, by torchrun where there are several processes."""
+STANDALONE = ("--standalone",)
+
+
+def start(
+    dataset: Path,
+    out: Path,
+    *options: str,
+    processes: int = 1,
+    launcher: tuple[str, ...] | None = None,
+) -> subprocess.Popen[str]:
+    """Start `mdlstm train`, by torchrun where there are several processes or a launcher."""
     script = out.parent / "mdlstm.py"
     script.write_text(MDLSTM)
     command = [sys.executable]
-    if processes > 1:
-        command += ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
+    if processes > 1 or launcher is not None:
+        command += ["-m", "torch.distributed.run", *(launcher or STANDALONE)]
+        command += [f"--nproc-per-node={processes}"]
     command += [str(script), "train", str(dataset), "--out", str(out), *OPTIONS, *options]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(p or "." for p in sys.path)}
     return subprocess.Popen(
@@ -55,6 +66,25 @@ def test_two_gloo_processes_follow_the_curve_of_one(tiny_dataset: Path, tmp_path
     described = json.loads(Path(f"{together}.run.json").read_text())
     assert described["processes"] == 2
     assert described["options"]["seed"] == 0
+
+
+def test_launchers_of_two_machines_follow_the_curve_of_one(
+    tiny_dataset: Path, tmp_path: Path
+) -> None:
+    alone, together = tmp_path / "alone.safetensors", tmp_path / "together.safetensors"
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        endpoint = f"127.0.0.1:{free.getsockname()[1]}"
+    machine = ("--nnodes=2", "--rdzv-backend=c10d", f"--rdzv-endpoint={endpoint}")
+
+    finish(start(tiny_dataset, alone))
+    # What docs/accuracy.md has one type on each machine, with a folder that both share.
+    machines = [start(tiny_dataset, together, launcher=machine) for _ in range(2)]
+    for launched in machines:
+        finish(launched)
+
+    assert losses(together) == pytest.approx(losses(alone), rel=1e-4)
+    assert json.loads(Path(f"{together}.run.json").read_text())["processes"] == 2
 
 
 def test_run_killed_at_once_resumes_to_the_same_bits(tiny_dataset: Path, tmp_path: Path) -> None:

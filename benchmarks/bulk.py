@@ -1,0 +1,203 @@
+"""Images a second of the engines of `mdlstm predict`, side by side; and runs that are killed.
+
+    python -m benchmarks.bulk --json FILE
+    python -m benchmarks.bulk --images 100 --only processes --kills 0
+
+Labels pieces of a photograph, some of them broken, with the shipped model: inline on one
+thread, then each engine with one worker and with two, of one thread each. The rate counts
+from the first row to the last one, so that starting and loading the model, which are
+printed beside it, do not depend on the number of images. Then each engine with two workers
+is killed with SIGKILL on the way, and goes on until all is done.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import os
+import resource
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from PIL import Image
+from skimage import data
+
+from mdlstm_core.bulk.results import TABLE
+from mdlstm_core.bulk.rows import Row
+
+BROKEN = 10
+"""Files among a hundred or more images that are none."""
+
+
+def write_images(folder: Path, count: int, size: tuple[int, int]) -> None:
+    """Write pieces of a photograph as JPEG, each another, and a few that are broken."""
+    generator = np.random.default_rng(0)
+    photo = data.rocket()
+    each = max(BROKEN, math.ceil(count / BROKEN))
+    for number in range(count):
+        path = folder / f"{number % 10}" / f"photo {number}.jpg"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if number % each == 0:
+            path.write_bytes(b"no image")
+            continue
+        top, left = generator.integers(0, 180), generator.integers(0, 300)
+        piece = photo[top : top + 240, left : left + 320]
+        Image.fromarray(cv2.resize(piece, size, interpolation=cv2.INTER_AREA)).save(path)
+
+
+def command(engine: str, workers: int, source: Path, target: Path) -> list[str]:
+    """Return the command line of a run."""
+    options = ["--engine", engine, "--workers", str(workers), "--device", "cpu", "--json"]
+    program = [sys.executable, "-m", "app.cli.main", "predict"]
+    return [*program, *options, str(source), "--out", str(target)]
+
+
+def lines(target: Path) -> int:
+    """Return how many rows there are so far."""
+    try:
+        return (target / TABLE).read_bytes().count(b"\n")
+    except FileNotFoundError:
+        return 0
+
+
+def timed(engine: str, workers: int, source: Path, target: Path) -> dict[str, Any]:
+    """Run to the end; return images a second from the first row on, and what came before."""
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    start, processor = time.perf_counter(), processor_seconds()
+    with subprocess.Popen(
+        command(engine, workers, source, target), env=environment, stdout=subprocess.DEVNULL
+    ) as run:
+        while not (first := lines(target)) and run.poll() is None:
+            time.sleep(0.01)
+        begun = time.perf_counter()
+        ended = begun
+        # Ray takes seconds to end: the last row counts, not the end of the program.
+        last = first
+        while run.poll() is None:
+            time.sleep(0.01)
+            if (now := lines(target)) != last:
+                last, ended = now, time.perf_counter()
+    rate = (last - first) / (ended - begun) if ended > begun else None
+    rows = rows_in(target)
+    return {
+        "engine": engine,
+        "workers": workers,
+        "images_per_second": rate,
+        "seconds_to_first_row": begun - start,
+        "processor_seconds": processor_seconds() - processor,
+        "seconds_an_image": float(np.median([row.seconds for row in rows if not row.error])),
+        "labeled": sum(row.error is None for row in rows),
+        "failed": sum(row.error is not None for row in rows),
+    }
+
+
+def processor_seconds() -> float:
+    """Return what ended runs took of all cores, which other programs hardly change."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def rows_in(target: Path) -> list[Row]:
+    """Return the rows of a run."""
+    found = [Row.from_line(line) for line in (target / TABLE).read_bytes().splitlines(True)]
+    return [row for row in found if row is not None]
+
+
+def killed(engine: str, kills: int, count: int, source: Path, target: Path) -> dict[str, Any]:
+    """Kill a run at equal shares of its way, go on each time; return what is in the table."""
+    for kill in range(1, kills + 1):
+        with subprocess.Popen(command(engine, 2, source, target), stdout=subprocess.DEVNULL) as run:
+            # A resumed run first drops the rows of broken images: it must get beyond.
+            while lines(target) < kill * count // (kills + 1) and run.poll() is None:
+                time.sleep(0.01)
+            run.kill()
+    subprocess.run(command(engine, 2, source, target), stdout=subprocess.DEVNULL, check=False)
+    rows = rows_in(target)
+    masks = sum(1 for _ in (target / "masks").rglob("*.png"))
+    return {
+        "engine": engine,
+        "kills": kills,
+        "images": count,
+        "rows": len(rows),
+        "distinct_ids": len({row.id for row in rows}),
+        "labeled": sum(row.error is None for row in rows),
+        "failed": sum(row.error is not None for row in rows),
+        "masks": masks,
+    }
+
+
+def measure(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
+    """Run everything that was asked for, and print it as it comes."""
+    source = folder / "images"
+    write_images(source, options.images, options.size)
+    results: dict[str, Any] = {
+        "cores": os.cpu_count(),
+        "images": options.images,
+        "size": options.size,
+        "bytes_an_image": bytes_in(source) / options.images,
+        "runs": [],
+        "ratios": {},
+        "kills": [],
+    }
+    for engine in options.only:
+        for workers in (1,) if engine == "inline" else (1, 2):
+            target = folder / f"{engine}-{workers}"
+            found = timed(engine, workers, source, target)
+            results["runs"].append(found)
+            results["bytes_a_mask"] = bytes_in(target / "masks") / max(1, found["labeled"])
+            results["bytes_a_row"] = (target / TABLE).stat().st_size / options.images
+            print(json.dumps(found), flush=True)
+            shutil.rmtree(target)
+        rates = [run["images_per_second"] for run in results["runs"] if run["engine"] == engine]
+        if len(rates) == 2:
+            results["ratios"][engine] = rates[1] / rates[0]
+            print(f"{engine}: two workers {rates[1] / rates[0]:.2f} times one", flush=True)
+        if options.kills and engine != "inline":
+            results["kills"].append(
+                killed(engine, options.kills, options.images, source, folder / "killed")
+            )
+            print(json.dumps(results["kills"][-1]), flush=True)
+            shutil.rmtree(folder / "killed")
+    return results
+
+
+def bytes_in(folder: Path) -> int:
+    """Return the bytes of the files in a folder."""
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+
+
+def size_of(text: str) -> tuple[int, int]:
+    """Return width and height of, for example, 320x240."""
+    width, _, height = text.partition("x")
+    return int(width), int(height)
+
+
+def main() -> None:
+    """Measure and write the figures."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    engines = ["inline", "processes", *(["ray"] if find_spec("ray") else [])]
+    parser.add_argument("--images", type=int, default=1000)
+    parser.add_argument("--size", type=size_of, default=(160, 120), help="default: 160x120")
+    parser.add_argument("--only", nargs="+", choices=engines, default=engines)
+    parser.add_argument("--kills", type=int, default=3)
+    parser.add_argument("--json", type=Path, metavar="FILE")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        results = measure(options, Path(folder))
+    if options.json is not None:
+        options.json.write_text(json.dumps(results, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()
