@@ -169,11 +169,7 @@ class StoredProject(QObject):
 
         `names` is what the one learned calls labels that no model knew before.
         """
-        known = list(self._model_classes)
-        for label, name in (names or {}).items():
-            known += [""] * (label + 1 - len(known))
-            known[label] = known[label] or name
-        self._model_classes = tuple(known)
+        self._model_classes = self.classes_of_models.known_with(names or {})
         self.journal.record(SaveModels(base, learned, self._model_classes))
 
     def check_file(self, loaded: LoadedImage) -> None:
