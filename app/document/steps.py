@@ -99,6 +99,11 @@ class Step:
         return self.classes is not None and self.classes.relabeled is not None
 
     @property
+    def spans_images(self) -> bool:
+        """Whether it changed several images."""
+        return any(found.image != self.patches[0].image for found in self.patches)
+
+    @property
     def nbytes(self) -> int:
         """Memory that the step holds."""
         return sum(found.nbytes for found in self.patches)

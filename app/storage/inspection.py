@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from safetensors import SafetensorError, deserialize
 
@@ -22,6 +22,8 @@ from app.storage.tiles import decoded
 from mdlstm_core.data.images import image_size
 from mdlstm_core.data.pages import image_file
 from mdlstm_core.errors import InputError
+
+_ROLES: tuple[Literal["base", "learned"], ...] = ("base", "learned")
 
 
 class Fault(NamedTuple):
@@ -48,8 +50,8 @@ def describe(path: Path) -> dict[str, Any]:
         headers, done = file.history()
         statuses = Counter(found.status for found in images)
         missing = [str(i.path) for i in images if not image_file(i.path).is_file()]
+        stored = {role: file.load_model(role) for role in _ROLES}
         with errors(path, "read"):
-            models = dict(database.execute("SELECT role, length(checkpoint) FROM models"))
             (labels,) = database.execute("SELECT total(length(labels)) FROM tiles").fetchone()
             version = version_of(database, path)
         return {
@@ -64,7 +66,7 @@ def describe(path: Path) -> dict[str, Any]:
             "undone_steps": sum(header.number > done for header in headers),
             "label_bytes": int(labels),
             "history_bytes": sum(header.size for header in headers),
-            "model_bytes": models,
+            "model_bytes": {role: len(content) for role, content in stored.items() if content},
         }
 
 
@@ -79,7 +81,7 @@ def faults_of(path: Path) -> Iterator[Fault]:
             yield from _faults_of_database(database)
             yield from _faults_of_labels(database)
             yield from _faults_of_history(database)
-            yield from _faults_of_settings(database)
+            yield from _faults_of_settings(path, database)
             yield from _faults_of_images(path, database)
     except (InputError, sqlite3.Error) as error:
         yield Fault("file", f"{path} cannot be read any further: {str(error).rstrip('.')}.")
@@ -148,15 +150,17 @@ def fault_of_patch(
     return "" if sizes == {count} else "its labels are not as many as its pixels."
 
 
-def _faults_of_settings(database: sqlite3.Connection) -> Iterator[Fault]:
+def _faults_of_settings(path: Path, database: sqlite3.Connection) -> Iterator[Fault]:
     for (text,) in database.execute("SELECT value FROM settings WHERE name = 'classes'"):
         try:
             ClassTable.from_json(text)
         except InputError as error:
             yield Fault("classes", str(error))
-    for role, content in database.execute("SELECT role, checkpoint FROM models"):
-        if not is_model(content):
-            yield Fault("model", f"The {role} model is damaged.")
+    with closing(ProjectFile(path)) as file:
+        for role in _ROLES:
+            content = file.load_model(role)
+            if content is not None and not is_model(content):
+                yield Fault("model", f"The {role} model is damaged.")
 
 
 def is_model(content: bytes) -> bool:

@@ -5,6 +5,7 @@ SQLite, because it survives being killed at any instant and a change writes kilo
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import sqlite3
@@ -156,10 +157,11 @@ class ProjectFile:
             PackedImagePatch(image_path(self.path, r[0]), (r[1], r[2]), _packed(*r[3:]))
             for r in rows
         ]
-        if len(packed) > 1:  # an import: its arrays together may be too much for memory
-            return Step(number, text, image, tuple(packed), change)
+        step = Step(number, text, image, tuple(packed), change)
+        if step.spans_images:  # an import: its arrays together may be too much for memory
+            return step
         patches = tuple(ImagePatch(p.image, p.size, p.patch) for p in packed)
-        return Step(number, text, image, patches, change)
+        return dataclasses.replace(step, patches=patches)
 
     def load_patches(self, number: int, image: Path) -> list[Patch]:
         """Return the changes that a step made on an image."""

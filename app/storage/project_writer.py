@@ -116,7 +116,7 @@ class _Batch:
         size = len(classes or "")
         for found in step.patches:
             number = self._image(found.image, *found.size)
-            self._write_patch(found, len(step.patches), forward=True)
+            self._write_patch(found, step, forward=True)
             size += self._save_patch(step.number, number, found.packed())
         if step.classes and step.classes.relabeled:
             size += self._relabel(step.number, *step.classes.relabeled)
@@ -130,7 +130,7 @@ class _Batch:
         if step.relabels:
             self._move_relabeling(step, forward=forward)
         for found in step.patches:
-            self._write_patch(found, len(step.patches), forward=forward)
+            self._write_patch(found, step, forward=forward)
         if step.classes:
             table: ClassTable = step.classes.after if forward else step.classes.before
             self._save("classes", table.to_json())
@@ -142,11 +142,12 @@ class _Batch:
             position = before or 0
         self._save("history_position", str(position))
 
-    def _write_patch(self, found: ImagePatch | PackedImagePatch, of: int, *, forward: bool) -> None:
-        """Write one of the patches of a step that has `of` of them."""
+    def _write_patch(
+        self, found: ImagePatch | PackedImagePatch, step: Step, *, forward: bool
+    ) -> None:
         tiles = self._labels(self._image_of_patch(found))
         tiles.write([found.patch], forward=forward)
-        if of > 1:
+        if step.spans_images:
             tiles.save()  # a project's label maps together are too much for memory
 
     def _move_relabeling(self, step: Step, *, forward: bool) -> None:

@@ -103,6 +103,7 @@ class _Salvaging:
         self._old, self._new, self._tables = old, new, tables
         self._lost: list[str] = []
         self._kept: Counter[str] = Counter()
+        self._missed: Counter[str] = Counter()
 
     def run(self) -> Salvage:
         """Copy what can be read."""
@@ -128,6 +129,7 @@ class _Salvaging:
                 missed += 1
                 continue
             self._insert(table, row)
+        self._missed[table] = missed
         if missed:
             self._lost.append(f"Of the table {table}, {missed} or more rows are damaged.")
 
@@ -209,8 +211,8 @@ class _Salvaging:
             if height is None or fault_of_patch((height, width), box, *content):
                 bad.add(step)
         steps = self._new.execute("SELECT number, size, classes FROM steps").fetchall()
-        # A lost patch leaves no trace in its step: only the size of it tells.
-        bad |= {n for n, size, classes in steps if sizes[n] + len(classes or "") != size}
+        if self._missed["patches"]:  # which leave no trace in their steps, but their sizes
+            bad |= {n for n, size, classes in steps if sizes[n] + len(classes or "") != size}
         return bad | (set(sizes) - {number for number, _, _ in steps})
 
     def _drop_orphans(self) -> None:

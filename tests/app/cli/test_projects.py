@@ -403,7 +403,7 @@ def test_repair_writes_what_is_left_beside_it(
     wanted = [labels_in(filled, image) for image in images]
     with sqlite3.connect(filled) as database:
         database.execute("UPDATE tiles SET labels = x'00' WHERE image = 2")
-        database.execute("DELETE FROM patches WHERE step = 1 AND image = 3")
+        database.execute("UPDATE patches SET before = x'00' WHERE step = 1 AND image = 3")
     database.close()
     before = filled.read_bytes()
 
