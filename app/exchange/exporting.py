@@ -47,7 +47,7 @@ def labels_source(
     ids = np.full(256, IGNORE_INDEX, dtype=np.uint8)
     ids[[c.label for c in classes]] = np.arange(len(classes))
     names = names_of([found.path for found in view.images])
-    chosen = [i for i in images if fill or i.status == "started" or _has_labels(view, i)]
+    chosen = [i for i in images if fill or _has_labels(view, i)]
     if not chosen:
         raise InputError(f"Nothing of what is asked for is labeled in {view.path}.")
     records = []
@@ -59,7 +59,9 @@ def labels_source(
 
 
 def _has_labels(view: ProjectView, image: ProjectImage) -> bool:
-    labels = view.labels(image.path) if image.status == "done" else None
+    if image.status == "started":
+        return True
+    labels = view.labels(image.path)
     return labels is not None and bool((labels != IGNORE_INDEX).any())
 
 

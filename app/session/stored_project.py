@@ -195,6 +195,10 @@ class StoredProject(QObject):
         if loaded.labels is not None and not self.journal.is_read_only:
             self._save_fingerprint(loaded.path)
 
+    def note_files(self, files: Mapping[Path, Fingerprint]) -> None:
+        """Take what files images are; it is stored with their first labels."""
+        self._loaded |= files
+
     def accept_file(self, image: Path) -> None:
         """Take a file that `check_file` refused for the picture that was labeled."""
         self.check_writable()

@@ -314,7 +314,7 @@ def write(
         ("labelme", [("a\nb", (0, 0, 0))], {}, r"'a\\nb'"),
         ("camvid", [("a", (1, 1, 1)), ("b", (1, 1, 1))], {}, "'a' and 'b' have the same colour"),
         ("camvid", [("VOID", (1, 1, 1))], {}, "means no label"),
-        ("cityscapes", [("tree", (1, 1, 1))], {}, "no class 'tree'; map it"),
+        ("cityscapes", [("tree", (1, 1, 1))], {}, "no class 'tree': rename it"),
         ("id-png", [("a", (1, 1, 1))], {"ignore_value": 0}, "ignore value 0"),
         ("id-png", [("a", (1, 1, 1))], {"ignore_value": 256}, "from 1 to 255"),
         ("npy", [("a", (1, 1, 1))], {"ignore_value": -1}, "ignore value -1"),

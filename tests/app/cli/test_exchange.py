@@ -247,7 +247,7 @@ def test_cityscapes_asks_for_a_mapping(mdlstm: Mdlstm, tiny_dataset: Path, tmp_p
 
     refused = mdlstm(*command, "--dry-run")
     assert refused.code == 2
-    assert "no class 'grass'; map it with --map 'grass=NAME'" in refused.err
+    assert "no class 'grass': rename it, with --map too, to one of" in refused.err
     assert mdlstm(*command, "--map", "grass=terrain").code == 0
     (path,) = (tmp_path / "o" / "gtFine" / "train" / "unknown").glob("scene_0_*_labelIds.png")
     with Image.open(path) as image:
