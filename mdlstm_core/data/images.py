@@ -75,7 +75,7 @@ class Preview(NamedTuple):
     size: tuple[int, int]
 
 
-def read_image(path: Path) -> NDArray[np.uint8]:
+def read_image(path: Path | str) -> NDArray[np.uint8]:
     """Read an image as H×W×3 RGB, 0 to 255, upright (EXIF orientation applied).
 
     16-bit, 32-bit and float images are scaled from their 1st to their 99th percentile;
@@ -84,7 +84,7 @@ def read_image(path: Path) -> NDArray[np.uint8]:
     Raises:
         InputError: the file is missing, empty, truncated, too large or not an image.
     """
-    return read_picture(path).rgb
+    return read_picture(Path(path)).rgb
 
 
 def read_picture(path: Path, window: DisplayWindow | Percentiles = _USUAL) -> Picture:
