@@ -330,6 +330,66 @@ def test_project_in_a_window_is_refused(
     assert_refused("import", tiny_dataset, "--format", "dataset", "--into", filled, naming=held)
 
 
+def test_project_in_a_window_can_be_exported(
+    mdlstm: Mdlstm, filled: Path, tmp_path: Path, session: LabelingSession, qtbot: QtBot
+) -> None:
+    open_in(session, filled, qtbot)
+    box = Box(0, 0, 30, 40)
+    with qtbot.waitSignal(session.journal.stored):
+        whole = Edit(Region(box, np.ones(box.shape, bool)), 1, "paint")
+        session.edit(session.document.path, whole)
+
+    result = mdlstm("export", filled, "--format", "npy", "--out", tmp_path / "out")
+
+    assert (result.code, result.err) == (0, "")
+    assert (np.load(tmp_path / "out" / "scene_0.npy") == 1).all()
+
+
+def test_images_of_one_name_are_told_apart(mdlstm: Mdlstm, tmp_path: Path, qtbot: QtBot) -> None:
+    """In two folders, and with two suffixes; all come back to where they belong."""
+    paths = [tmp_path / name for name in ("a/x.png", "a/X.jpg", "b/x.png", "b/y z.png")]
+    for folder in "ab":
+        (tmp_path / folder).mkdir()
+    for path in paths:
+        Image.new("RGB", (4, 3)).save(path)
+    (tmp_path / "classes.txt").write_text("one\ntwo\nthree\nfour\n")
+    project = tmp_path / "all.mdlp"
+    options = ("--classes", tmp_path / "classes.txt", "--out", project)
+    assert mdlstm("project", "new", tmp_path / "a", tmp_path / "b", *options).code == 0
+    for label, path in enumerate(paths):
+        paint(project, path, label, Box(0, 0, 2, 2))
+    before = [labels_in(project, path) for path in paths]
+
+    assert mdlstm("export", project, "--format", "npy", "--out", tmp_path / "out").code == 0
+    assert sorted(p.stem for p in (tmp_path / "out").glob("*.npy")) == [
+        "a_X_jpg", "a_x_png", "b_x", "y z",
+    ]  # fmt: skip
+    for path in paths:
+        paint(project, path, 255, Box(0, 0, 3, 4))
+    result = mdlstm("import", tmp_path / "out", "--format", "npy", "--into", project)
+
+    assert result.code == 0, result.err
+    for path, labels in zip(paths, before, strict=True):
+        np.testing.assert_array_equal(labels_in(project, path), labels)
+
+
+def test_locked_classes_stay(
+    mdlstm: Mdlstm, project: Path, tiny_dataset: Path, qtbot: QtBot
+) -> None:
+    image = project.parent / "scene_0.png"
+    paint(project, image, 2, Box(0, 0, 5, 40))
+    stored = StoredProject()
+    stored.open(project)
+    stored.project.edit_classes(stored.project.classes.lock(2, True), "lock")
+    assert stored.journal.store()
+    stored.close()
+
+    command = ("import", tiny_dataset, "--format", "dataset", "--into", project, "--overwrite")
+    assert mdlstm(*command).code == 0
+
+    assert (labels_in(project, image)[:5] == 2).all()
+
+
 def test_learn_stores_what_it_learned(
     mdlstm: Mdlstm,
     filled: Path,
