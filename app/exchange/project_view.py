@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -15,7 +16,9 @@ from app.storage.project_file import ProjectFile
 from mdlstm_core.data.images import image_size
 from mdlstm_core.errors import InputError
 from mdlstm_core.formats.exchange import LabelMap
-from mdlstm_core.formats.names import safe_name
+
+_FOREIGN = re.compile(r'[<>:"/\\|?*\x00-\x1f]')
+"""What some file systems do not have in names."""
 
 
 class ProjectImage(NamedTuple):
@@ -67,11 +70,11 @@ def names_of(images: Sequence[Path]) -> dict[Path, str]:
 
     Where several share a stem, their folders and suffixes are added.
     """
-    names = {path: safe_name(path.name, path) for path in dict.fromkeys(images)}
+    names = {path: _plain(path.stem) for path in dict.fromkeys(images)}
     longer: tuple[Callable[[Path], str], ...] = (
-        lambda path: f"{path.parent.name}_{safe_name(path.name, path)}",
-        lambda path: f"{path.parent.name}_{path.stem}_{path.suffix[1:].lower()}",
-        lambda path: "_".join([*path.absolute().parts[1:-1], path.stem, path.suffix[1:]]),
+        lambda path: _plain(f"{path.parent.name}_{path.stem}"),
+        lambda path: _plain(f"{path.parent.name}_{path.stem}_{path.suffix[1:].lower()}"),
+        lambda path: _plain("_".join([*path.absolute().parts, path.suffix[1:]])),
     )
     for name in longer:
         # Some file systems take Road.png and road.png for one file.
@@ -80,6 +83,11 @@ def names_of(images: Sequence[Path]) -> dict[Path, str]:
             p: name(p) if counts[found.casefold()] > 1 else found for p, found in names.items()
         }
     return names
+
+
+def _plain(name: str) -> str:
+    """Return a name that every file system takes."""
+    return _FOREIGN.sub("_", name)
 
 
 def check_size(labels_HW: LabelMap, image: Path, where: str) -> None:

@@ -71,6 +71,8 @@ def _opened(copy: Path, path: Path) -> sqlite3.Connection:
     """Open the copy, made the newest version if that is possible."""
     database = sqlite3.connect(copy, isolation_level=None)
     try:
+        # Otherwise SQLite reads nothing of a file that was cut off.
+        database.execute("PRAGMA writable_schema = ON")
         (application,) = database.execute("PRAGMA application_id").fetchone()
         (version,) = database.execute("PRAGMA user_version").fetchone()
     except sqlite3.Error as error:
