@@ -123,13 +123,13 @@ def checkpoint_to_bytes(checkpoint: Checkpoint) -> bytes:
     return save({k: v.contiguous() for k, v in checkpoint.weights.items()}, metadata)
 
 
-def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
+def save_checkpoint(checkpoint: Checkpoint, path: Path | str) -> None:
     """Write a checkpoint; a file that stood there stays whole until the new one is.
 
     Raises:
         InputError: the file cannot be written.
     """
-    write_whole(path, checkpoint_to_bytes(checkpoint))
+    write_whole(Path(path), checkpoint_to_bytes(checkpoint))
 
 
 def load_checkpoint(name_or_path: str | Path) -> Checkpoint:

@@ -212,9 +212,9 @@ def mdlstm(
 def assert_refused(mdlstm: Callable[..., CommandResult]) -> Callable[..., None]:
     """Return a function that checks that a command is refused in exactly one sentence."""
 
-    def check(*arguments: object, naming: object = "") -> None:
+    def check(*arguments: object, naming: object = "", code: int = 2) -> None:
         result = mdlstm(*arguments)
-        assert result.code == 2, result
+        assert result.code == code, result
         assert result.out == ""
         assert result.err.startswith("mdlstm: ")
         assert result.err.endswith(".\n")

@@ -1,22 +1,60 @@
-"""Options and output that several commands share."""
+"""Options and output that several commands share, so that all of them behave alike."""
 
 from __future__ import annotations
 
 import argparse
+import json
 import sys
+from typing import Any
 
 from tqdm import tqdm
 
 from mdlstm_core.config import DEFAULT_MODEL, DEVICE_NAMES
+from mdlstm_core.errors import InputError
 
 
-def add_model_option(parser: argparse.ArgumentParser) -> None:
-    """Add `--model`."""
+class IncompleteError(InputError):
+    """Something was left out, the rest is done: exit code 1."""
+
+
+def add_command(
+    commands: argparse._SubParsersAction[argparse.ArgumentParser],
+    name: str,
+    summary: str,
+    examples: str,
+    description: str | None = None,
+) -> argparse.ArgumentParser:
+    """Add a command whose `--help` ends with examples.
+
+    Args:
+        commands: where it is added.
+        name: what the user types.
+        summary: half a sentence for the list of commands.
+        examples: of calls, a line each.
+        description: a sentence for its own help; the summary if None.
+    """
+    return commands.add_parser(
+        name,
+        help=summary,
+        description=description or f"{summary[0].upper()}{summary[1:]}.",
+        epilog=examples,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+
+
+def add_json_option(parser: argparse.ArgumentParser) -> None:
+    """Add `--json`."""
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+
+
+def add_model_option(parser: argparse.ArgumentParser, default: str | None = DEFAULT_MODEL) -> None:
+    """Add `--model` and `--pixels`; without a default, the project's own model is meant."""
     parser.add_argument(
         "--model",
-        default=DEFAULT_MODEL,
+        default=default,
         metavar="NAME|FILE",
-        help="a shipped model's name or a checkpoint file (default: %(default)s)",
+        help="a shipped model's name or a checkpoint file "
+        + ("(default: %(default)s)" if default else f"(the project's own, else {DEFAULT_MODEL})"),
     )
     parser.add_argument(
         "--pixels",
@@ -34,6 +72,38 @@ def add_device_option(parser: argparse.ArgumentParser) -> None:
         default="auto",
         help="where to compute (default: the GPU if there is one)",
     )
+
+
+def print_result(options: argparse.Namespace, values: dict[str, Any], text: str) -> None:
+    """Print what a command found: one JSON object with `--json`, else text for reading."""
+    shown = json.dumps(values, ensure_ascii=False) if options.json else text
+    if shown:
+        sys.stdout.write(shown + "\n")
+        sys.stdout.flush()
+
+
+def progress_bar(total: int | None, unit: str) -> tqdm[Any]:
+    """Return a bar on a terminal, one that shows nothing in a pipe."""
+    return tqdm(total=total, unit=unit, disable=None)
+
+
+def is_confirmed(options: argparse.Namespace, question: str) -> bool:
+    """Ask on a terminal, unless `--yes` was given; in a pipe nobody is asked."""
+    if options.yes or options.json or not (sys.stdin.isatty() and sys.stdout.isatty()):
+        return True
+    return input(f"{question} [y/N] ").strip().lower() in ("y", "yes")
+
+
+def raise_left_out(failures: list[InputError]) -> None:
+    """Say what was left out, a line each.
+
+    Raises:
+        IncompleteError: something was.
+    """
+    for failure in failures[:-1]:
+        sys.stderr.write(f"mdlstm: {failure}\n")
+    if failures:
+        raise IncompleteError(str(failures[-1])) from failures[-1]
 
 
 class NoticePrinter:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import argparse
 import importlib
-import json
 import os
 import platform
-import sys
 from typing import Any
 
+from app.cli.common import add_command, add_json_option, print_result
 from mdlstm_core import __version__
 from mdlstm_core.host_memory import host_memory
 from resources import model_names
@@ -25,28 +24,20 @@ _LIBRARIES = {"torch": "torch", "numpy": "numpy", "opencv": "cv2", "PySide6": "P
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add this command's options."""
-    parser = commands.add_parser(
-        "doctor",
-        help="show what the program runs on",
-        epilog=_EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser = add_command(commands, "doctor", "show what the program runs on", _EXAMPLES)
+    add_json_option(parser)
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> None:
     """Print what there is."""
     found = findings()
-    if options.json:
-        sys.stdout.write(json.dumps(found, ensure_ascii=False) + "\n")
-        return
-    for topic, values in found.items():
-        lines = values.items() if isinstance(values, dict) else [("", values)]
-        for name, value in lines:
-            sys.stdout.write(
-                f"{f'{topic} {name}'.strip().removesuffix('_bytes'):<18} {_text(value)}\n"
-            )
+    rows = [
+        f"{f'{topic} {name}'.strip().removesuffix('_bytes'):<18} {_text(value)}"
+        for topic, values in found.items()
+        for name, value in (values.items() if isinstance(values, dict) else [("", values)])
+    ]
+    print_result(options, found, "\n".join(rows))
 
 
 def findings() -> dict[str, Any]:

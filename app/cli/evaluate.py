@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import argparse
-import json
-import sys
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
-
-from app.cli.common import NoticePrinter, add_device_option, add_model_option
+from app.cli.common import (
+    NoticePrinter,
+    add_command,
+    add_device_option,
+    add_json_option,
+    add_model_option,
+    print_result,
+    progress_bar,
+)
 from mdlstm_core.data.dataset import LabeledFolder
 from mdlstm_core.errors import InputError
 
@@ -23,16 +27,16 @@ _EXAMPLES = """examples:
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add this command's options."""
-    parser = commands.add_parser(
+    parser = add_command(
+        commands,
         "evaluate",
-        help="measure a model on labeled images",
-        description="Measure a model on the labeled pixels of a dataset.",
-        epilog=_EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        "measure a model on labeled images",
+        _EXAMPLES,
+        "Measure a model on the labeled pixels of a dataset.",
     )
     parser.add_argument("dataset", type=Path, help="folder with images/, labels/ and classes.json")
     parser.add_argument("--list", type=Path, metavar="FILE", help="stems to measure on (all)")
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    add_json_option(parser)
     add_model_option(parser)
     add_device_option(parser)
     parser.set_defaults(run=run)
@@ -52,13 +56,11 @@ def run(options: argparse.Namespace) -> None:
     )
     predictor, notices = Predictor(checkpoint, options.device), NoticePrinter()
     notices.show(predictor.notice)
-    # disable=None: a bar on a terminal, none in a pipe.
-    with tqdm(total=len(dataset), unit="image", disable=None) as bar:
+    with progress_bar(len(dataset), "image") as bar:
         figures = evaluate(
             predictor.network, dataset, lambda _done: bar.update(), dataset_class, notices.show
         )
-    text = json.dumps(figures, ensure_ascii=False) if options.json else _table(figures)
-    sys.stdout.write(text + "\n")
+    print_result(options, figures, _table(figures))
 
 
 def _match(model: list[str], dataset: list[str], options: argparse.Namespace) -> list[int]:

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from tqdm import tqdm
 
+from app.cli.common import (
+    add_json_option,
+    is_confirmed,
+    print_result,
+    progress_bar,
+    raise_left_out,
+)
 from mdlstm_core.config import LabelClass
 from mdlstm_core.data.images import image_size
 from mdlstm_core.errors import InputError
@@ -46,13 +52,16 @@ def add_exchange_options(parser: argparse.ArgumentParser) -> None:
         help="value of pixels without a label in files of class ids (default: %(default)s)",
     )
     parser.add_argument("--dry-run", action="store_true", help="show the classes, write nothing")
+    parser.add_argument(
+        "--yes", action="store_true", help="on a terminal, write without asking after the table"
+    )
     parser.add_argument("--overwrite", action="store_true", help="replace what is there")
     parser.add_argument(
         "--skip-broken",
         action="store_true",
         help="leave out images that cannot be used, instead of writing nothing",
     )
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    add_json_option(parser)
 
 
 def mapping_of(
@@ -65,13 +74,22 @@ def mapping_of(
     Raises:
         InputError: an option `--map` does not fit.
     """
+    return map_classes(source.classes, target, renames_of(options))
+
+
+def renames_of(options: argparse.Namespace) -> dict[str, str]:
+    """Return what the options `--map` say.
+
+    Raises:
+        InputError: one is not of the form CLASS=NAME.
+    """
     renames: dict[str, str] = {}
     for text in options.map:
         name, equals, wanted = text.partition("=")
         if not (name and equals and wanted):
             raise InputError(f"--map {text!r} must be CLASS=NAME.")
         renames[name] = wanted
-    return map_classes(source.classes, target, renames)
+    return renames
 
 
 def chosen(source: LabelSource, list_file: Path | None) -> LabelSource:
@@ -91,22 +109,36 @@ def chosen(source: LabelSource, list_file: Path | None) -> LabelSource:
 
 
 class Run:
-    """One run of a command: what is left out, and the report at the end."""
+    """One run of a command: what is left out, and the report at the end.
 
-    def __init__(self, options: argparse.Namespace, mapping: ClassMapping) -> None:
+    Attributes:
+        kept: names of images whose labels stay as they are.
+    """
+
+    def __init__(self, options: argparse.Namespace, mapping: ClassMapping, place: Path) -> None:
         """Begin, and print the table of classes.
 
         Args:
             options: of the command.
             mapping: what each class becomes.
+            place: where is written.
         """
         self._options = options
         self._mapping = mapping
+        self._place = place
         self._failures: dict[str, InputError] = {}
+        self._is_refused = False
         self.kept: list[str] = []
         if not options.json:
             sys.stdout.write(mapping_table(mapping) + "\n")
             sys.stdout.flush()
+
+    def may_write(self) -> bool:
+        """Return whether to write: not with `--dry-run`, and not if the user says no."""
+        if self._options.dry_run:
+            return False
+        self._is_refused = not is_confirmed(self._options, f"Write to {self._place}?")
+        return not self._is_refused
 
     def sound(self, records: tuple[Record, ...], check: Check | None = None) -> tuple[Record, ...]:
         """Return the records that can be used; all, unless `--skip-broken` is given.
@@ -124,8 +156,7 @@ class Run:
 
     def progress(self, source: LabelSource) -> tuple[LabelSource, tqdm[Any]]:
         """Return the source with a bar that moves when a record is loaded."""
-        # disable=None: a bar on a terminal, none in a pipe.
-        bar = tqdm(total=len(source.records), unit="image", disable=None)
+        bar = progress_bar(len(source.records), "image")
 
         def counted(record: Record) -> Record:
             def load() -> Any:
@@ -137,29 +168,18 @@ class Run:
 
         return LabelSource(source.classes, tuple(counted(r) for r in source.records)), bar
 
+    def leave_out(self, failures: Mapping[str, InputError]) -> None:
+        """Note why records were left out, by name."""
+        self._failures |= failures
+
     def report(self, written: int) -> None:
         """Print what was done.
 
         Raises:
-            InputError: something was left out.
+            IncompleteError: something was left out.
         """
-        if self._options.json:
-            sys.stdout.write(json.dumps(self._json(written), ensure_ascii=False) + "\n")
-        elif self._options.dry_run:
-            sys.stdout.write("Nothing was written (--dry-run).\n")
-        else:
-            place = self._options.out
-            sys.stdout.write(f"{written} images written to {place}.\n")
-            if self.kept:
-                sys.stdout.write(
-                    f"{len(self.kept)} images keep the labels they have; "
-                    "--overwrite replaces them.\n"
-                )
-        failures = list(self._failures.values())
-        for failure in failures[:-1]:
-            sys.stderr.write(f"mdlstm: {failure}\n")
-        if failures:
-            raise failures[-1]
+        print_result(self._options, self._json(written), self._text(written))
+        raise_left_out(list(self._failures.values()))
 
     def _is_sound(self, record: Record, check: Check | None) -> bool:
         try:
@@ -172,6 +192,18 @@ class Run:
             self._failures[record.name] = error
             return False
         return True
+
+    def _text(self, written: int) -> str:
+        if self._options.dry_run:
+            return "Nothing was written (--dry-run)."
+        if self._is_refused:
+            return "Nothing was written."
+        text = f"{written} images written to {self._place}."
+        if self.kept:
+            text += (
+                f"\n{len(self.kept)} images keep the labels they have; --overwrite replaces them."
+            )
+        return text
 
     def _json(self, written: int) -> dict[str, Any]:
         return {

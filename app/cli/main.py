@@ -12,15 +12,30 @@ from app.cli import (
     export,
     gates,
     import_labels,
+    learn,
     predict,
+    project,
     texture,
     train,
     volume,
 )
+from app.cli.common import IncompleteError
 from mdlstm_core import __version__
 from mdlstm_core.errors import InputError
 
-_COMMANDS = (predict, train, evaluate, gates, export, import_labels, texture, volume, doctor)
+_COMMANDS = (
+    predict,
+    train,
+    learn,
+    evaluate,
+    gates,
+    export,
+    import_labels,
+    project,
+    texture,
+    volume,
+    doctor,
+)
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -39,17 +54,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command.
 
     Returns:
-        0 when done, 2 when the user gave something that cannot be used, 130 after Ctrl-C.
+        0 when done; 1 when something failed on the way or a check found faults; 2 when what
+        the user gave cannot be used, and nothing was done; 130 after Ctrl-C.
     """
     options = build_parser().parse_args(arguments)
     try:
         options.run(options)
     except InputError as error:
         sys.stderr.write(f"mdlstm: {error}\n")
-        return 2
+        return 1 if isinstance(error, IncompleteError) else 2
     except MemoryError:
         sys.stderr.write("mdlstm: There is not enough memory; close other programs.\n")
-        return 2
+        return 1
     except KeyboardInterrupt as stop:
         sys.stderr.write(f"mdlstm: {str(stop) or 'stopped.'}\n")
         return 130

@@ -5,8 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from tqdm import tqdm
-
+from app.cli.common import add_command, add_json_option, print_result, progress_bar
 from mdlstm_core.config import IGNORE_INDEX, LabelClass
 from mdlstm_core.data.images import read_image, read_label_map
 from mdlstm_core.errors import InputError
@@ -22,12 +21,12 @@ _EXAMPLES = """examples:
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add this command's options."""
-    parser = commands.add_parser(
+    parser = add_command(
+        commands,
         "texture",
-        help="label one image by its textures, from scribbles",
-        description="Learn the textures of one image from a few strokes and label all of it.",
-        epilog=_EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        "label one image by its textures, from scribbles",
+        _EXAMPLES,
+        "Learn the textures of one image from a few strokes and label all of it.",
     )
     parser.add_argument("image", type=Path, help="the image to label")
     parser.add_argument(
@@ -42,6 +41,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     )
     parser.add_argument("--seconds", type=float, default=30.0, help="at most (default: 30)")
     parser.add_argument("--seed", type=int, default=0)
+    add_json_option(parser)
     parser.set_defaults(run=run)
 
 
@@ -59,9 +59,10 @@ def run(options: argparse.Namespace) -> None:
 
     how = TextureOptions(seconds=options.seconds, seed=options.seed)
     make_folder(options.out.absolute().parent)
-    # disable=None: a bar on a terminal, none in a pipe.
-    with tqdm(total=how.steps, unit="step", disable=None) as bar:
+    with progress_bar(how.steps, "step") as bar:
         prediction = segment_texture(image, scribbles, how, lambda _step, _loss: bar.update())
     count = int(scribbles[scribbles != IGNORE_INDEX].max()) + 1
     classes = [LabelClass(f"texture {index}", default_color(index)) for index in range(count)]
     save_indexed_png(prediction.label_map, classes, options.out)
+    found = {"image": str(options.image), "out": str(options.out), "textures": count}
+    print_result(options, found, f"{options.out}: {count} textures")

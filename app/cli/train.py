@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
-from app.cli.common import add_device_option
+from app.cli.common import add_command, add_device_option, add_json_option, print_result
 from mdlstm_core.config import NetworkConfig
 from mdlstm_core.errors import InputError
 from mdlstm_core.files import make_folder
@@ -28,12 +28,7 @@ _EXAMPLES = """examples:
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add this command's options."""
-    parser = commands.add_parser(
-        "train",
-        help="train a network from scratch",
-        epilog=_EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = add_command(commands, "train", "train a network from scratch", _EXAMPLES)
     parser.add_argument("dataset", type=Path, help="folder with images/, labels/ and classes.json")
     parser.add_argument("--preset", choices=PRESET_NAMES, required=True)
     parser.add_argument("--out", type=Path, required=True, help="the checkpoint to write")
@@ -88,6 +83,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument("--precision", choices=("float32", "bfloat16"), default="float32")
     parser.add_argument("--resume", action="store_true", help="go on from OUT.state")
     add_device_option(parser)
+    add_json_option(parser)
     parser.set_defaults(run=run)
 
 
@@ -137,12 +133,13 @@ def run(options: argparse.Namespace) -> None:
         elif options.start_from:
             trainer.start_from(options.start_from)
         try:
-            best = _run_with_progress(trainer, shown=processes.rank == 0)
+            best = _run_with_progress(trainer, options, shown=processes.rank == 0)
         except KeyboardInterrupt:
             raise KeyboardInterrupt(_what_is_kept(trainer, options.out)) from None
         if processes.rank == 0:
-            told = f"{options.out}: {best:.4f} pixel accuracy on the validation images\n"
-            sys.stdout.write(told)
+            told = f"{options.out}: {best:.4f} pixel accuracy on the validation images"
+            found = {"out": str(options.out), "pixel_accuracy": best, "epochs": options.epochs}
+            print_result(options, found, told)
 
 
 def _config(options: argparse.Namespace, classes: int) -> NetworkConfig:
@@ -158,13 +155,14 @@ def _what_is_kept(trainer: Trainer, out: Path) -> str:
     return f"stopped after epoch {trainer.epochs_done}; {kept}. Go on with --resume."
 
 
-def _run_with_progress(trainer: Trainer, *, shown: bool) -> float:
+def _run_with_progress(trainer: Trainer, options: argparse.Namespace, *, shown: bool) -> float:
+    epochs = sys.stderr if options.json else sys.stdout
     # disable=None: a bar on a terminal, none in a pipe.
     with tqdm(unit="step", disable=None if shown else True) as bar:
 
         def show(line: dict[str, Any]) -> None:
             if "step" not in line:
-                tqdm.write("  ".join(f"{k} {v:.4g}" for k, v in line.items()))
+                tqdm.write("  ".join(f"{k} {v:.4g}" for k, v in line.items()), file=epochs)
                 return
             bar.total = line["steps"]
             bar.set_description(f"epoch {line['epoch']}", refresh=False)

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
-from app.cli.common import add_device_option
+from app.cli.common import (
+    add_command,
+    add_device_option,
+    add_json_option,
+    print_result,
+    progress_bar,
+)
 from mdlstm_core.config import IGNORE_INDEX, LabelClass
 from mdlstm_core.errors import InputError
 from mdlstm_core.files import make_folder
@@ -24,15 +28,21 @@ _EXAMPLES = """examples:
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add this command's options."""
-    parser = commands.add_parser(
+    parser = add_command(
+        commands,
         "volume",
-        help="train on, and label, stacks of slices",
-        description="Label TIFF stacks voxel by voxel with a PyraMiD-LSTM.",
-        epilog=_EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        "train on, and label, stacks of slices",
+        _EXAMPLES,
+        "Label TIFF stacks voxel by voxel with a PyraMiD-LSTM.",
     )
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
-    train = actions.add_parser("train", help="train a network from scratch on one stack")
+    lines = _EXAMPLES.splitlines()
+    train = add_command(
+        actions,
+        "train",
+        "train a network from scratch on one stack",
+        "\n".join(["examples:", *lines[1:3]]),
+    )
     train.add_argument("stack", type=Path, help="TIFF stack, grey or colour")
     train.add_argument(
         "--labels",
@@ -47,13 +57,14 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     train.add_argument("--steps", type=int, default=2000, help="at most (default: 2000)")
     train.add_argument("--seed", type=int, default=0)
     train.set_defaults(run=_train)
-    predict = actions.add_parser("predict", help="label a stack")
+    predict = add_command(actions, "predict", "label a stack", f"examples:\n{lines[3]}")
     predict.add_argument("stack", type=Path, help="TIFF stack, grey or colour")
     predict.add_argument("--model", required=True, metavar="FILE", help="a checkpoint of `train`")
     predict.add_argument("--out", type=Path, required=True, metavar="TIFF", help="what to write")
     predict.set_defaults(run=_predict)
     for action in (train, predict):
         add_device_option(action)
+        add_json_option(action)
 
 
 def _train(options: argparse.Namespace) -> None:
@@ -77,8 +88,7 @@ def _train(options: argparse.Namespace) -> None:
     device = select_device(options.device).device
     make_folder(options.out.absolute().parent)
     losses: list[float] = []
-    # disable=None: a bar on a terminal, none in a pipe.
-    with tqdm(total=how.steps, unit="step", disable=None) as bar:
+    with progress_bar(how.steps, "step") as bar:
 
         def show(_step: int, loss: float) -> None:
             losses.append(loss)
@@ -88,7 +98,9 @@ def _train(options: argparse.Namespace) -> None:
         checkpoint = train_volume([sample], classes, how, device=device, on_progress=show)
     save_checkpoint(checkpoint, options.out)
     last = float(np.mean(losses[-50:]))
-    sys.stdout.write(f"{options.out}: {len(losses)} steps, loss {last:.3f} over the last of them\n")
+    found = {"out": str(options.out), "steps": len(losses), "loss": last}
+    text = f"{options.out}: {len(losses)} steps, loss {last:.3f} over the last of them"
+    print_result(options, found, text)
 
 
 def _predict(options: argparse.Namespace) -> None:
@@ -109,3 +121,9 @@ def _predict(options: argparse.Namespace) -> None:
     prediction = predict_volume(checkpoint, read_stack(options.stack), device)
     make_folder(options.out.absolute().parent)
     save_label_stack(prediction.labels, options.out)
+    values = {
+        "stack": str(options.stack),
+        "out": str(options.out),
+        "shape": prediction.labels.shape,
+    }
+    print_result(options, values, str(options.out))

@@ -17,7 +17,18 @@ from app.document.edit import Edit
 from app.document.edit_filter import EditFilter
 from app.document.label_map import LabelMap
 from app.document.pieces import pieces
-from app.document.steps import ClassChange, Do, ImagePatch, Prune, Redo, Step, StepHeader, Undo
+from app.document.steps import (
+    IMPORT_TEXT,
+    ClassChange,
+    Do,
+    ImagePatch,
+    PackedImagePatch,
+    Prune,
+    Redo,
+    Step,
+    StepHeader,
+    Undo,
+)
 from app.document.stroke import Box
 from app.document.undo_stack import UndoStack
 from mdlstm_core.config import IGNORE_INDEX
@@ -152,6 +163,20 @@ class Project(QObject):
             change = ClassChange(self._classes, classes)
             self._make(Step(self.undo_stack.next_number, text, None, classes=change))
 
+    def take_import(self, patches: Sequence[PackedImagePatch], classes: ClassTable) -> None:
+        """Take labels that were read from files, on many images, as one undoable step.
+
+        Args:
+            patches: what changes; what stood there before must be up to date.
+            classes: the classes, with those that are new.
+        """
+        change = ClassChange(self._classes, classes) if classes != self._classes else None
+        if patches or change:
+            shown = next((p.image for p in patches if p.image in self._corrections), None)
+            image = shown or next((p.image for p in patches), None)
+            number = self.undo_stack.next_number
+            self._make(Step(number, IMPORT_TEXT, image, tuple(patches), change))
+
     def merge_class(self, source: int, target: int) -> None:
         """Give all pixels of one class to another, which stays alone; one undoable step.
 
@@ -238,11 +263,14 @@ class Project(QObject):
     def _perform(self, step: Step, *, forward: bool) -> None:
         """Set in memory what a step sets, or what stood there before."""
         patches = self._relabeled_in_memory(step) if step.relabels else step.patches
+        # All are unpacked before the first is set: one may be damaged.
+        loaded = [
+            (self._corrections[p.image], p.patch) for p in patches if p.image in self._corrections
+        ]
         for found in patches:
             self._revisions[found.image] = self._revisions.get(found.image, 0) + 1
-            corrections = self._corrections.get(found.image)
-            if corrections is not None:
-                (corrections.apply if forward else corrections.revert)(found.patch)
+        for corrections, patch in loaded:
+            (corrections.apply if forward else corrections.revert)(patch)
         self._relabelings += step.relabels
         if step.classes:
             self.set_classes(step.classes.after if forward else step.classes.before)

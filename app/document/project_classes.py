@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -61,6 +61,14 @@ class ProjectClasses:
         labels |= {name: label for label, name in enumerate(self.known) if name}
         present = {c.label: c.label for c in self.table.classes} | dict(self.table.removed)
         return tuple(present.get(labels.get(name, -1), IGNORE_INDEX) for name in names)
+
+    def known_with(self, names: Mapping[int, str]) -> tuple[str, ...]:
+        """Return `known` with what a model calls labels that none knew before."""
+        known = list(self.known)
+        for label, name in names.items():
+            known += [""] * (label + 1 - len(known))
+            known[label] = known[label] or name
+        return tuple(known)
 
     def outputs(self, classes: Sequence[LabelClass]) -> Outputs:
         """Return what a model with these classes has to become.

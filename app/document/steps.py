@@ -7,7 +7,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from app.document.class_table import ClassTable
+from app.document.packed_patch import PackedPatch
 from app.document.patch import Patch
+
+IMPORT_TEXT = "import labels"
+"""What the undo menu calls labels that were read from files."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -17,6 +21,42 @@ class ImagePatch:
     image: Path
     size: tuple[int, int]
     patch: Patch
+
+    @property
+    def nbytes(self) -> int:
+        """Memory that it holds."""
+        return self.patch.nbytes
+
+    def packed(self) -> PackedPatch:
+        """Return the change compressed."""
+        return PackedPatch.of(self.patch)
+
+
+@dataclass(frozen=True, eq=False)
+class PackedImagePatch:
+    """The same compressed, for steps that change many images at once."""
+
+    image: Path
+    size: tuple[int, int]
+    content: PackedPatch
+
+    @property
+    def patch(self) -> Patch:
+        """The change, unpacked anew each time.
+
+        Raises:
+            InputError: it is damaged.
+        """
+        return self.content.unpack()
+
+    @property
+    def nbytes(self) -> int:
+        """Memory that it holds."""
+        return self.content.nbytes
+
+    def packed(self) -> PackedPatch:
+        """Return the change compressed."""
+        return self.content
 
 
 class ClassChange(NamedTuple):
@@ -50,7 +90,7 @@ class Step:
     number: int
     text: str
     image: Path | None
-    patches: tuple[ImagePatch, ...] = ()
+    patches: tuple[ImagePatch | PackedImagePatch, ...] = ()
     classes: ClassChange | None = None
 
     @property
@@ -59,9 +99,14 @@ class Step:
         return self.classes is not None and self.classes.relabeled is not None
 
     @property
+    def spans_images(self) -> bool:
+        """Whether it changed several images."""
+        return any(found.image != self.patches[0].image for found in self.patches)
+
+    @property
     def nbytes(self) -> int:
         """Memory that the step holds."""
-        return sum(found.patch.nbytes for found in self.patches)
+        return sum(found.nbytes for found in self.patches)
 
 
 @dataclass(frozen=True)

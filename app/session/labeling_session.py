@@ -15,6 +15,7 @@ from app.document.label_map import LabelMap
 from app.document.undo_stack import MOST_BYTES
 from app.inference.messages import GateRequest, ModelInfo
 from app.inference.model_client import ModelClient
+from app.session.exchanger import Exchanger
 from app.session.labeler import Labeler
 from app.session.opening import project_of, projects_and_images
 from app.session.stored_project import StoredProject
@@ -80,6 +81,7 @@ class LabelingSession(QObject):
         self._client = ModelClient()
         self._teacher = Teacher(self.stored, self._client, base_model, device)
         self._labeler = Labeler(self.stored, self._client)
+        self.exchanger = Exchanger(self.stored, self._teacher)
         self._connect()
 
     def _connect(self) -> None:
@@ -260,6 +262,7 @@ class LabelingSession(QObject):
     def close(self) -> None:
         """End the threads and close the files; `journal.has_unsaved` tells beforehand."""
         self._is_started = False
+        self.exchanger.close()
         self._client.close()
         self._disk.close()
         self.stored.close()

@@ -175,11 +175,7 @@ class StoredProject(QObject):
 
         `names` is what the one learned calls labels that no model knew before.
         """
-        known = list(self._model_classes)
-        for label, name in (names or {}).items():
-            known += [""] * (label + 1 - len(known))
-            known[label] = known[label] or name
-        self._model_classes = tuple(known)
+        self._model_classes = self.classes_of_models.known_with(names or {})
         self.journal.record(SaveModels(base, learned, self._model_classes))
 
     def check_file(self, loaded: LoadedImage) -> None:
@@ -215,6 +211,10 @@ class StoredProject(QObject):
             self.windows[loaded.path] = window
             if not self.journal.is_read_only:
                 self.journal.record(SaveWindow(loaded.path, window))
+
+    def note_files(self, files: Mapping[Path, Fingerprint]) -> None:
+        """Take what files images are; it is stored with their first labels."""
+        self._loaded |= files
 
     def accept_file(self, image: Path) -> None:
         """Take a file that `check_file` refused for the picture that was labeled."""

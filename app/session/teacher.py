@@ -28,6 +28,7 @@ class Teacher(QObject):
 
     Attributes:
         model: the one that serves, None if none does.
+        device: where models are to run.
 
     Signals:
         model_changed(ModelInfo | None): another model serves, or none does.
@@ -47,11 +48,16 @@ class Teacher(QObject):
         super().__init__()
         self.model: ModelInfo | None = None
         self._stored, self._client = stored, client
-        self._base_model, self._device = base_model, device
+        self._base_model, self.device = base_model, device
         self._before: str | Path | None = None
         client.model_loaded.connect(self._on_model_loaded)
         client.learned.connect(self._on_learned)
         client.learning_failed.connect(self._on_learning_failed)
+
+    @property
+    def source(self) -> str | Path | bytes:
+        """Where the model is from that serves: a shipped one's name, a file, or its bytes."""
+        return self._stored_model("learned") or self._stored_model("base") or self._base_model
 
     def start(self) -> None:
         """Load the project's own model, or the one to start from."""
@@ -61,7 +67,7 @@ class Teacher(QObject):
         except InputError as error:
             self.warned.emit(str(error))
         fallback = base or self._base_model
-        self._client.send(LoadRequest(learned or fallback, fallback, self._device))
+        self._client.send(LoadRequest(learned or fallback, fallback, self.device))
 
     def use(self, model: str | Path) -> None:
         """Load another model; the present one goes on if it does not fit the project.
@@ -72,7 +78,7 @@ class Teacher(QObject):
         if self._client.is_learning:
             raise InputError("The model is learning; stop that before another one takes its place.")
         self._before, self._base_model = self._base_model, model
-        self._client.send(LoadRequest(model, self._before, self._device))
+        self._client.send(LoadRequest(model, self._before, self.device))
 
     def forget(self) -> None:
         """Let no model serve: another project is open."""
@@ -94,7 +100,7 @@ class Teacher(QObject):
         if not corrected:
             raise InputError("There is nothing to learn from yet: paint a correction first.")
         classes = self._stored.classes_of_models
-        self._client.learn(LearnRequest(path, base, corrected, classes, seconds, self._device))
+        self._client.learn(LearnRequest(path, base, corrected, classes, seconds, self.device))
         self.learning_changed.emit(True)
 
     def _stored_model(self, role: Literal["base", "learned"]) -> bytes | None:
@@ -153,7 +159,7 @@ class Teacher(QObject):
         self.learning_changed.emit(False)
         if learned.project != self._stored.path:
             return
-        self._client.send(LoadRequest(learned.checkpoint, self._base_model, self._device))
+        self._client.send(LoadRequest(learned.checkpoint, self._base_model, self.device))
         self._stored.save_models(learned.base, learned.checkpoint, learned.names)
         self.said.emit("The model has learned from your corrections.")
 

@@ -5,6 +5,7 @@ SQLite, because it survives being killed at any instant and a change writes kilo
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import logging
 import os
@@ -16,13 +17,14 @@ from typing import Any, Literal, NamedTuple
 import platformdirs
 
 from app.document.class_table import ClassTable
+from app.document.packed_patch import PackedPatch
 from app.document.patch import Patch
 from app.document.project import Status
-from app.document.steps import ClassChange, ImagePatch, Step, StepHeader
+from app.document.steps import ClassChange, ImagePatch, PackedImagePatch, Step, StepHeader
 from app.document.stroke import Box
 from app.storage.changes import Fingerprint
 from app.storage.schema import connect_reader, errors
-from app.storage.tiles import StoredLabels, unpack
+from app.storage.tiles import StoredLabels
 from mdlstm_core.data.display_window import DisplayWindow
 from mdlstm_core.errors import InputError
 
@@ -172,11 +174,15 @@ class ProjectFile:
             " FROM patches JOIN images ON images.id = patches.image WHERE step = ?",
             (number,),
         )
-        patches = tuple(
-            ImagePatch(image_path(self.path, r[0]), (r[1], r[2]), unpack(Box(*r[3:7]), *r[7:]))
+        packed = [
+            PackedImagePatch(image_path(self.path, r[0]), (r[1], r[2]), _packed(*r[3:]))
             for r in rows
-        )
-        return Step(number, text, image, patches, change)
+        ]
+        step = Step(number, text, image, tuple(packed), change)
+        if step.spans_images:  # an import: its arrays together may be too much for memory
+            return step
+        patches = tuple(ImagePatch(p.image, p.size, p.patch) for p in packed)
+        return dataclasses.replace(step, patches=patches)
 
     def load_patches(self, number: int, image: Path) -> list[Patch]:
         """Return the changes that a step made on an image."""
@@ -185,7 +191,7 @@ class ProjectFile:
             " FROM patches JOIN images ON images.id = patches.image WHERE step = ? AND path = ?",
             (number, image_key(self.path, image)),
         )
-        return [unpack(Box(*r[:4]), *r[4:]) for r in rows]
+        return [_packed(*r).unpack() for r in rows]
 
     def close(self) -> None:
         """Close the file; SQLite folds its journal into it."""
@@ -207,6 +213,12 @@ class ProjectFile:
                 return []
         with errors(self.path, "read"):
             return self._database.execute(query, values).fetchall()
+
+
+def _packed(
+    top: int, left: int, bottom: int, right: int, mask: bytes, before: bytes, after: int | bytes
+) -> PackedPatch:
+    return PackedPatch(Box(top, left, bottom, right), mask, before, after)
 
 
 def image_key(project: Path, image: Path) -> str:

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from app.document.class_table import ClassTable
-from app.document.patch import Patch
+from app.document.packed_patch import PackedPatch
 from app.document.project import Status
-from app.document.steps import Do, ImagePatch, Prune, Redo, Step, Undo
+from app.document.steps import Do, ImagePatch, PackedImagePatch, Prune, Redo, Step, Undo
 from app.document.stroke import Box
 from app.storage.changes import (
     Change,
@@ -24,7 +24,7 @@ from app.storage.changes import (
 )
 from app.storage.project_file import class_change_to_json, image_key, window_setting
 from app.storage.schema import connect_writer, errors, transaction
-from app.storage.tiles import TiledLabels, pack, unpack
+from app.storage.tiles import TiledLabels
 
 
 class ProjectWriter:
@@ -124,8 +124,8 @@ class _Batch:
         size = len(classes or "")
         for found in step.patches:
             number = self._image(found.image, *found.size)
-            self._labels(number).write([found.patch], forward=True)
-            size += self._save_patch(step.number, number, found.patch)
+            self._write_patch(found, step, forward=True)
+            size += self._save_patch(step.number, number, found.packed())
         if step.classes and step.classes.relabeled:
             size += self._relabel(step.number, *step.classes.relabeled)
         self.sizes[step.number] = size
@@ -138,7 +138,7 @@ class _Batch:
         if step.relabels:
             self._move_relabeling(step, forward=forward)
         for found in step.patches:
-            self._labels(self._image_of_patch(found)).write([found.patch], forward=forward)
+            self._write_patch(found, step, forward=forward)
         if step.classes:
             table: ClassTable = step.classes.after if forward else step.classes.before
             self._save("classes", table.to_json())
@@ -149,6 +149,14 @@ class _Batch:
             ).fetchone()
             position = before or 0
         self._save("history_position", str(position))
+
+    def _write_patch(
+        self, found: ImagePatch | PackedImagePatch, step: Step, *, forward: bool
+    ) -> None:
+        tiles = self._labels(self._image_of_patch(found))
+        tiles.write([found.patch], forward=forward)
+        if step.spans_images:
+            tiles.save()  # a project's label maps together are too much for memory
 
     def _move_relabeling(self, step: Step, *, forward: bool) -> None:
         images = self._database.execute(
@@ -161,7 +169,8 @@ class _Batch:
                 (step.number, number),
             ).fetchall()
             tiles = self._labels(number)
-            tiles.write((unpack(Box(*r[:4]), *r[4:]) for r in rows), forward=forward)
+            packed = (PackedPatch(Box(*r[:4]), *r[4:]) for r in rows)
+            tiles.write((found.unpack() for found in packed), forward=forward)
             tiles.save()  # a project's label maps together are too much for memory
             self._touch(number)
 
@@ -173,19 +182,18 @@ class _Batch:
             tiles.save()  # what is read next lies in the file
             patches = tiles.relabel(source, target)
             for patch in patches:
-                size += self._save_patch(step, number, patch)
+                size += self._save_patch(step, number, PackedPatch.of(patch))
             tiles.save()  # a project's label maps together are too much for memory
             if patches:
                 self._touch(number)
         return size
 
-    def _save_patch(self, step: int, image: int, patch: Patch) -> int:
-        mask, before, after = pack(patch)
+    def _save_patch(self, step: int, image: int, packed: PackedPatch) -> int:
         self._database.execute(
             "INSERT INTO patches VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (step, image, *patch.box, mask, before, after),
+            (step, image, *packed.box, packed.mask, packed.before, packed.after),
         )
-        return len(mask) + len(before) + (0 if isinstance(after, int) else len(after))
+        return packed.nbytes
 
     def _position(self) -> int:
         found = self._database.execute(
@@ -208,7 +216,7 @@ class _Batch:
                 return self._image_of_patch(found)
         return None
 
-    def _image_of_patch(self, found: ImagePatch) -> int:
+    def _image_of_patch(self, found: ImagePatch | PackedImagePatch) -> int:
         return self._image(found.image, *found.size)
 
     def _image(self, image: Path, height: int, width: int) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -34,7 +34,7 @@ class StoredLabels:
         values = np.full((self.height, self.width), IGNORE_INDEX, dtype=np.uint8)
         for row, column, labels in self.tiles:
             tile = values[row * TILE : (row + 1) * TILE, column * TILE : (column + 1) * TILE]
-            tile[:] = _decoded(labels, tile.shape)
+            tile[:] = decoded(labels, tile.shape)
         return values
 
 
@@ -71,7 +71,7 @@ class TiledLabels:
         for row, column, labels in self._database.execute(
             "SELECT row, column, labels FROM tiles WHERE image = ?", (self._image,)
         ).fetchall():
-            tile = _decoded(labels, self._shape(row, column)).copy()
+            tile = decoded(labels, self._shape(row, column)).copy()
             mask = tile == source
             if mask.any():
                 top, left = row * TILE, column * TILE
@@ -131,7 +131,7 @@ class TiledLabels:
             "SELECT labels FROM tiles WHERE image = ? AND row = ? AND column = ?",
             (self._image, row, column),
         ):
-            return _decoded(labels, shape).copy()
+            return decoded(labels, shape).copy()
         return np.full(shape, IGNORE_INDEX, dtype=np.uint8)
 
     def _shape(self, row: int, column: int) -> tuple[int, int]:
@@ -139,52 +139,12 @@ class TiledLabels:
         return min(TILE, height - row * TILE), min(TILE, width - column * TILE)
 
 
-def pack(patch: Patch) -> tuple[bytes, bytes, int | bytes]:
-    """Return a patch's mask, its labels before and its labels after, compressed."""
-    mask = _deflate(np.packbits(rows) for rows in _bands(patch.mask))
-    before = zlib.compress(patch.before.data, level=1)
-    after = (
-        patch.after if isinstance(patch.after, int) else zlib.compress(patch.after.data, level=1)
-    )
-    return mask, before, after
-
-
-def unpack(box: Box, mask: bytes, before: bytes, after: int | bytes) -> Patch:
-    """Return the patch that `pack` compressed.
+def decoded(labels: bytes, shape: tuple[int, ...]) -> NDArray[np.uint8]:
+    """Return a tile's labels.
 
     Raises:
-        InputError: it is damaged.
+        InputError: they are damaged, or of another size.
     """
-    height, width = box.bottom - box.top, box.right - box.left
-    try:
-        bits = np.frombuffer(zlib.decompress(mask), np.uint8)
-        flags = np.empty((height, width), bool)
-        first = 0
-        for rows in _bands(flags):
-            length = -(-rows.size // 8)
-            part = np.unpackbits(bits[first : first + length], count=rows.size)
-            rows[:] = part.reshape(rows.shape)
-            first += length
-        labels = np.frombuffer(zlib.decompress(before), np.uint8)
-        set_to = after if isinstance(after, int) else np.frombuffer(zlib.decompress(after), "u1")
-    except (zlib.error, ValueError) as error:
-        raise InputError(f"A stored step of the history is damaged: {error}.") from error
-    return Patch(box, flags, labels, set_to)
-
-
-def _bands(mask: NDArray[np.bool_]) -> Iterator[NDArray[np.bool_]]:
-    """Return a mask in parts, so that no single call keeps the window waiting."""
-    rows = max(1, (1 << 20) // max(mask.shape[1], 1))
-    for top in range(0, mask.shape[0], rows):
-        yield mask[top : top + rows]
-
-
-def _deflate(parts: Iterable[NDArray[np.uint8]]) -> bytes:
-    deflate = zlib.compressobj(level=1)
-    return b"".join([*(deflate.compress(part.data) for part in parts), deflate.flush()])
-
-
-def _decoded(labels: bytes, shape: tuple[int, ...]) -> NDArray[np.uint8]:
     try:
         return np.frombuffer(zlib.decompress(labels), np.uint8).reshape(shape)
     except (zlib.error, ValueError) as error:

@@ -28,6 +28,7 @@ from app.views.dialogs.command_palette import Command, CommandPalette
 from app.views.dialogs.file_dialogs import ask_export, ask_folder, ask_images
 from app.views.dialogs.shortcuts_dialog import ShortcutsDialog
 from app.views.docks import LEFT, RIGHT, Docks, Place
+from app.views.exchange_links import exchange_slots
 from app.views.links import (
     link_activity,
     link_canvas,
@@ -150,6 +151,7 @@ class MainWindow(QMainWindow):
             "open-folder": lambda: self.open_paths(ask_folder(self)),
             "save": session.save,
             "export": self._ask_export,
+            **exchange_slots(self),
             "quit": self.close,
             "undo": session.undo,
             "redo": session.redo,

@@ -68,7 +68,7 @@ class Picture:
     span: tuple[float, float] | None = None
 
 
-def read_image(path: Path, window: DisplayWindow | None = None) -> NDArray[np.uint8]:
+def read_image(path: Path | str, window: DisplayWindow | None = None) -> NDArray[np.uint8]:
     """Read an image as H×W×3 RGB, 0 to 255, upright (EXIF orientation applied).
 
     16-bit, 32-bit and float images are scaled from their 1st to their 99th percentile, or
@@ -78,7 +78,7 @@ def read_image(path: Path, window: DisplayWindow | None = None) -> NDArray[np.ui
     Raises:
         InputError: the file is missing, empty, truncated, too large or not an image.
     """
-    return read_picture(path, window or _USUAL).rgb
+    return read_picture(Path(path), window or _USUAL).rgb
 
 
 def read_picture(path: Path, window: DisplayWindow | Percentiles = _USUAL) -> Picture:

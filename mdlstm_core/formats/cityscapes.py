@@ -132,9 +132,8 @@ def _label(label_class: LabelClass) -> CityLabel:
         if label.name == label_class.name.casefold():
             return label
     raise InputError(
-        f"Cityscapes has no class {label_class.name!r}; map it with "
-        f"--map '{label_class.name}=NAME', NAME one of {', '.join(x.name for x in LABELS)}, "
-        "or ignore."
+        f"Cityscapes has no class {label_class.name!r}: rename it, with --map too, to one of "
+        f"{', '.join(x.name for x in LABELS)}, or take its labels away."
     )
 
 

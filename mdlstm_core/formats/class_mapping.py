@@ -61,6 +61,13 @@ def map_classes(
 
     Raises:
         InputError: a class that is to be renamed is not there.
+
+    Examples:
+        >>> theirs = [LabelClass("Sky", (0, 0, 255)), LabelClass("car", (255, 0, 0))]
+        >>> ours = [LabelClass("sky", (90, 150, 230))]
+        >>> print(mapping_table(map_classes(theirs, ours, {})))
+        Sky  ->  sky
+        car  ->  car (new)
     """
     known = {label_class.name for label_class in source}
     for name in renames:

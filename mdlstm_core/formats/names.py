@@ -33,6 +33,14 @@ def safe_name(file_name: str, where: Path) -> str:
 
     Raises:
         InputError: see `safe_parts`.
+
+    Examples:
+        >>> safe_name("train/one photo.jpg", Path("a.json"))
+        'train_one photo'
+        >>> safe_name("../one.jpg", Path("a.json"))  # doctest: +ELLIPSIS
+        Traceback (most recent call last):
+            ...
+        mdlstm_core.errors.InputError: ...
     """
     name = "_".join(safe_parts(file_name, where))
     stem, dot, suffix = name.rpartition(".")

@@ -7,7 +7,6 @@ Source: https://docs.ultralytics.com/datasets/segment/.
 
 from __future__ import annotations
 
-import json
 from functools import partial
 from pathlib import Path
 
@@ -114,10 +113,9 @@ def _load(path: Path, image: Path | None, classes: int) -> LabelMap:
 
 
 def _description(classes: tuple[LabelClass, ...]) -> bytes:
-    lines = ["path: .", "train: images/train", "val: images/train", "names:"]
-    # A JSON string is a YAML string.
-    lines += [f"  {i}: {json.dumps(c.name)}" for i, c in enumerate(classes)]
-    return ("\n".join(lines) + "\n").encode()
+    names = {index: label_class.name for index, label_class in enumerate(classes)}
+    values = {"path": ".", "train": "images/train", "val": "images/train", "names": names}
+    return yaml.safe_dump(values, allow_unicode=True, sort_keys=False).encode()
 
 
 def _read_classes(source: Path) -> tuple[LabelClass, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import struct
 import zlib
@@ -216,6 +217,56 @@ def wrong_id(path: Path) -> None:
     Image.fromarray(np.full((3, 3), 2, np.uint8)).save(path)
 
 
+def test_bombs_inside_other_formats(tmp_path: Path) -> None:
+    """A file of a few bytes that promises 10¹² pixels, wherever a format reads an image."""
+    pixels = tmp_path / "bomb.png"
+    bomb(pixels)
+    mask = base64.b64encode(pixels.read_bytes()).decode()
+    shape = {"shape_type": "mask", "mask": mask, "points": [[0, 0], [5, 3]]}
+    assert_refused("labelme", save_json(tmp_path / "a.json", labelme(shape)), "400 million")
+
+    (tmp_path / "camvid" / "labels").mkdir(parents=True)
+    bomb(tmp_path / "camvid" / "labels" / "a_L.png")
+    (tmp_path / "camvid" / "label_colors.txt").write_text("1 2 3 sky\n")
+    assert_refused("camvid", tmp_path / "camvid", "a_L.png", "400 million")
+
+    entry = {"image_id": 1, "file_name": "a.png", "segments_info": [{"id": 7, "category_id": 1}]}
+    path = save_json(tmp_path / "p.json", coco(annotations=[entry]))
+    (tmp_path / "p").mkdir()
+    bomb(tmp_path / "p" / "a.png")
+    with pytest.raises(InputError, match="400 million"):
+        load_format("coco-panoptic").read(path, ReadOptions()).records[0].load()
+
+
+@pytest.mark.parametrize("name", ["coco", "yolo-seg", "voc"])
+def test_bombs_in_the_place_of_photographs(tmp_path: Path, name: str) -> None:
+    label_map = np.zeros((3, 4), np.uint8)
+    Image.new("RGB", (4, 3)).save(tmp_path / "a.png")
+    source = LabelSource(CLASSES, (Record("a", tmp_path / "a.png", lambda: label_map),))
+    with writing(tmp_path / "out") as target:
+        load_format(name).write(source, target, WriteOptions())
+    (photo,) = (p for p in (tmp_path / "out").rglob("a.png") if "Class" not in p.parent.name)
+    bomb(photo)
+
+    with pytest.raises(InputError, match="400 million"):
+        load_format(name).read(tmp_path / "out", ReadOptions()).records[0].load()
+
+
+def test_names_with_blanks_and_letters_of_all_kinds(tmp_path: Path) -> None:
+    """Folders of others become one name, and nothing is written outside the target."""
+    image = coco()["images"][0] | {"file_name": "train set/ein Bild ü 写真.png"}
+    entry = {"id": 1, "image_id": 1, "category_id": 1, "segmentation": [[0, 0, 1, 0, 1, 1]]}
+    path = save_json(tmp_path / "a.json", coco(images=[image], annotations=[entry]))
+    source = load_format("coco").read(path, ReadOptions())
+    assert [record.name for record in source.records] == ["train set_ein Bild ü 写真"]
+
+    names = ("id-png", "npy", "voc", "coco", "yolo-seg", "camvid", "labelme", "coco-panoptic")
+    for name in names:
+        with writing(tmp_path / name) as target:
+            load_format(name).write(source, target, WriteOptions(images=False))
+        assert {p.name for p in tmp_path.iterdir()} <= {*names, "a.json"}
+
+
 BAD_PNG: list[tuple[Callable[[Path], None], str]] = [
     (bomb, "400 million"),
     (rgb, "has colours"),
@@ -314,7 +365,7 @@ def write(
         ("labelme", [("a\nb", (0, 0, 0))], {}, r"'a\\nb'"),
         ("camvid", [("a", (1, 1, 1)), ("b", (1, 1, 1))], {}, "'a' and 'b' have the same colour"),
         ("camvid", [("VOID", (1, 1, 1))], {}, "means no label"),
-        ("cityscapes", [("tree", (1, 1, 1))], {}, "no class 'tree'; map it"),
+        ("cityscapes", [("tree", (1, 1, 1))], {}, "no class 'tree': rename it"),
         ("id-png", [("a", (1, 1, 1))], {"ignore_value": 0}, "ignore value 0"),
         ("id-png", [("a", (1, 1, 1))], {"ignore_value": 256}, "from 1 to 255"),
         ("npy", [("a", (1, 1, 1))], {"ignore_value": -1}, "ignore value -1"),

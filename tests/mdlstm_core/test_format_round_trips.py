@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import csv
 import io
 import json
 import tempfile
@@ -149,6 +150,23 @@ def test_cityscapes_is_read_back(label_map: LabelMap, train_ids: bool) -> None:
         assert_same(load_format("cityscapes").read(out, ReadOptions()), label_map, CITY)
 
 
+@pytest.mark.parametrize("name", sorted({name for name, _ in LOSSLESS}))
+@settings(max_examples=5)
+@given(data=st.data())
+def test_any_number_of_classes(name: str, data: st.DataObject) -> None:
+    """Any classes: how many, what they are called, and which of them occur."""
+    letters = st.characters(categories=("L", "N"))
+    names = data.draw(st.lists(st.text(letters, min_size=1), min_size=1, max_size=60, unique=True))
+    names = [n for n in names if n.casefold() != "void"] or ["one"]
+    classes = tuple(LabelClass(n, (i, 3 * i % 256, 255 - i)) for i, n in enumerate(names))
+    values = st.sampled_from([*range(len(classes)), IGNORE_INDEX])
+    label_map = data.draw(arrays(np.uint8, (4, 5), elements=values))
+    with folder() as root:
+        out = write(label_map, name, root, classes)
+
+        assert_same(load_format(name).read(out, ReadOptions()), label_map, classes)
+
+
 @pytest.mark.parametrize("name", ["dataset", "indexed-png", "id-png", "npy", "coco", "camvid"])
 def test_classes_keep_name_order_and_color(tmp_path: Path, name: str) -> None:
     out = write(HOLES, name, tmp_path)
@@ -255,6 +273,18 @@ def read_id_png(out: Path) -> LabelMap:
     return np.where(values == 65535, IGNORE_INDEX, values).astype(np.uint8)
 
 
+def read_indexed_png(out: Path) -> LabelMap:
+    """Indices by Pillow; OpenCV, which applies the palette, finds the colours of the classes."""
+    path = out / "a photo ü.png"
+    with Image.open(path) as image:
+        assert image.mode == "P"
+        indices = np.array(image)
+    colors = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_COLOR_RGB)
+    for index, label_class in enumerate(CLASSES):
+        assert (colors[indices == index] == label_class.color).all()
+    return indices
+
+
 def read_color_png(out: Path) -> LabelMap:
     lines = (out / "label_colors.txt").read_text("utf-8").splitlines()
     names = [label_class.name for label_class in CLASSES] + ["Void"]
@@ -269,6 +299,7 @@ def read_color_png(out: Path) -> LabelMap:
 
 
 OTHERS: list[tuple[str, dict, Callable[[Path], LabelMap]]] = [
+    ("indexed-png", {}, read_indexed_png),
     ("id-png", {}, read_id_png),
     ("id-png-16", {"ignore_value": 65535}, read_id_png),
     ("npy", {}, lambda out: np.load(out / "a photo ü.npy")),
@@ -298,22 +329,40 @@ def test_others_read_the_same(
         np.testing.assert_array_equal(read(out), label_map)
 
 
-def test_labelme_draws_polygons_at_most_a_pixel_larger(tmp_path: Path) -> None:
-    out = write(HOLES, "labelme", tmp_path)
-    values = json.loads(next(out.glob("*.json")).read_text("utf-8"))
+@settings(max_examples=30)
+@given(label_map=label_maps)
+@example(label_map=HOLES)
+def test_labelme_draws_polygons_at_most_a_pixel_larger(label_map: LabelMap) -> None:
+    shape = label_map.shape
+    with folder() as root:
+        out = write(label_map, "labelme", root)
+        values = json.loads(next(out.glob("*.json")).read_text("utf-8"))
 
-    for shape in values["shapes"]:
-        points = np.array(shape["points"])
-        own = np.zeros(HOLES.shape, bool)
+    for found in values["shapes"]:
+        points = np.array(found["points"])
+        own = np.zeros(shape, bool)
         x, y = points.T - 0.5
-        own[skimage.draw.polygon(y, x, HOLES.shape)] = True
-        image = Image.new("L", HOLES.shape[::-1])
+        own[skimage.draw.polygon(y, x, shape)] = True
+        image = Image.new("L", shape[::-1])
         # What labelme's `shape_to_mask` does: Pillow paints the border's pixels too.
         ImageDraw.Draw(image).polygon([tuple(p) for p in points], outline=1, fill=1)
         drawn = np.array(image).astype(bool)
         grown = cv2.dilate(own.astype(np.uint8), np.ones((3, 3), np.uint8)).astype(bool)
         assert (drawn <= grown).all()
         assert (drawn >= own).all()
+
+
+@settings(max_examples=15)
+@given(label_map=label_maps)
+def test_opencv_reads_cityscapes(label_map: LabelMap) -> None:
+    ids = np.zeros(256, np.uint8)
+    ids[: len(CITY)] = [label.id for label in LABELS if label.train_id != 255][: len(CITY)]
+    with folder() as root:
+        out = write(label_map, "cityscapes", root, CITY)
+        (path,) = (out / "gtFine" / "train" / "unknown").glob("*_gtFine_labelIds.png")
+        found = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_UNCHANGED)
+
+    np.testing.assert_array_equal(found, ids[label_map])
 
 
 def test_cityscapes_has_the_published_ids(tmp_path: Path) -> None:
@@ -367,13 +416,16 @@ def test_areas_count_every_pixel(label_map: LabelMap) -> None:
             for name in ("areas-json", "areas-csv"):
                 load_format(name).write(source, target, WriteOptions())
         (image,) = json.loads((root / "out" / "areas.json").read_text("utf-8"))["images"]
-        lines = (root / "out" / "areas.csv").read_text("utf-8").splitlines()
+        text = (root / "out" / "areas.csv").read_text("utf-8")
 
     expected = {c.name: int((label_map == i).sum()) for i, c in enumerate(CLASSES)}
     assert image["per_class"] == expected
     assert image["unlabeled"] + sum(expected.values()) == label_map.size
-    assert lines[2].startswith(f'a photo ü,"road, wet",{expected["road, wet"]},')
-    assert len(lines) == 1 + len(CLASSES) + 1
+    rows = list(csv.DictReader(io.StringIO(text)))
+    found = {row["class"]: int(row["pixels"]) for row in rows}
+    assert found == expected | {"": image["unlabeled"]}
+    assert {row["image"] for row in rows} == {"a photo ü"}
+    assert sum(float(row["share"]) for row in rows) == pytest.approx(1, abs=1e-5)
 
 
 @pytest.mark.parametrize("outlines", [False, True])

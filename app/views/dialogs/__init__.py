@@ -1,1 +1,1 @@
-"""Small windows over the main one: to find an action, and to change its keys."""
+"""Small windows over the main one: actions, keys, and labels out to files and in."""

@@ -109,7 +109,12 @@ def test_too_little_memory_is_said(
     short_memory.fail, short_memory.fails = lambda: torch.empty(10**15), [True]
 
     assert_refused(
-        "evaluate", tiny_dataset, "--model", checkpoint_file, naming="There is not enough memory"
+        "evaluate",
+        tiny_dataset,
+        "--model",
+        checkpoint_file,
+        code=1,
+        naming="There is not enough memory",
     )
 
 

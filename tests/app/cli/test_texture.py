@@ -32,7 +32,7 @@ def test_label_map_follows_the_scribbles(
 
     result = mdlstm("texture", image, "--scribbles", strokes, "--out", out, "--seconds", 4)
 
-    assert result == (0, "", "")
+    assert result == (0, f"{out}: 2 textures\n", "")
     with Image.open(out) as written:
         assert written.mode == "P"
         label_map = np.array(written)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -44,7 +45,9 @@ def model(mdlstm: Mdlstm, stack: Path, labels: Path) -> Path:
 def test_trained_model_labels_a_stack(mdlstm: Mdlstm, stack: Path, model: Path) -> None:
     out = stack.with_name("predicted.tif")
 
-    assert mdlstm("volume", "predict", stack, "--model", model, "--out", out) == (0, "", "")
+    result = mdlstm("volume", "predict", stack, "--model", model, "--out", out, "--json")
+    assert (result.code, result.err) == (0, "")
+    assert json.loads(result.out)["out"] == str(out)
 
     predicted = tifffile.imread(out)
     assert predicted.shape == (3, 9, 8)

@@ -13,10 +13,10 @@ from pytestqt.qtbot import QtBot
 
 from app.document.class_table import ClassTable
 from app.document.label_map import LabelMap
+from app.document.packed_patch import PackedPatch
 from app.document.patch import Patch
 from app.document.steps import Do, ImagePatch, Step
 from app.document.stroke import Box
-from app.storage import project_file
 from app.storage.changes import Change, SaveClasses
 from app.storage.project_writer import ProjectWriter
 from mdlstm_core.config import IGNORE_INDEX, LabelClass
@@ -193,7 +193,7 @@ def test_a_history_of_thousands_opens_by_its_headers(
         raise AssertionError("only headers are loaded")
 
     with monkeypatch.context() as patched:
-        patched.setattr(project_file, "unpack", fail)
+        patched.setattr(PackedPatch, "unpack", fail)
         again = make()
     assert again.stored.project.undo_stack.count() == 5000
     again.stored.project.undo()

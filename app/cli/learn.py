@@ -1,0 +1,158 @@
+"""`mdlstm learn`: let a project's model learn from the corrections, as the window does."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from app.cli.common import (
+    NoticePrinter,
+    add_command,
+    add_device_option,
+    add_json_option,
+    add_model_option,
+    print_result,
+    progress_bar,
+    raise_left_out,
+)
+from app.document.project_classes import Outputs
+from app.exchange.project_access import OpenProject, writing_project
+from app.exchange.project_view import ProjectView, view_of
+from app.storage.changes import SaveModels
+from mdlstm_core.config import DEFAULT_MODEL, IGNORE_INDEX
+from mdlstm_core.data.images import read_image
+from mdlstm_core.data.pages import image_file
+from mdlstm_core.errors import InputError
+from mdlstm_core.files import make_folder, write_whole
+
+if TYPE_CHECKING:
+    from mdlstm_core.checkpoint import Checkpoint
+    from mdlstm_core.learning.fine_tuning import CorrectedImage, LearningProgress
+
+_EXAMPLES = """examples:
+  mdlstm learn photos/photos.mdlp
+  mdlstm learn photos/photos.mdlp --seconds 300 --out mine.safetensors
+  mdlstm learn photos/photos.mdlp --model scene-33 --json
+"""
+
+
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add this command's options."""
+    parser = add_command(
+        commands,
+        "learn",
+        "let a project's model learn from the corrections",
+        _EXAMPLES,
+        "Fine-tune the model that a project began with on all its corrections and store it "
+        "in the project, as Learn does in the window.",
+    )
+    parser.add_argument("project", type=Path, help="the project (.mdlp)")
+    parser.add_argument(
+        "--seconds", type=_positive, default=20.0, help="at most so long (default: %(default)s)"
+    )
+    parser.add_argument("--out", type=Path, metavar="MODEL", help="also write the model to a file")
+    add_model_option(parser, default=None)
+    add_device_option(parser)
+    add_json_option(parser)
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> None:
+    """Learn and store the model.
+
+    Raises:
+        InputError: there is nothing to learn from, a window has the project open, or it
+            cannot be written.
+    """
+    if options.out is not None:
+        make_folder(options.out.absolute().parent)
+    # Images are stored by their paths from the project's folder.
+    with writing_project(Path(os.path.abspath(options.project))) as project:
+        view = view_of(project.file)
+        images = [found.path for found in view.images if found.status != "new"]
+        there = [path for path in images if image_file(path).is_file()]
+        _learn(options, project, view, there)
+    missing = [path for path in images if path not in there]
+    raise_left_out([InputError(f"The image {path} is not there.") for path in missing])
+
+
+def _learn(
+    options: argparse.Namespace, project: OpenProject, view: ProjectView, images: list[Path]
+) -> None:
+    from mdlstm_core.checkpoint import (
+        checkpoint_from_bytes,
+        checkpoint_to_bytes,
+        load_checkpoint,
+        with_outputs,
+    )
+    from mdlstm_core.learning.fine_tuning import LearningOptions
+    from mdlstm_core.predictor import Predictor
+
+    stored = None if options.model else project.file.load_model("base")
+    base = (
+        checkpoint_from_bytes(stored) if stored else load_checkpoint(options.model or DEFAULT_MODEL)
+    )
+    if options.pixels:
+        base, stored = base.looking_at(options.pixels), None
+    outputs = view.classes.outputs(base.classes)
+    predictor = Predictor(with_outputs(base, outputs.sources, outputs.classes), options.device)
+    notices = NoticePrinter()
+    notices.show(predictor.notice)
+    last: list[LearningProgress] = []
+    with progress_bar(None, "step") as bar:
+
+        def show(progress: LearningProgress) -> None:
+            notices.show(progress.notice)
+            last[:] = [progress]
+            bar.total = progress.steps
+            bar.set_postfix(loss=f"{progress.loss:.3f}", refresh=False)
+            bar.update(progress.step - bar.n)
+
+        learned = predictor.learn(
+            lambda: _corrected(view, images, outputs),
+            LearningOptions(seconds=options.seconds),
+            show,
+        )
+    names = view.classes.known_with(outputs.names)
+    content = checkpoint_to_bytes(learned)
+    project.commit([SaveModels(stored or checkpoint_to_bytes(base), content, names)])
+    if options.out is not None:
+        write_whole(options.out, content)
+    _report(options, learned, last[-1] if last else None, len(images))
+
+
+def _corrected(view: ProjectView, images: list[Path], outputs: Outputs) -> Iterator[CorrectedImage]:
+    from mdlstm_core.learning.fine_tuning import CorrectedImage
+
+    for path in images:
+        labels = view.labels(path)
+        if labels is not None and (labels != IGNORE_INDEX).any():
+            yield CorrectedImage(read_image(path), outputs.indices_of(labels))
+
+
+def _report(
+    options: argparse.Namespace, learned: Checkpoint, last: LearningProgress | None, images: int
+) -> None:
+    steps, loss = (last.step, last.loss) if last else (0, None)
+    names = [label_class.name for label_class in learned.classes]
+    out = str(options.out) if options.out is not None else None
+    values = {
+        "project": str(options.project),
+        "images": images,
+        "steps": steps,
+        "loss": loss,
+        "classes": names,
+        "out": out,
+    }
+    text = f"{options.project}: learned {', '.join(names)} from {images} images in {steps} steps."
+    print_result(options, values, text + (f"\nThe model is in {out}." if out else ""))
+
+
+def _positive(text: str) -> float:
+    value = float(text)
+    if not value > 0:
+        raise argparse.ArgumentTypeError(f"{value} is not a positive number")
+    return value
