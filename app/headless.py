@@ -108,11 +108,6 @@ def _save_pictures(
         window.theme.set_scheme(drawn)
         _wait_for_thumbnail(window, wait_for)
         _grab(window, out / name)
-    answers: list[object] = []
-    window.session.gate_shown.connect(answers.append)
-    window.gates.set_shown(True)
-    wait_for("looked into", lambda: bool(answers))
-    _grab(window, out / "gates.png")
     window.theme.set_scheme(scheme)  # closing stores it
 
 

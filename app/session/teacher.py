@@ -53,6 +53,11 @@ class Teacher(QObject):
         client.learned.connect(self._on_learned)
         client.learning_failed.connect(self._on_learning_failed)
 
+    @property
+    def base(self) -> str | Path | bytes:
+        """The model that learning starts from."""
+        return self._stored_model("base") or self._base_model
+
     def start(self) -> None:
         """Load the project's own model, or the one to start from."""
         learned, base = None, None
@@ -90,7 +95,7 @@ class Teacher(QObject):
         if self.model is None or path is None or self._client.is_learning:
             return
         corrected = self._corrected_files()
-        base = self._stored_model("base") or self._base_model
+        base = self.base
         if not corrected:
             raise InputError("There is nothing to learn from yet: paint a correction first.")
         classes = self._stored.classes_of_models

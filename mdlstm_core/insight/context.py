@@ -11,7 +11,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -20,7 +20,8 @@ from torch import Tensor
 
 from mdlstm_core.errors import InputError
 from mdlstm_core.host_memory import check_fits
-from mdlstm_core.insight.recording import Pixel, check_pixel, size_of
+from mdlstm_core.insight.queries import ContextQuery, Pixel
+from mdlstm_core.insight.recording import check_pixel, size_of
 from mdlstm_core.kernels import NotFiniteError
 from mdlstm_core.memory import Attempt, first_that_fits
 from mdlstm_core.network import LabelingNetwork
@@ -36,23 +37,6 @@ from mdlstm_core.prediction import (
 _GPU_BATCH = 16
 """Patches hidden at once on a GPU. A CPU gains nothing by more than one, measured, and
 would overrun its time by the others."""
-
-
-@dataclass(frozen=True)
-class ContextQuery:
-    """Whose context to show.
-
-    Attributes:
-        pixel: of the image.
-        class_index: whose logit; None for the most probable class there.
-        patches: along the image's longer side, each to be hidden once.
-        seconds: after which no further patch is hidden.
-    """
-
-    pixel: Pixel
-    class_index: int | None = None
-    patches: int = 12
-    seconds: float = 0.3
 
 
 @dataclass(frozen=True)
@@ -76,6 +60,11 @@ class ContextMap:
     values: NDArray[np.float32]
     cell_pixels: tuple[float, float]
     notice: str = ""
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether every patch was hidden; a gradient always is whole."""
+        return not np.isnan(self.values).any()
 
 
 def gradient(
@@ -103,6 +92,7 @@ def occlusion(
     query: ContextQuery,
     on_progress: Callable[[ContextMap], None] = lambda _so_far: None,
     stop: threading.Event | None = None,
+    so_far: ContextMap | None = None,
 ) -> ContextMap:
     """Return by how much a pixel's logit falls when a patch of the image is hidden.
 
@@ -114,6 +104,7 @@ def occlusion(
         query: whose context.
         on_progress: called after each batch with what there is, on the calling thread.
         stop: set it to end after the batch under way.
+        so_far: what this function returned for the same query; its patches are taken over.
 
     Raises:
         InputError: pixel or class does not exist, there is not at least one patch, or the
@@ -123,7 +114,7 @@ def occlusion(
     _check(query, network, image_HW3)
     return first_that_fits(
         device_of(network),
-        lambda attempt: _occlusion(network, image_HW3, query, attempt, on_progress, stop),
+        lambda attempt: _occlusion(network, image_HW3, query, attempt, on_progress, stop, so_far),
     )
 
 
@@ -173,6 +164,7 @@ def _occlusion(
     attempt: Attempt,
     on_progress: Callable[[ContextMap], None],
     stop: threading.Event | None,
+    so_far: ContextMap | None,
 ) -> ContextMap:
     end = time.monotonic() + query.seconds
     placed = on_device(network, attempt.device)
@@ -181,7 +173,11 @@ def _occlusion(
     pixel = query.pixel.moved(size_of(image_HW3), (height, width))
     rows, columns = patch_edges(height, width, query.patches)
     values = np.full((len(rows) - 1, len(columns) - 1), np.nan, dtype=np.float32)
-    nearest_first = sorted(np.ndindex(values.shape), key=_distance_to(pixel, rows, columns))
+    if so_far is not None:
+        values[:] = so_far.values
+        query = replace(query, class_index=so_far.class_index)
+    left = map(tuple, np.argwhere(np.isnan(values)).tolist())
+    nearest_first = sorted(left, key=_distance_to(pixel, rows, columns))
     with finite_weights():
         logits_K = _logits_at(placed, working, pixel)[0]
         index = _class_of(query, logits_K)
@@ -197,6 +193,7 @@ def _occlusion(
             now = time.monotonic()
             if 2 * now - begun > end or (stop is not None and stop.is_set()):
                 break
+    assert so_far is not None  # there is at least one patch
     return so_far
 
 

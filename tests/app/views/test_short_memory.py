@@ -16,7 +16,7 @@ from pytestqt.qtbot import QtBot
 from app.views.main_window import MainWindow
 from mdlstm_core.checkpoint import load_checkpoint
 from mdlstm_core.data.images import read_image
-from mdlstm_core.insight.gates import GateQuery
+from mdlstm_core.insight.queries import GateQuery
 from mdlstm_core.memory import COARSER, ON_CPU
 from mdlstm_core.predictor import Predictor
 
