@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from PySide6.QtCore import Qt
@@ -44,6 +44,10 @@ class Docks:
         """What shows and hides each panel, by its title."""
         return {title: dock.toggleViewAction() for title, dock in self._docks.items()}
 
+    def watch(self, title: str, slot: Callable[[bool], object]) -> None:
+        """Tell whenever a panel can be seen, or no more: also when its tab goes behind."""
+        self._docks[title].visibilityChanged.connect(slot)
+
     def show(self, title: str) -> None:
         """Show a panel, in front of those that share its place."""
         self._docks[title].show()
@@ -58,12 +62,14 @@ class Docks:
         for title, place in self._places.items():
             if place.behind:
                 self._window.tabifyDockWidget(self._docks[place.behind], self._docks[title])
-                self._docks[place.behind].raise_()
         docks = list(self._docks.values())
         widths = [_WIDTHS[self._places[title].side] for title in self._docks]
         self._window.resizeDocks(docks, widths, Qt.Orientation.Horizontal)
         heights = [place.height for place in self._places.values()]
         self._window.resizeDocks(docks, heights, Qt.Orientation.Vertical)
+        for place in self._places.values():
+            if place.behind:
+                self._docks[place.behind].raise_()
 
 
 def _make_dock(window: QMainWindow, title: str, place: Place) -> QDockWidget:

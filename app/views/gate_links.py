@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from PySide6.QtGui import QAction
 
 from app.session import LabelingSession
 from app.views.canvas.canvas_view import CanvasView
 from app.views.dialogs.file_dialogs import ask_target_folder
+from app.views.docks import Docks
 from app.views.insight.explorer import GateExplorer
 from app.views.insight.gates_panel import GatesPanel
 from app.views.insight.side_by_side import SideBySide
@@ -20,9 +19,15 @@ def link_gates(
     canvas: CanvasView,
     beside: SideBySide,
     panel: GatesPanel,
-    show_panel: Callable[[], object],
+    docks: Docks,
 ) -> GateExplorer:
     """Return what lets the panel ask the model and draw over and beside the canvas."""
+    docks.watch("Gates", panel.set_seen)
+
+    def show_panel() -> None:
+        docks.show("Gates")
+        panel.set_seen(True)  # at once; Qt tells when it has laid the tabs out
+
     return GateExplorer(
         session, canvas, beside, panel, show_panel, lambda: ask_target_folder(panel)
     )

@@ -229,9 +229,7 @@ class MainWindow(QMainWindow):
         link_classes(self.classes, self.canvas, session)
         link_images(self.images, session)
         link_activity(self.status.busy, session)
-        self.explorer = link_gates(
-            session, self.canvas, self.beside, self.gates, lambda: self.docks.show("Gates")
-        )
+        self.explorer = link_gates(session, self.canvas, self.beside, self.gates, self.docks)
         link_heat_maps(self.explorer, self.where_next, self.actions_by_name["uncertainty"])
         link_live(self.actions_by_name["live"], self.learning, self.status, session)
         session.document_changed.connect(self._on_document)

@@ -50,7 +50,7 @@ class GateExplorer(QObject):
 
     def _connect(self) -> None:
         panel, session, insight = self._panel, self._session, self._insight
-        panel.shown_changed.connect(self._on_shown)
+        panel.seen_changed.connect(self._on_seen)
         panel.mode.chosen.connect(self._on_mode)
         panel.tabs.chosen.connect(self._on_tab)
         panel.chooser.changed.connect(self._on_choice)
@@ -72,7 +72,7 @@ class GateExplorer(QObject):
 
     def toggle(self) -> None:
         """Show the chosen map over the image, or no map any more."""
-        is_drawn = self._panel.isVisible() and self._panel.mode.value != "off"
+        is_drawn = self._panel.is_seen and self._panel.mode.value != "off"
         if is_drawn:
             self._panel.mode.choose("off")
             return
@@ -95,7 +95,7 @@ class GateExplorer(QObject):
         """Pin a pixel, or none."""
         for page in self._panel.pages.values():
             page.set_pin(pixel)
-        self._marker.set_pixel(pixel if self._panel.isVisible() else None)
+        self._marker.set_pixel(pixel if self._panel.is_seen else None)
         self._refresh()
 
     def save(self) -> None:
@@ -111,14 +111,14 @@ class GateExplorer(QObject):
     def _refresh(self) -> None:
         """Ask for what the tab in front shows."""
         page, panel = self._panel.page, self._panel
-        if not panel.isVisible() or not self._insight.is_ready:
+        if not panel.is_seen or not self._insight.is_ready:
             return
         page.is_drawn = panel.mode.value != "off"
         page.refresh()
 
     @Slot(bool)
-    def _on_shown(self, shown: bool) -> None:
-        if shown:
+    def _on_seen(self, seen: bool) -> None:
+        if seen:
             self._marker.set_pixel(self._panel.why.pin)
             self._refresh()
             return
@@ -158,7 +158,7 @@ class GateExplorer(QObject):
         if pixel == self._pixel:
             return
         self._pixel = pixel
-        if self._panel.isVisible():
+        if self._panel.is_seen:
             self._panel.chooser.point(pixel)
             self._panel.page.point(pixel)
             self._beside.point(pixel)
@@ -185,7 +185,7 @@ class GateExplorer(QObject):
 
     @Slot(object)
     def _on_answered(self, answer: InsightAnswer) -> None:
-        if not self._panel.isVisible():
+        if not self._panel.is_seen:
             return
         if not isinstance(answer, Refusal):
             self._panel.say(answer.notice)
@@ -199,7 +199,7 @@ class GateExplorer(QObject):
     def _draw(self) -> None:
         """Draw the maps of the tab in front where they are wanted."""
         document, mode = self._session.document, self._panel.mode.value
-        maps = self._panel.page.maps() if self._panel.isVisible() and mode != "off" else ()
+        maps = self._panel.page.maps() if self._panel.is_seen and mode != "off" else ()
         if mode == "over" and maps:
             self._canvas.set_heat_map(HeatMapLayer(maps[0].pixels, maps[0].cell_pixels))
             self._has_heat = True

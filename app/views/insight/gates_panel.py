@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QSize, Qt, Signal
-from PySide6.QtGui import QHideEvent, QShowEvent
+from PySide6.QtCore import QSize, Qt, Signal, Slot
 from PySide6.QtWidgets import (
     QFrame,
     QHBoxLayout,
@@ -47,17 +46,20 @@ class GatesPanel(QWidget):
         mode: where maps are drawn: "off", "over" the image, or "beside" it.
         tabs: which tab is in front.
         chooser: which map is shown.
+        is_seen: whether the panel can be seen. Not what Qt calls visible: that is also a
+            panel whose tab is behind another one's.
 
     Signals:
-        shown_changed(bool): the panel can be seen, or no more.
+        seen_changed(bool): the panel can be seen, or no more.
         save_asked: what is shown is to be written to files.
     """
 
-    shown_changed = Signal(bool)
+    seen_changed = Signal(bool)
     save_asked = Signal()
 
     def __init__(self, insight: Insight) -> None:
         super().__init__()
+        self.is_seen = False
         self.mode, self.tabs = Segments(_MODES), Segments(_TABS, under_icons=True)
         self.chooser = GateChooser()
         self.maps, self.why = MapsTab(insight, self.chooser), WhyTab(insight, self.chooser)
@@ -112,6 +114,13 @@ class GatesPanel(QWidget):
         """What is said above the tab."""
         return self._message.text()
 
+    @Slot(bool)
+    def set_seen(self, seen: bool) -> None:
+        """Take note that the panel can be seen, or no more."""
+        if seen != self.is_seen:
+            self.is_seen = seen
+            self.seen_changed.emit(seen)
+
     def say(self, text: str) -> None:
         """Say something above the tab, or nothing."""
         self._message.setText(text)
@@ -126,18 +135,6 @@ class GatesPanel(QWidget):
         self.chooser.setVisible(self.page.has_choice)
         self.mode.setVisible(name != "health")
         self.say("")
-
-    def showEvent(self, event: QShowEvent) -> None:
-        """Tell that the panel can be seen."""
-        super().showEvent(event)
-        if not event.spontaneous():
-            self.shown_changed.emit(True)
-
-    def hideEvent(self, event: QHideEvent) -> None:
-        """Tell that the panel cannot be seen any more."""
-        super().hideEvent(event)
-        if not event.spontaneous():
-            self.shown_changed.emit(False)
 
 
 def _scrolled(page: QWidget) -> QScrollArea:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,7 +49,7 @@ class HealthTable(QWidget):
 
     def _height(self) -> int:
         layers = len({row.layer for row in self.rows})
-        return (len(self.rows) + layers) * self._line + 2 * _PAD
+        return (1 + layers + len(self.rows)) * self._line + 2 * _PAD if self.rows else 0
 
     @property
     def _line(self) -> int:
@@ -57,7 +57,7 @@ class HealthTable(QWidget):
 
     def _columns(self) -> list[int]:
         """Return where the columns begin: direction, four gates, plot; and where they end."""
-        first = self.fontMetrics().horizontalAdvance("Layer 9 ")
+        first = self.fontMetrics().horizontalAdvance("↘") + 8
         plot = max(self.width() // 4, 50)
         gates = np.linspace(first, self.width() - plot, len(SIGMOID_GATES) + 1).astype(int)
         return [0, *gates.tolist(), self.width()]
@@ -66,23 +66,36 @@ class HealthTable(QWidget):
         """Draw the table."""
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        top, layer, columns = _PAD, -1, self._columns()
+        columns = self._columns()
+        if self.rows:
+            self._paint_heading(painter, columns)
+        for top, row in self._places():
+            if isinstance(row, int):
+                painter.setPen(self.palette().color(QPalette.ColorRole.WindowText))
+                box = QRect(0, top, self.width(), self._line)
+                painter.drawText(box, Qt.AlignmentFlag.AlignVCenter, f"Layer {row + 1}")
+            else:
+                self._paint_row(painter, top, row, columns)
+        painter.end()
+
+    def _places(self) -> Iterator[tuple[int, int | DirectionHealth]]:
+        """Yield the top of each line, and its row or the layer that it names."""
+        top, layer = _PAD + self._line, -1
         for row in self.rows:
             if row.layer != layer:
                 layer = row.layer
-                self._paint_heading(painter, top, layer, columns)
+                yield top, layer
                 top += self._line
-            self._paint_row(painter, top, row, columns)
+            yield top, row
             top += self._line
-        painter.end()
 
-    def _paint_heading(self, painter: QPainter, top: int, layer: int, columns: list[int]) -> None:
-        names = [f"Layer {layer + 1}", *(_HEADINGS[g] for g in SIGMOID_GATES), "|cell|"]
+    def _paint_heading(self, painter: QPainter, columns: list[int]) -> None:
+        names = ["", *(_HEADINGS[g] for g in SIGMOID_GATES), "|cell|"]
         painter.setPen(self.palette().color(QPalette.ColorRole.PlaceholderText))
-        sides = [Qt.AlignmentFlag.AlignLeft] + [Qt.AlignmentFlag.AlignHCenter] * len(names)
-        for name, left, right, side in zip(names, columns, columns[1:], sides, strict=False):
-            box = QRect(left, top, right - left, self._line)
-            painter.drawText(box, side | Qt.AlignmentFlag.AlignVCenter, name)
+        for name, left, right in zip(names, columns, columns[1:], strict=False):
+            painter.drawText(
+                QRect(left, _PAD, right - left, self._line), Qt.AlignmentFlag.AlignCenter, name
+            )
 
     def _paint_row(
         self, painter: QPainter, top: int, row: DirectionHealth, columns: list[int]
@@ -141,13 +154,9 @@ class HealthTable(QWidget):
         return super().event(event)
 
     def _row_at(self, y: int) -> DirectionHealth | None:
-        top, layer = _PAD, -1
-        for row in self.rows:
-            if row.layer != layer:
-                layer, top = row.layer, top + self._line
+        for top, row in self._places():
             if top <= y < top + self._line:
-                return row
-            top += self._line
+                return None if isinstance(row, int) else row
         return None
 
     def _figures(self, row: DirectionHealth) -> str:

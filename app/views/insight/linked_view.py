@@ -93,7 +93,7 @@ class LinkedView(QWidget):
     def paintEvent(self, event: QPaintEvent) -> None:
         """Draw the map as far as the image reaches, its title, and the pointer."""
         painter = QPainter(self)
-        painter.fillRect(self.rect(), self.palette().color(QPalette.ColorRole.Mid))
+        painter.fillRect(self.rect(), self.palette().window().color().darker(115))
         place = self.transform
         height, width = self._size
         corner = QPointF(*place.to_view(0, 0))

@@ -19,6 +19,16 @@ class Segment(NamedTuple):
     hint: str = ""
 
 
+_STYLE = """
+QToolButton { border: 1px solid palette(mid); border-radius: 4px; padding: 3px 2px;
+    background: palette(button); }
+QToolButton:hover { background: palette(light); }
+QToolButton:checked { background: palette(midlight); border-bottom: 3px solid palette(highlight);
+    padding-bottom: 1px; }
+"""
+"""Fusion hardly tells a button that is down from one that is not, above all in the dark."""
+
+
 class Segments(QWidget):
     """One of several, each a button that stays down.
 
@@ -31,6 +41,7 @@ class Segments(QWidget):
     def __init__(self, segments: Mapping[str, Segment], *, under_icons: bool = False) -> None:
         """Offer what is named; texts stand under their icons if they have both."""
         super().__init__()
+        self.setStyleSheet(_STYLE)
         self._group = QButtonGroup(self)
         self._buttons: dict[str, QToolButton] = {}
         layout = QHBoxLayout(self)

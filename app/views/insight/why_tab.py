@@ -101,7 +101,7 @@ class WhyTab(InsightTab):
         self.units.hide()
         self.units.chosen.connect(self.unit_chosen)
         self.kind = Segments(_CONTEXTS)
-        self.kind.chosen.connect(self._ask_context)
+        self.kind.chosen.connect(self._on_kind)
         self.bar = ColorBar()
         self._lay_out()
         self._show()
@@ -209,6 +209,10 @@ class WhyTab(InsightTab):
         elif self.context is not None and asked is not None:
             found.append(asked)
         return tuple(request for request in found if isinstance(request, Asked))
+
+    def _on_kind(self) -> None:
+        self._set_context(None)  # never one kind under the other's name
+        self._ask_context()
 
     def _choose_class(self, index: int) -> None:
         if self.answer is not None:
