@@ -6,6 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
+
 from app.inference.insight_messages import (
     ContextAnswer,
     HealthAnswer,
@@ -30,6 +32,9 @@ NAMES = (
 
 _POINTED = 0.50, 0.31
 _PINNED = 0.30, 0.72
+_HIDDEN = 30
+"""Patches that are hidden in the picture; those nearest to the pixel come first."""
+
 _STROKE = ((0.18, 0.62), (0.22, 0.80))
 """In shares of the image's width and height."""
 
@@ -106,7 +111,10 @@ def _why(painter: _Painter) -> None:
     painter.wait(ContextAnswer)
     painter.grab("gates-why.png")
     why.kind.choose("hiding")
-    painter.wait_for("hidden", lambda: why.context is not None and why.context.is_whole)
+    painter.wait_for(
+        "hidden",
+        lambda: why.context is not None and np.isfinite(why.context.values).sum() > _HIDDEN,
+    )
     why.units_button.setChecked(True)
     painter.grab("gates-hiding.png")
     why.units_button.setChecked(False)

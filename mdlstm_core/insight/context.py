@@ -11,7 +11,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -153,7 +153,7 @@ def _gradient(
         index = _class_of(query, logits_K)
         (slope,) = torch.autograd.grad(logits_K[index], working)
     values = slope[0].abs().sum(0).cpu().numpy()
-    return _context_map(query, index, logits_K[index], values, image_HW3, attempt)
+    return _context_map(query, index, logits_K[index].item(), values, image_HW3, attempt)
 
 
 @torch.no_grad()
@@ -175,20 +175,23 @@ def _occlusion(
     values = np.full((len(rows) - 1, len(columns) - 1), np.nan, dtype=np.float32)
     if so_far is not None:
         values[:] = so_far.values
-        query = replace(query, class_index=so_far.class_index)
     left = map(tuple, np.argwhere(np.isnan(values)).tolist())
     nearest_first = sorted(left, key=_distance_to(pixel, rows, columns))
     with finite_weights():
-        logits_K = _logits_at(placed, working, pixel)[0]
-        index = _class_of(query, logits_K)
+        if so_far is None:
+            logits_K = _logits_at(placed, working, pixel)[0]
+            index = _class_of(query, logits_K)
+            logit = logits_K[index].item()
+        else:
+            index, logit = so_far.class_index, so_far.logit
         batch = _GPU_BATCH if attempt.device.type == "cuda" else 1
         for start in range(0, len(nearest_first), batch):
             begun, chosen = time.monotonic(), nearest_first[start : start + batch]
             hidden = _hide(working, chosen, rows, columns)
-            falls = logits_K[index] - _logits_at(placed, hidden, pixel)[:, index]
+            falls = logit - _logits_at(placed, hidden, pixel)[:, index]
             for patch, fall in zip(chosen, falls.tolist(), strict=True):
                 values[patch] = fall
-            so_far = _context_map(query, index, logits_K[index], values.copy(), image_HW3, attempt)
+            so_far = _context_map(query, index, logit, values.copy(), image_HW3, attempt)
             on_progress(so_far)
             now = time.monotonic()
             if 2 * now - begun > end or (stop is not None and stop.is_set()):
@@ -254,7 +257,7 @@ def _class_of(query: ContextQuery, logits_K: Tensor) -> int:
 def _context_map(
     query: ContextQuery,
     class_index: int,
-    logit: Tensor,
+    logit: float,
     values: NDArray[np.float32],
     image_HW3: NDArray[np.uint8],
     attempt: Attempt,
@@ -263,7 +266,7 @@ def _context_map(
     height, width = (
         side / count for side, count in zip(image_HW3.shape[:2], values.shape, strict=True)
     )
-    return ContextMap(query, class_index, logit.item(), values, (height, width), attempt.notice)
+    return ContextMap(query, class_index, logit, values, (height, width), attempt.notice)
 
 
 def _check(query: ContextQuery, network: LabelingNetwork, image_HW3: NDArray[np.uint8]) -> None:

@@ -44,6 +44,9 @@ if TYPE_CHECKING:
 _SLICE_SECONDS = 0.25
 """For how long patches are hidden at once: what else is asked waits no longer."""
 
+_PATCHES = 8
+"""Along the image's longer side: all are hidden within some seconds."""
+
 _CONTEXTS = {
     "gradient": Segment("Gradient", hint="How much each pixel of the image moves the logit"),
     "hiding": Segment("Hiding", hint="How far the logit falls when a patch is hidden"),
@@ -234,7 +237,7 @@ class WhyTab(InsightTab):
         if self.kind.value == "gradient":
             self.insight.ask_gradient(ContextQuery(self.pin, index))
         else:
-            self.insight.ask_hiding(ContextQuery(self.pin, index, seconds=_SLICE_SECONDS))
+            self.insight.ask_hiding(ContextQuery(self.pin, index, _PATCHES, _SLICE_SECONDS))
 
     def _set_context(self, found: ContextMap | None) -> None:
         had_any = self._map is not None
