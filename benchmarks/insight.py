@@ -2,6 +2,7 @@
 
     python -m benchmarks.insight
     python -m benchmarks.insight --model mine.safetensors --size 640 480
+    python -m benchmarks.insight_window        # the same questions, asked in the real window
 
 Prints seconds, the fastest and the median of several runs, and how many times as long as a
 prediction of the same photograph each takes.

@@ -76,8 +76,14 @@ class GateExplorer(QObject):
         if is_drawn:
             self._panel.mode.choose("off")
             return
+        self.show_map("over")
+
+    def show_map(self, mode: str) -> None:
+        """Show the chosen map "over" the image or "beside" it."""
         self._show_panel()
-        self._panel.mode.choose("over")
+        if not self._panel.page.has_choice:
+            self._panel.tabs.choose("maps")
+        self._panel.mode.choose(mode)
 
     def hide_map(self) -> None:
         """Draw no map over the image any more; one beside it stays."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from PySide6.QtCore import QSize, Qt, Signal
+from PySide6.QtCore import QRect, QSize, Qt, Signal
+from PySide6.QtGui import QPainter, QPaintEvent, QPalette
 from PySide6.QtWidgets import QButtonGroup, QHBoxLayout, QSizePolicy, QToolButton, QWidget
 
 from app.views.icons import icon
@@ -19,14 +20,20 @@ class Segment(NamedTuple):
     hint: str = ""
 
 
-_STYLE = """
-QToolButton { border: 1px solid palette(mid); border-radius: 4px; padding: 3px 2px;
-    background: palette(button); }
-QToolButton:hover { background: palette(light); }
-QToolButton:checked { background: palette(midlight); border-bottom: 3px solid palette(highlight);
-    padding-bottom: 1px; }
-"""
-"""Fusion hardly tells a button that is down from one that is not, above all in the dark."""
+_MARK = 3
+"""Pixels of the line under the chosen button."""
+
+
+class _SegmentButton(QToolButton):
+    """A line marks it while it is down: Fusion hardly shows that, above all in the dark."""
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        super().paintEvent(event)
+        if self.isChecked():
+            painter = QPainter(self)
+            line = QRect(3, self.height() - _MARK - 1, self.width() - 6, _MARK)
+            painter.fillRect(line, self.palette().color(QPalette.ColorRole.Accent))
+            painter.end()
 
 
 class Segments(QWidget):
@@ -41,7 +48,6 @@ class Segments(QWidget):
     def __init__(self, segments: Mapping[str, Segment], *, under_icons: bool = False) -> None:
         """Offer what is named; texts stand under their icons if they have both."""
         super().__init__()
-        self.setStyleSheet(_STYLE)
         self._group = QButtonGroup(self)
         self._buttons: dict[str, QToolButton] = {}
         layout = QHBoxLayout(self)
@@ -77,7 +83,7 @@ class Segments(QWidget):
 
 
 def _button(segment: Segment, *, under_icons: bool) -> QToolButton:
-    button = QToolButton()
+    button = _SegmentButton()
     button.setCheckable(True)
     button.setAutoRaise(under_icons)
     button.setFocusPolicy(Qt.FocusPolicy.NoFocus)  # Space pans, whatever was clicked
