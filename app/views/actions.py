@@ -115,7 +115,7 @@ ACTIONS = (
                "Tell the model's labels from yours by stripes", checkable=True),
     ActionSpec("uncertainty", _VIEW, "Show &uncertainty", ("Shift+N",), "map-search-outline",
                "Show how unsure the model is, in place of its labels", checkable=True),
-    ActionSpec("gates", _VIEW, "Show &gates", ("Shift+G",), "grid",
+    ActionSpec("gates", _VIEW, "Show &gates", ("Shift+X",), "grid",
                "Show what a gate of the 2D-LSTM does, over the image; again hides it"),
     ActionSpec("rulers", _VIEW, "&Rulers", ("Ctrl+R",), "ruler", checkable=True),
     ActionSpec("scheme-system", _SCHEME, "As the &system", group="scheme"),

@@ -27,7 +27,7 @@ from app.views.insight.why_tab import WhyTab
 
 _MODES = {
     "off": Segment("Off", hint="Show the labels, and no map"),
-    "over": Segment("Over image", hint="Draw the map over the image (Shift+G)"),
+    "over": Segment("Over image", hint="Draw the map over the image (Shift+X)"),
     "beside": Segment("Beside", hint="Show the map beside the image, zoom and pan linked"),
 }
 _TABS = {

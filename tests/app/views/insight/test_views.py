@@ -111,12 +111,14 @@ def test_health_is_the_models_and_is_told_anew_after_learning(
         np.testing.assert_allclose(row.cell_by_diagonal, other.cell_by_diagonal, atol=1e-4)
     window, table = explored.window, explored.panel.health.table
     assert table.before == {}
+    window.classes.choose(2)
     drag(window, [(PLACE.x - 9, PLACE.y), (PLACE.x + 9, PLACE.y)])
     window.learning._seconds.setValue(2)
     with qtbot.waitSignal(window.session.model_changed, timeout=PATIENCE_MS):
         window.actions_by_name["learn"].trigger()
     again = explored.wait(HealthAnswer).rows
-    assert any(row.closed != other.closed for row, other in zip(again, rows, strict=True))
+    for row, other in zip(again, rows, strict=True):
+        assert (row.cell_by_diagonal != other.cell_by_diagonal).any()
     assert len(table.before) == len(rows)
     qtbot.waitUntil(lambda: not window.session.is_learning, timeout=PATIENCE_MS)
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QPoint, Qt
 from pytestqt.qtbot import QtBot
 
 from app.inference.insight_messages import MapAnswer, WhyAnswer
@@ -153,7 +153,7 @@ def test_a_unit_leads_to_its_map(explored: Any, qtbot: QtBot) -> None:
     assert value == pytest.approx(units_DH[direction, unit])
     assert abs(value) == pytest.approx(np.abs(units_DH).max())
     explored.answers.clear()
-    qtbot.mouseClick(why.units, Qt.MouseButton.LeftButton, pos=why.units.rect().topLeft())
+    qtbot.mouseClick(why.units, Qt.MouseButton.LeftButton, pos=QPoint(5, 5))
     qtbot.waitUntil(lambda: bool(explored.panel.maps.maps()), timeout=PATIENCE_MS)
     found = explored.wait(MapAnswer).found
     query = explored.panel.chooser.query
