@@ -6,25 +6,22 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from PySide6.QtCore import QCoreApplication, QEvent, QEventLoop, QPoint, QPointF, Qt, QTimer
-from PySide6.QtGui import QMouseEvent
-from PySide6.QtTest import QTest
-
+from app.gate_pictures import NAMES, save_gate_pictures
+from app.offscreen import PATIENCE_MS, draw, grab, wait
 from app.samples import SAMPLE_STROKES
 from app.session import LabelingSession
 from app.views.main_window import MainWindow
 from mdlstm_core.errors import InputError
 from mdlstm_core.formats.overlay_png import save_overlay_png
 
-_PATIENCE_MS = 120_000
 _SIZE = (1280, 800)
 
 
 def run_loop(session: LabelingSession, image: Path, out: Path) -> None:
-    """Open the sample, correct, learn, look at a gate and export; leave all of it in `out`.
+    """Open the sample, correct, learn, export and look at gates; leave all of it in `out`.
 
     Writes mask.png, overlay.png, the window with the labels after learning, light and dark,
-    and gates.png.
+    and the views of the gate explorer.
 
     Raises:
         InputError: the image cannot be opened, a file cannot be written, or the model
@@ -37,8 +34,8 @@ def run_loop(session: LabelingSession, image: Path, out: Path) -> None:
     window.show()
 
     def wait_for(what: str, is_done: Callable[[], bool]) -> None:
-        if not _wait(lambda: is_done() or bool(warnings)):
-            raise InputError(f"{image} was not {what} within {_PATIENCE_MS // 1000} s.")
+        if not wait(lambda: is_done() or bool(warnings)):
+            raise InputError(f"{image} was not {what} within {PATIENCE_MS // 1000} s.")
         if warnings:
             raise InputError(warnings[0])
 
@@ -50,15 +47,21 @@ def run_loop(session: LabelingSession, image: Path, out: Path) -> None:
         session.open_paths([image])
         wait_for("labeled", lambda: bool(predictions))
         _draw_corrections(window)
+        # The gates' health before learning is told beside that after.
+        window.docks.show("Gates")
+        window.gates.tabs.choose("health")
+        wait_for("looked into", lambda: bool(window.gates.health.shown))
         predictions.clear()
         window.actions_by_name["learn"].trigger()
         wait_for("learned", lambda: not session.is_learning and bool(predictions))
+        wait_for("looked into", lambda: bool(window.gates.health.table.before))
+        window.docks.show("Images")
         session.export_label_map(out / "mask.png")
         wait_for("exported", lambda: bool(exported))
         _save_pictures(window, out, wait_for)
     finally:
         window.close()
-    for name in ("mask.png", "overlay.png", "window.png", "window-dark.png", "gates.png"):
+    for name in ("mask.png", "overlay.png", "window.png", "window-dark.png", *NAMES):
         sys.stdout.write(f"{out / name}\n")
 
 
@@ -70,29 +73,7 @@ def _draw_corrections(window: MainWindow) -> None:
     names = [c.name for c in model.classes]
     for name, points in SAMPLE_STROKES:
         window.classes.choose(names.index(name) if name in names else 0)
-        places = [_view_point(window, x * document.width, y * document.height) for x, y in points]
-        QTest.mousePress(window.canvas, Qt.MouseButton.LeftButton, pos=places[0])
-        for place in places[1:]:
-            _move_pressed(window, place)
-        QTest.mouseRelease(window.canvas, Qt.MouseButton.LeftButton, pos=places[-1])
-
-
-def _move_pressed(window: MainWindow, place: QPoint) -> None:
-    """Move the mouse with its button held, which QTest.mouseMove does not do."""
-    at = QPointF(place)
-    event = QMouseEvent(
-        QEvent.Type.MouseMove,
-        at,
-        window.canvas.mapToGlobal(at),
-        Qt.MouseButton.NoButton,
-        Qt.MouseButton.LeftButton,
-        Qt.KeyboardModifier.NoModifier,
-    )
-    QCoreApplication.sendEvent(window.canvas, event)
-
-
-def _view_point(window: MainWindow, x: float, y: float) -> QPoint:
-    return QPointF(*window.canvas.transform.to_view(x, y)).toPoint()
+        draw(window, [(x * document.width, y * document.height) for x, y in points])
 
 
 def _save_pictures(
@@ -107,12 +88,8 @@ def _save_pictures(
     for name, drawn in (("window-dark.png", "dark"), ("window.png", "light")):
         window.theme.set_scheme(drawn)
         _wait_for_thumbnail(window, wait_for)
-        _grab(window, out / name)
-    answers: list[object] = []
-    window.session.gate_shown.connect(answers.append)
-    window.gates.set_shown(True)
-    wait_for("looked into", lambda: bool(answers))
-    _grab(window, out / "gates.png")
+        grab(window, out / name)
+    save_gate_pictures(window, out, wait_for)
     window.theme.set_scheme(scheme)  # closing stores it
 
 
@@ -121,20 +98,3 @@ def _wait_for_thumbnail(
 ) -> None:
     model = window.images.model
     wait_for("made small", lambda: model.thumbnails.get(model.shown[0]) is not None)
-
-
-def _grab(window: MainWindow, path: Path) -> None:
-    if not window.grab().save(str(path)):
-        raise InputError(f"{path} cannot be written.")
-
-
-def _wait(is_done: Callable[[], bool]) -> bool:
-    """Let events be handled until something is done; return whether it is."""
-    loop = QEventLoop()
-    poll = QTimer()
-    poll.setInterval(10)
-    poll.timeout.connect(lambda: loop.quit() if is_done() else None)
-    poll.start()
-    QTimer.singleShot(_PATIENCE_MS, loop.quit)
-    loop.exec()
-    return is_done()

@@ -2,6 +2,7 @@
 
     python -m benchmarks.insight
     python -m benchmarks.insight --model mine.safetensors --size 640 480
+    python -m benchmarks.insight_window        # the same questions, asked in the real window
 
 Prints seconds, the fastest and the median of several runs, and how many times as long as a
 prediction of the same photograph each takes.
@@ -21,11 +22,12 @@ from skimage import data
 
 from mdlstm_core.checkpoint import load_checkpoint
 from mdlstm_core.config import DIRECTIONS, STATES
-from mdlstm_core.insight.context import ContextQuery, gradient, occlusion
+from mdlstm_core.insight.context import gradient, occlusion
 from mdlstm_core.insight.contributions import contributions
-from mdlstm_core.insight.gates import Components, GateQuery, Strongest, gate_map
+from mdlstm_core.insight.gates import gate_map
 from mdlstm_core.insight.health import health
-from mdlstm_core.insight.recording import Pixel, record
+from mdlstm_core.insight.queries import Components, ContextQuery, GateQuery, Pixel, Strongest
+from mdlstm_core.insight.recording import record
 from mdlstm_core.insight.sweep import reached
 from mdlstm_core.kernels import select_kernel
 from mdlstm_core.network import LabelingNetwork, build_network

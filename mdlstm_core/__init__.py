@@ -22,9 +22,9 @@ if TYPE_CHECKING:  # for type checkers and editors; `_HOMES` is what counts at r
     from mdlstm_core.config import LabelClass as LabelClass
     from mdlstm_core.data.images import read_image as read_image
     from mdlstm_core.errors import InputError as InputError
-    from mdlstm_core.insight.context import ContextQuery as ContextQuery
-    from mdlstm_core.insight.gates import GateQuery as GateQuery
-    from mdlstm_core.insight.recording import Pixel as Pixel
+    from mdlstm_core.insight.queries import ContextQuery as ContextQuery
+    from mdlstm_core.insight.queries import GateQuery as GateQuery
+    from mdlstm_core.insight.queries import Pixel as Pixel
     from mdlstm_core.learning.fine_tuning import CorrectedImage as CorrectedImage
     from mdlstm_core.learning.fine_tuning import LearningOptions as LearningOptions
     from mdlstm_core.learning.texture import TextureOptions as TextureOptions
@@ -40,15 +40,15 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "Checkpoint": "checkpoint",
-    "ContextQuery": "insight.context",
+    "ContextQuery": "insight.queries",
     "CorrectedImage": "learning.fine_tuning",
-    "GateQuery": "insight.gates",
+    "GateQuery": "insight.queries",
     "IGNORE_INDEX": "config",
     "InputError": "errors",
     "LabelClass": "config",
     "LabeledVolume": "volumes.training",
     "LearningOptions": "learning.fine_tuning",
-    "Pixel": "insight.recording",
+    "Pixel": "insight.queries",
     "Predictor": "predictor",
     "TextureOptions": "learning.texture",
     "TrainingOptions": "training.trainer",

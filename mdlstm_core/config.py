@@ -33,6 +33,9 @@ the cell state: each group is one elementwise operation on a contiguous slice.
 STATES = (*GATES, "cell", "hidden")
 """Everything of a layer that can be shown as a map."""
 
+SIGMOID_GATES = ("input", "forget_row", "forget_column", "output")
+"""The gates of values 0 to 1, which can saturate, in the order of an account of them."""
+
 Architecture = Literal["byeon2015", "scene", "pyramid"]
 
 

@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 from mdlstm_core.checkpoint import Checkpoint
 from mdlstm_core.config import LabelClass
 from mdlstm_core.devices import DeviceChoice, select_device
-from mdlstm_core.insight.context import ContextMap, ContextQuery, gradient, occlusion
+from mdlstm_core.insight.context import ContextMap, gradient, occlusion
 from mdlstm_core.insight.contributions import Contributions, contributions
-from mdlstm_core.insight.gates import GateMap, GateQuery, gate_map
+from mdlstm_core.insight.gates import GateMap, gate_map
 from mdlstm_core.insight.health import DirectionHealth, health
-from mdlstm_core.insight.recording import Pixel, Recording, record
+from mdlstm_core.insight.queries import ContextQuery, GateQuery, Pixel
+from mdlstm_core.insight.recording import Recording, record
 from mdlstm_core.learning.fine_tuning import (
     CorrectedImage,
     LearningOptions,

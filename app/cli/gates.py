@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from mdlstm_core.insight.export import Origin
-    from mdlstm_core.insight.gates import Components, GateQuery, Strongest
-    from mdlstm_core.insight.recording import Pixel, Recording
+    from mdlstm_core.insight.queries import Components, GateQuery, Pixel, Strongest
+    from mdlstm_core.insight.recording import Recording
     from mdlstm_core.predictor import Predictor
 
     _Unit = int | Strongest | Components | None
@@ -148,7 +148,7 @@ def _predictor(model: str, options: argparse.Namespace) -> Predictor:
 def _queries(
     layer: int, directions: Sequence[str], gates: Sequence[str], unit: _Unit
 ) -> list[GateQuery]:
-    from mdlstm_core.insight.gates import GateQuery
+    from mdlstm_core.insight.queries import GateQuery
 
     return [
         GateQuery(layer, DIRECTIONS.index(direction), gate, unit)
@@ -193,13 +193,13 @@ def _write_health(work: _Work) -> None:
 
 def _write_context(work: _Work, pixel: Pixel, class_index: int | None, seconds: float) -> None:
     """Write the parts of a pixel's logits, and the context of one of them."""
-    from mdlstm_core.insight.context import ContextQuery
     from mdlstm_core.insight.contributions import contributions
     from mdlstm_core.insight.export import (
         contributions_to_json,
         save_context,
         save_contributions,
     )
+    from mdlstm_core.insight.queries import ContextQuery
 
     names = [label_class.name for label_class in work.predictor.classes]
     parts = contributions(work.recording, pixel)
@@ -233,7 +233,7 @@ def _unit(words: Sequence[str]) -> _Unit:
     Raises:
         InputError: it asks for nothing that there is.
     """
-    from mdlstm_core.insight.gates import Components, Strongest
+    from mdlstm_core.insight.queries import Components, Strongest
 
     match words:
         case ["mean"]:
@@ -253,7 +253,7 @@ def _pixel(text: str, option: str) -> Pixel:
     Raises:
         InputError: it is not of the form X,Y.
     """
-    from mdlstm_core.insight.recording import Pixel
+    from mdlstm_core.insight.queries import Pixel
 
     x, _, y = text.partition(",")
     if not (x.isdecimal() and y.isdecimal()):

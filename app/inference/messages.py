@@ -41,6 +41,7 @@ class ModelInfo:
         reason: why that device.
         warning: why it is not the model that was asked for, empty if it is.
         notice: why it does not run where it was asked to, empty if it does.
+        source: what was loaded (see `LoadRequest.model`).
     """
 
     preset: str
@@ -50,6 +51,7 @@ class ModelInfo:
     reason: str
     warning: str = ""
     notice: str = ""
+    source: str | Path | bytes = ""
 
 
 @dataclass(frozen=True)
@@ -101,28 +103,6 @@ class Prediction:
     uncertainty: NDArray[np.uint8]
     notice: str = ""
     is_live: bool = False
-
-
-@dataclass(frozen=True)
-class GateRequest:
-    """Show a gate of the network over an image (see `mdlstm_core.insight.gates`)."""
-
-    image_path: Path
-    image: NDArray[np.uint8]
-    layer: int
-    direction: int
-    gate: str
-    unit: int | None
-
-
-@dataclass(frozen=True)
-class GateAnswer:
-    """A gate's values, one a cell, and the size of a cell in the image's pixels."""
-
-    request: GateRequest
-    values: NDArray[np.float32]
-    cell_pixels: tuple[float, float]
-    notice: str = ""
 
 
 @dataclass(frozen=True)

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from PySide6.QtCore import QObject, QThread, Signal, Slot
 
+from app.inference.insight_messages import (
+    INSIGHT_KINDS,
+    ForgetRequest,
+    InsightAnswer,
+    InsightRequest,
+)
 from app.inference.messages import (
-    GateAnswer,
-    GateRequest,
     Learned,
     LearnRequest,
     LoadRequest,
@@ -17,8 +21,8 @@ from app.inference.messages import (
 )
 from app.inference.model_worker import LearningWorker, ModelWorker
 
-Request = LoadRequest | PredictRequest | GateRequest
-Answer = ModelInfo | Prediction | GateAnswer
+Request = LoadRequest | PredictRequest | InsightRequest
+Answer = ModelInfo | Prediction | InsightAnswer
 
 
 class ModelClient(QObject):
@@ -28,7 +32,7 @@ class ModelClient(QObject):
     place of one that waits, so that nothing is computed that nobody sees any more.
 
     Signals:
-        model_loaded(ModelInfo), predicted(Prediction), gate_shown(GateAnswer): answers.
+        model_loaded(ModelInfo), predicted(Prediction), insight_answered(InsightAnswer): answers.
         progressed(Progress): learning did a step.
         learned(Learned): learning ended with a new model.
         learning_failed(str): learning ended without one, and why.
@@ -38,7 +42,7 @@ class ModelClient(QObject):
 
     model_loaded = Signal(object)
     predicted = Signal(object)
-    gate_shown = Signal(object)
+    insight_answered = Signal(object)
     progressed = Signal(object)
     learned = Signal(object)
     learning_failed = Signal(str)
@@ -70,6 +74,9 @@ class ModelClient(QObject):
 
     def send(self, request: Request) -> None:
         """Ask for something; the answer comes as a signal."""
+        if isinstance(request, ForgetRequest):
+            for kind in INSIGHT_KINDS:
+                self._waiting.pop(kind, None)
         self._waiting[type(request)] = request
         self._send_next()
 
@@ -103,7 +110,7 @@ class ModelClient(QObject):
         """Send what waits, a model before what it is asked for."""
         if self._busy:
             return
-        for kind in (LoadRequest, PredictRequest, GateRequest):
+        for kind in (LoadRequest, PredictRequest, *INSIGHT_KINDS):
             request = self._waiting.pop(kind, None)
             if request is not None:
                 self._busy = True
@@ -119,7 +126,7 @@ class ModelClient(QObject):
         elif isinstance(answer, Prediction):
             self.predicted.emit(answer)
         else:
-            self.gate_shown.emit(answer)
+            self.insight_answered.emit(answer)
         self._send_next()
 
     def _pass_on_notice(self, answer: Answer | Progress) -> None:

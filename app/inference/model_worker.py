@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, TypeVar
 
 from PySide6.QtCore import QObject, Signal, Slot
 
+from app.inference.insight_handler import InsightHandler
+from app.inference.insight_messages import InsightAnswer, InsightRequest
 from app.inference.messages import (
-    GateAnswer,
-    GateRequest,
     Learned,
     LearnRequest,
     LiveStrokes,
@@ -48,7 +48,7 @@ class ModelWorker(QObject):
     """Answers requests with the model that serves; one answer for each request.
 
     Signals:
-        answered(object): a `ModelInfo`, `Prediction` or `GateAnswer`.
+        answered(object): a `ModelInfo`, `Prediction` or `InsightAnswer`.
         failed(str): why the request could not be answered, in one sentence.
     """
 
@@ -59,36 +59,38 @@ class ModelWorker(QObject):
         super().__init__()
         self._predictor: Predictor | None = None
         self._live: LiveLearner | None = None
+        self._insight = InsightHandler()
 
     @Slot(object)
-    def handle(self, request: LoadRequest | PredictRequest | GateRequest) -> None:
+    def handle(self, request: LoadRequest | PredictRequest | InsightRequest) -> None:
         """Answer one request."""
         answer = _guarded(self.failed.emit, lambda: self._answer(request))
         if answer is not None:
             self.answered.emit(answer)
 
     def _answer(
-        self, request: LoadRequest | PredictRequest | GateRequest
-    ) -> ModelInfo | Prediction | GateAnswer:
+        self, request: LoadRequest | PredictRequest | InsightRequest
+    ) -> ModelInfo | Prediction | InsightAnswer:
         if isinstance(request, LoadRequest):
             return self._load(request)
+        if not isinstance(request, PredictRequest):
+            return self._insight.answer(request, self._predictor)
         if self._predictor is None:
             raise InputError("No model is loaded yet.")
-        if isinstance(request, PredictRequest):
-            return self._predict(request, self._predictor)
-        return self._gate(request, self._predictor)
+        return self._predict(request, self._predictor)
 
     def _load(self, request: LoadRequest) -> ModelInfo:
         with _long_lived():
             from mdlstm_core.predictor import Predictor
 
-        warning = ""
+        warning, source = "", request.model
         try:
-            checkpoint = _load(request.model)
+            checkpoint = _load(source)
         except InputError as error:
             if request.fallback is None:
                 raise
             checkpoint, warning = _load(request.fallback), f"{error} Its base model serves."
+            source = request.fallback
         predictor = Predictor(checkpoint, request.device)
         self._predictor, self._live = predictor, None
         return ModelInfo(
@@ -99,6 +101,7 @@ class ModelWorker(QObject):
             reason=predictor.device.reason,
             warning=warning,
             notice=predictor.notice,
+            source=source,
         )
 
     def _predict(self, request: PredictRequest, predictor: Predictor) -> Prediction:
@@ -130,13 +133,6 @@ class ModelWorker(QObject):
         )
         outputs = strokes.classes.outputs(predictor.classes)
         return self._live.predict(shown, others, outputs.sources, outputs.labels)
-
-    def _gate(self, request: GateRequest, predictor: Predictor) -> GateAnswer:
-        from mdlstm_core.insight.gates import GateQuery
-
-        query = GateQuery(request.layer, request.direction, request.gate, request.unit)
-        found = predictor.gate_map(request.image, query)
-        return GateAnswer(request, found.values, found.cell_pixels, found.notice)
 
 
 class LearningWorker(QObject):

@@ -82,10 +82,10 @@ class Labeler(QObject):
     def _ask(self) -> None:
         document = self._document
         if document is not None and self._model is not None:
-            strokes = self._strokes(document) if self.is_live else None
+            strokes = self.strokes_on(document) if self.is_live else None
             self._client.send(PredictRequest(document.path, document.image, strokes))
 
-    def _strokes(self, shown: ImageDocument) -> LiveStrokes:
+    def strokes_on(self, shown: ImageDocument) -> LiveStrokes:
         """Return what a person painted on this image, and on those that were shown before."""
         others = [p for p in self._seen if p != shown.path and self._may_have_labels(p)]
         return LiveStrokes(

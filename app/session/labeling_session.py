@@ -13,9 +13,10 @@ from app.document.document import ImageDocument
 from app.document.edit import Edit
 from app.document.label_map import LabelMap
 from app.document.undo_stack import MOST_BYTES
-from app.inference.messages import GateRequest, ModelInfo
+from app.inference.messages import ModelInfo
 from app.inference.model_client import ModelClient
 from app.session.exchanger import Exchanger
+from app.session.insight import Insight
 from app.session.labeler import Labeler
 from app.session.opening import project_of, projects_and_images
 from app.session.stored_project import StoredProject
@@ -40,7 +41,6 @@ class LabelingSession(QObject):
         model_changed(ModelInfo | None): another model serves, or none does.
         prediction_changed: the model said something new of the image shown.
         live_changed(bool): the model follows the strokes from now on, or no more.
-        gate_shown(GateAnswer): a gate map that was asked for.
         learning_changed(bool): learning began or ended.
         progressed(Progress): a step of learning is done.
         exported(Path): a label map is on disk.
@@ -56,7 +56,6 @@ class LabelingSession(QObject):
     model_changed = Signal(object)
     prediction_changed = Signal()
     live_changed = Signal(bool)
-    gate_shown = Signal(object)
     learning_changed = Signal(bool)
     progressed = Signal(object)
     exported = Signal(object)
@@ -82,12 +81,15 @@ class LabelingSession(QObject):
         self._teacher = Teacher(self.stored, self._client, base_model, device)
         self._labeler = Labeler(self.stored, self._client)
         self.exchanger = Exchanger(self.stored, self._teacher)
+        self.insight = Insight(self._client, self._teacher, self._labeler)
         self._connect()
 
     def _connect(self) -> None:
         self.stored.said.connect(self.said)
         self.stored.warned.connect(self.warned)
         self.project.classes_changed.connect(self._on_classes_changed)
+        self.project.changed.connect(self.insight.set_changed)
+        self.document_changed.connect(self.insight.set_document)
         self._disk.preview_loaded.connect(self._on_preview_loaded)
         self._disk.loaded.connect(self._on_loaded)
         self._disk.load_failed.connect(self._on_load_failed)
@@ -96,7 +98,6 @@ class LabelingSession(QObject):
         self._disk.export_failed.connect(self.warned)
         self._labeler.answered.connect(self.prediction_changed)
         self._labeler.live_changed.connect(self.live_changed)
-        self._client.gate_shown.connect(self.gate_shown)
         self._client.failed.connect(self.warned)
         self._client.noticed.connect(self.said)
         self._client.progressed.connect(self.progressed)
@@ -213,14 +214,6 @@ class LabelingSession(QObject):
             change()
         except InputError as error:
             self.warned.emit(str(error))
-
-    def show_gate(self, layer: int, direction: int, gate: str, unit: int | None) -> None:
-        """Ask for a gate map of the image shown."""
-        if self.document is not None and self.model is not None:
-            document = self.document
-            self._client.send(
-                GateRequest(document.path, document.image, layer, direction, gate, unit)
-            )
 
     @property
     def is_live(self) -> bool:

@@ -57,7 +57,12 @@ class Teacher(QObject):
     @property
     def source(self) -> str | Path | bytes:
         """Where the model is from that serves: a shipped one's name, a file, or its bytes."""
-        return self._stored_model("learned") or self._stored_model("base") or self._base_model
+        return self._stored_model("learned") or self.base
+
+    @property
+    def base(self) -> str | Path | bytes:
+        """The model that learning starts from."""
+        return self._stored_model("base") or self._base_model
 
     def start(self) -> None:
         """Load the project's own model, or the one to start from."""
@@ -96,7 +101,7 @@ class Teacher(QObject):
         if self.model is None or path is None or self._client.is_learning:
             return
         corrected = self._corrected_files()
-        base = self._stored_model("base") or self._base_model
+        base = self.base
         if not corrected:
             raise InputError("There is nothing to learn from yet: paint a correction first.")
         classes = self._stored.classes_of_models

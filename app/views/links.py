@@ -10,11 +10,9 @@ from app.session import LabelingSession
 from app.views.canvas.canvas_view import CanvasView
 from app.views.class_edits import ClassEdits
 from app.views.panels.classes_panel import ClassesPanel
-from app.views.panels.gates_panel import GatesPanel
 from app.views.panels.images_panel import ImagesPanel
 from app.views.panels.learning_panel import LearningPanel
 from app.views.status_line import BusyBar, StatusLine
-from app.views.where_next import WhereNext
 
 
 def link_classes(panel: ClassesPanel, canvas: CanvasView, session: LabelingSession) -> None:
@@ -59,17 +57,6 @@ def link_canvas(canvas: CanvasView, busy: BusyBar, session: LabelingSession) -> 
     canvas.work_changed.connect(on_work)
     canvas.work_failed.connect(session.warned)
     session.preview_loaded.connect(lambda path, preview: canvas.set_preview(path, *preview))
-
-
-def link_heat_maps(where_next: WhereNext, gates: GatesPanel, action: QAction) -> None:
-    """Show one map over the image at a time."""
-
-    def on_uncertainty(shown: bool) -> None:
-        if shown:
-            gates.set_shown(False)
-
-    where_next.shown_changed.connect(on_uncertainty)
-    gates.gate_asked.connect(lambda *_asked: action.setChecked(False))
 
 
 def link_live(

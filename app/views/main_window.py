@@ -11,7 +11,7 @@ from PySide6.QtGui import QCloseEvent, QColor, QDragEnterEvent, QDropEvent
 from PySide6.QtWidgets import QMainWindow
 
 from app.document.document import ImageDocument
-from app.inference.messages import GateAnswer, ModelInfo
+from app.inference.messages import ModelInfo
 from app.session import LabelingSession
 from app.settings import (
     COLOR_SCHEMES,
@@ -23,24 +23,24 @@ from app.settings import (
 from app.views.actions import ACTIONS, CLASS_KEYS, ActionSpec, add_actions
 from app.views.bars import add_bars
 from app.views.canvas.canvas_view import CanvasView
-from app.views.canvas.layers import HeatMapLayer
 from app.views.dialogs.command_palette import Command, CommandPalette
 from app.views.dialogs.file_dialogs import ask_export, ask_folder, ask_images
 from app.views.dialogs.shortcuts_dialog import ShortcutsDialog
 from app.views.docks import LEFT, RIGHT, Docks, Place
 from app.views.exchange_links import exchange_slots
+from app.views.gate_links import link_gates, link_heat_maps
+from app.views.insight.gates_panel import GatesPanel
+from app.views.insight.side_by_side import SideBySide
 from app.views.links import (
     link_activity,
     link_canvas,
     link_classes,
-    link_heat_maps,
     link_images,
     link_live,
 )
 from app.views.message_bar import MessageBar
 from app.views.model_menu import ModelMenu
 from app.views.panels.classes_panel import ClassesPanel
-from app.views.panels.gates_panel import GatesPanel
 from app.views.panels.images_panel import ImagesPanel
 from app.views.panels.learning_panel import LearningPanel
 from app.views.recent_menu import RecentMenu
@@ -89,7 +89,8 @@ class MainWindow(QMainWindow):
         self.canvas = CanvasView(self._made[first], self.options_bar.options)
         self.messages = MessageBar(self.canvas)
         self.images, self.classes = ImagesPanel(), ClassesPanel()
-        self.learning, self.gates = LearningPanel(settings.learning_seconds), GatesPanel()
+        self.learning = LearningPanel(settings.learning_seconds)
+        self.gates, self.beside = GatesPanel(session.insight), SideBySide(self.canvas)
         self.where_next = WhereNext(session, self.canvas)
         self.status = StatusLine(self.statusBar())
         self.recent, self.models = RecentMenu(), ModelMenu(self)
@@ -129,7 +130,7 @@ class MainWindow(QMainWindow):
                 "Images": Place(self.images, LEFT, 760),
                 "Classes": Place(self.classes, RIGHT, 380),
                 "Learning": Place(self.learning, RIGHT, 200),
-                "Gates": Place(self.gates, RIGHT, 170),
+                "Gates": Place(self.gates, LEFT, 760, behind="Images"),
             },
         )
         built.menus["&Model"].addMenu(self.models)
@@ -174,6 +175,8 @@ class MainWindow(QMainWindow):
             "rulers": canvas.set_rulers,
             "reset-panels": lambda: self.docks.reset(),
             "uncertainty": self.where_next.set_shown,
+            "gates": lambda: self.explorer.toggle(),
+            "why": lambda: self.explorer.why(),
             "next-region": self.where_next.go,
             "live": session.set_live,
             "learn": self.learning.ask,
@@ -186,7 +189,7 @@ class MainWindow(QMainWindow):
         self.setWindowTitle(_TITLE)
         self.setAcceptDrops(True)
         self.resize(1280, 800)
-        self.setCentralWidget(self.canvas)
+        self.setCentralWidget(self.beside)
         tools = [f"tool-{name}" for name in self._tools]
         add_bars(self, self.actions_by_name, tools, self.options_bar)
         actions = self.actions_by_name
@@ -213,8 +216,6 @@ class MainWindow(QMainWindow):
         self.models.chosen.connect(self.session.use_model)
         self.learning.learn_asked.connect(self.session.learn)
         self.learning.stop_asked.connect(self.session.stop_learning)
-        self.gates.gate_asked.connect(self.session.show_gate)
-        self.gates.hidden.connect(lambda: self.canvas.set_heat_map(None))
 
     def _connect_session(self) -> None:
         session, undo = self.session, self.session.project.undo_stack
@@ -230,7 +231,8 @@ class MainWindow(QMainWindow):
         link_classes(self.classes, self.canvas, session)
         link_images(self.images, session)
         link_activity(self.status.busy, session)
-        link_heat_maps(self.where_next, self.gates, self.actions_by_name["uncertainty"])
+        self.explorer = link_gates(session, self.canvas, self.beside, self.gates, self.docks)
+        link_heat_maps(self.explorer, self.where_next, self.actions_by_name["uncertainty"])
         link_live(self.actions_by_name["live"], self.learning, self.status, session)
         session.document_changed.connect(self._on_document)
         session.image_failed.connect(self._on_image_failed)
@@ -238,7 +240,6 @@ class MainWindow(QMainWindow):
         session.journal.failed.connect(self.status.unsaved.show)
         session.journal.stored.connect(self._on_stored)
         session.model_changed.connect(self._on_model)
-        session.gate_shown.connect(self._on_gate)
         session.learning_changed.connect(self._on_learning)
         session.progressed.connect(self.learning.show_progress)
         session.said.connect(self.messages.say)
@@ -264,7 +265,6 @@ class MainWindow(QMainWindow):
         self.setWindowTitle(f"{document.path.name} — {_TITLE}" if document else _TITLE)
         self.images.set_current(document.path if document else None)
         if document is not None:
-            self.gates.refresh()
             self.canvas.setFocus()
 
     @Slot(object)
@@ -293,14 +293,6 @@ class MainWindow(QMainWindow):
     def _on_model(self, info: ModelInfo | None) -> None:
         self._enable(("learn",), info is not None)
         self.learning.set_model(info)
-        self.gates.set_model(info)
-
-    @Slot(object)
-    def _on_gate(self, answer: GateAnswer) -> None:
-        document = self.session.document
-        if self.gates.is_shown and document and document.path == answer.request.image_path:
-            colors = self.gates.show_answer(answer)
-            self.canvas.set_heat_map(HeatMapLayer(colors, answer.cell_pixels))
 
     @Slot(bool)
     def _on_learning(self, learning: bool) -> None:

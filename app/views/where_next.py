@@ -14,8 +14,8 @@ from app.document.stroke import Box
 from app.session import LabelingSession
 from app.views.canvas.canvas_view import CanvasView
 from app.views.canvas.layers import HeatMapLayer
-from app.views.color_maps import color_table
 from mdlstm_core.config import IGNORE_INDEX
+from mdlstm_core.insight.drawing import UNSIGNED_COLORS, color_table
 
 _MOST_CELLS = 1000
 """Cells a side of the map."""
@@ -118,5 +118,5 @@ class WhereNext(QObject):
         if not self._is_shown or document is None or document.uncertainty is None:
             return
         step = -(-max(document.uncertainty.shape) // _MOST_CELLS)
-        colors = color_table(signed=False)[document.uncertainty[::step, ::step]]
+        colors = color_table(UNSIGNED_COLORS)[document.uncertainty[::step, ::step]]
         self._canvas.set_heat_map(HeatMapLayer(colors, (step, step)))

@@ -20,7 +20,8 @@ from torch import Tensor
 
 from mdlstm_core.errors import InputError
 from mdlstm_core.host_memory import check_fits
-from mdlstm_core.insight.recording import Pixel, check_pixel, size_of
+from mdlstm_core.insight.queries import ContextQuery, Pixel
+from mdlstm_core.insight.recording import check_pixel, size_of
 from mdlstm_core.kernels import NotFiniteError
 from mdlstm_core.memory import Attempt, first_that_fits
 from mdlstm_core.network import LabelingNetwork
@@ -36,23 +37,6 @@ from mdlstm_core.prediction import (
 _GPU_BATCH = 16
 """Patches hidden at once on a GPU. A CPU gains nothing by more than one, measured, and
 would overrun its time by the others."""
-
-
-@dataclass(frozen=True)
-class ContextQuery:
-    """Whose context to show.
-
-    Attributes:
-        pixel: of the image.
-        class_index: whose logit; None for the most probable class there.
-        patches: along the image's longer side, each to be hidden once.
-        seconds: after which no further patch is hidden.
-    """
-
-    pixel: Pixel
-    class_index: int | None = None
-    patches: int = 12
-    seconds: float = 0.3
 
 
 @dataclass(frozen=True)
@@ -76,6 +60,11 @@ class ContextMap:
     values: NDArray[np.float32]
     cell_pixels: tuple[float, float]
     notice: str = ""
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether every patch was hidden; a gradient always is whole."""
+        return not np.isnan(self.values).any()
 
 
 def gradient(
@@ -103,6 +92,7 @@ def occlusion(
     query: ContextQuery,
     on_progress: Callable[[ContextMap], None] = lambda _so_far: None,
     stop: threading.Event | None = None,
+    so_far: ContextMap | None = None,
 ) -> ContextMap:
     """Return by how much a pixel's logit falls when a patch of the image is hidden.
 
@@ -114,6 +104,7 @@ def occlusion(
         query: whose context.
         on_progress: called after each batch with what there is, on the calling thread.
         stop: set it to end after the batch under way.
+        so_far: what this function returned for the same query; its patches are taken over.
 
     Raises:
         InputError: pixel or class does not exist, there is not at least one patch, or the
@@ -123,7 +114,7 @@ def occlusion(
     _check(query, network, image_HW3)
     return first_that_fits(
         device_of(network),
-        lambda attempt: _occlusion(network, image_HW3, query, attempt, on_progress, stop),
+        lambda attempt: _occlusion(network, image_HW3, query, attempt, on_progress, stop, so_far),
     )
 
 
@@ -162,7 +153,7 @@ def _gradient(
         index = _class_of(query, logits_K)
         (slope,) = torch.autograd.grad(logits_K[index], working)
     values = slope[0].abs().sum(0).cpu().numpy()
-    return _context_map(query, index, logits_K[index], values, image_HW3, attempt)
+    return _context_map(query, index, logits_K[index].item(), values, image_HW3, attempt)
 
 
 @torch.no_grad()
@@ -173,6 +164,7 @@ def _occlusion(
     attempt: Attempt,
     on_progress: Callable[[ContextMap], None],
     stop: threading.Event | None,
+    so_far: ContextMap | None,
 ) -> ContextMap:
     end = time.monotonic() + query.seconds
     placed = on_device(network, attempt.device)
@@ -181,22 +173,30 @@ def _occlusion(
     pixel = query.pixel.moved(size_of(image_HW3), (height, width))
     rows, columns = patch_edges(height, width, query.patches)
     values = np.full((len(rows) - 1, len(columns) - 1), np.nan, dtype=np.float32)
-    nearest_first = sorted(np.ndindex(values.shape), key=_distance_to(pixel, rows, columns))
+    if so_far is not None:
+        values[:] = so_far.values
+    left = map(tuple, np.argwhere(np.isnan(values)).tolist())
+    nearest_first = sorted(left, key=_distance_to(pixel, rows, columns))
     with finite_weights():
-        logits_K = _logits_at(placed, working, pixel)[0]
-        index = _class_of(query, logits_K)
+        if so_far is None:
+            logits_K = _logits_at(placed, working, pixel)[0]
+            index = _class_of(query, logits_K)
+            logit = logits_K[index].item()
+        else:
+            index, logit = so_far.class_index, so_far.logit
         batch = _GPU_BATCH if attempt.device.type == "cuda" else 1
         for start in range(0, len(nearest_first), batch):
             begun, chosen = time.monotonic(), nearest_first[start : start + batch]
             hidden = _hide(working, chosen, rows, columns)
-            falls = logits_K[index] - _logits_at(placed, hidden, pixel)[:, index]
+            falls = logit - _logits_at(placed, hidden, pixel)[:, index]
             for patch, fall in zip(chosen, falls.tolist(), strict=True):
                 values[patch] = fall
-            so_far = _context_map(query, index, logits_K[index], values.copy(), image_HW3, attempt)
+            so_far = _context_map(query, index, logit, values.copy(), image_HW3, attempt)
             on_progress(so_far)
             now = time.monotonic()
             if 2 * now - begun > end or (stop is not None and stop.is_set()):
                 break
+    assert so_far is not None  # there is at least one patch
     return so_far
 
 
@@ -257,7 +257,7 @@ def _class_of(query: ContextQuery, logits_K: Tensor) -> int:
 def _context_map(
     query: ContextQuery,
     class_index: int,
-    logit: Tensor,
+    logit: float,
     values: NDArray[np.float32],
     image_HW3: NDArray[np.uint8],
     attempt: Attempt,
@@ -266,7 +266,7 @@ def _context_map(
     height, width = (
         side / count for side, count in zip(image_HW3.shape[:2], values.shape, strict=True)
     )
-    return ContextMap(query, class_index, logit.item(), values, (height, width), attempt.notice)
+    return ContextMap(query, class_index, logit, values, (height, width), attempt.notice)
 
 
 def _check(query: ContextQuery, network: LabelingNetwork, image_HW3: NDArray[np.uint8]) -> None:

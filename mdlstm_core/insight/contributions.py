@@ -19,7 +19,8 @@ from torch import Tensor
 
 from mdlstm_core.config import DIRECTIONS
 from mdlstm_core.errors import InputError
-from mdlstm_core.insight.recording import Pixel, Recording, check_pixel
+from mdlstm_core.insight.queries import Pixel
+from mdlstm_core.insight.recording import Recording, check_pixel
 from mdlstm_core.network import LabelingNetwork
 
 

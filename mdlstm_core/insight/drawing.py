@@ -9,10 +9,13 @@ from __future__ import annotations
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from mdlstm_core.config import SIGMOID_GATES
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -27,6 +30,12 @@ MAP_SIDE = 480
 
 LEFT, TOP, RIGHT, BOTTOM = 70, 60, 110, 50
 """Pixels around a drawn map, for its title, axes and colour bar."""
+
+_FAINTEST = 1e-4
+"""Share of the largest gradient below which all is drawn alike."""
+
+_UNKNOWN = np.uint8(153)
+"""Grey, for NaN."""
 
 _LEAST_HEIGHT = 160
 """Pixels that a colour bar needs for its numbers."""
@@ -46,6 +55,20 @@ class Scale:
         return SIGNED_COLORS if self.signed else UNSIGNED_COLORS
 
 
+def is_signed(gate: str) -> bool:
+    """Say whether a state's values lie on both sides of 0."""
+    return gate not in SIGMOID_GATES
+
+
+def drawn_gradient(values: NDArray[np.floating]) -> NDArray[np.floating]:
+    """Return what is drawn of a gradient: its logarithm to base 10.
+
+    It falls by orders of magnitude within some cells, and its reach is what matters.
+    """
+    floor = max(float(values.max()), 1e-30) * _FAINTEST
+    return np.log10(np.maximum(values, floor))
+
+
 def scale_of(values: Sequence[NDArray[np.floating]], *, signed: bool) -> Scale:
     """Return the scale on which all values fit, NaN left out; never one of no width."""
     known = np.concatenate([v[np.isfinite(v)].ravel() for v in values]).astype(np.float64)
@@ -61,14 +84,22 @@ def colors(values: NDArray[np.floating], scale: Scale) -> NDArray[np.uint8]:
 
     Of R×C×3 values, each channel is taken as red, green and blue, 0 in the middle.
     """
-    from matplotlib import colormaps
-
     placed = (values.astype(np.float64) - scale.low) / (scale.high - scale.low)
     if values.ndim == 3:
         return (placed.clip(0, 1) * 255).round().astype(np.uint8)
-    table = colormaps[scale.colors].with_extremes(bad="0.6")
-    found: NDArray[np.uint8] = table(np.ma.masked_invalid(placed), bytes=True)
-    return found[..., :3]
+    table = color_table(scale.colors)
+    steps = np.nan_to_num(placed * len(table)).clip(0, len(table) - 1).astype(np.intp)
+    return np.where(np.isnan(placed)[..., np.newaxis], _UNKNOWN, table[steps])
+
+
+@lru_cache(maxsize=2)
+def color_table(name: str) -> NDArray[np.uint8]:
+    """Return the 256 colours of a map of colours, 256×3."""
+    from matplotlib import colormaps
+
+    table: NDArray[np.uint8] = colormaps[name](np.arange(256), bytes=True)[:, :3]
+    table.setflags(write=False)
+    return table
 
 
 def draw_map(

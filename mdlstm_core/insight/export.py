@@ -19,14 +19,20 @@ from mdlstm_core.config import DIRECTIONS
 from mdlstm_core.files import write_whole
 from mdlstm_core.insight.context import ContextMap
 from mdlstm_core.insight.contributions import Contributions
-from mdlstm_core.insight.drawing import Scale, draw_map, scale_of
-from mdlstm_core.insight.gates import Components, GateMap, MapPair, Strongest
+from mdlstm_core.insight.drawing import (
+    Scale,
+    draw_map,
+    drawn_gradient,
+    is_signed,
+    scale_of,
+)
+from mdlstm_core.insight.gates import GateMap, MapPair
 from mdlstm_core.insight.health import DirectionHealth
+from mdlstm_core.insight.queries import Components, Strongest
 from mdlstm_core.insight.sheets import (
     draw_contact_sheet,
     draw_contributions,
     draw_health,
-    is_signed,
 )
 
 _MEANINGS = {
@@ -34,9 +40,6 @@ _MEANINGS = {
     "hidden": "hidden state, -1 to 1",
     "candidate": "candidate, -1 to 1",
 }
-
-_FAINTEST = 1e-4
-"""Share of the largest gradient below which all is drawn alike."""
 
 
 @dataclass(frozen=True)
@@ -138,8 +141,7 @@ def save_context(found: ContextMap, kind: str, origin: Origin, class_name: str) 
     pixel, values = found.query.pixel, found.values
     if kind == "gradient":
         meaning = "absolute change of the logit with the colour, 0 to 1, summed over channels"
-        # It falls by orders of magnitude within some cells, and its reach is what matters.
-        logarithm = np.log10(np.maximum(values, max(float(values.max()), 1e-30) * _FAINTEST))
+        logarithm = drawn_gradient(values)
         look = _Look(logarithm, scale_of([logarithm], signed=False), "log10 of the gradient")
     else:
         meaning = "fall of the logit when the patch is hidden; NaN where it was not"

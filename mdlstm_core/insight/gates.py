@@ -12,37 +12,8 @@ from numpy.typing import NDArray
 from mdlstm_core.config import DIRECTIONS, STATES
 from mdlstm_core.errors import InputError
 from mdlstm_core.insight.components import principal_components
-from mdlstm_core.insight.recording import Pixel, Recording, check_layer, check_pixel
-
-
-@dataclass(frozen=True)
-class Strongest:
-    """The unit that is furthest from 0 at a pixel of the image."""
-
-    pixel: Pixel
-
-
-@dataclass(frozen=True)
-class Components:
-    """The first three principal components of the units, to be seen as colours."""
-
-
-@dataclass(frozen=True)
-class GateQuery:
-    """Which map to show.
-
-    Attributes:
-        layer: 2D-LSTM layer, from 0.
-        direction: index into `DIRECTIONS`.
-        gate: one of `STATES`.
-        unit: what to show of the hidden units: the number of one, from 0, None for the mean
-            over all, the strongest at a pixel, or their principal components.
-    """
-
-    layer: int
-    direction: int
-    gate: str
-    unit: int | Strongest | Components | None = None
+from mdlstm_core.insight.queries import Components, GateQuery, Pixel, Strongest
+from mdlstm_core.insight.recording import Recording, check_layer, check_pixel
 
 
 @dataclass(frozen=True)

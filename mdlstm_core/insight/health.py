@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mdlstm_core.config import DIRECTIONS
-from mdlstm_core.insight.recording import Recording
+from mdlstm_core.config import DIRECTIONS, SIGMOID_GATES
 from mdlstm_core.insight.sweep import diagonal_count, diagonal_numbers
 
-SIGMOID_GATES = ("input", "forget_row", "forget_column", "output")
-"""The gates of values 0 to 1, which can saturate."""
+if TYPE_CHECKING:
+    from mdlstm_core.insight.recording import Recording
 
 CLOSED, OPEN = 0.1, 0.9
 """Below and above which a gate counts as saturated."""

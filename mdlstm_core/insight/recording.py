@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from mdlstm_core.config import DIRECTIONS, STATES
 from mdlstm_core.errors import InputError
 from mdlstm_core.host_memory import check_fits
+from mdlstm_core.insight.queries import Pixel
 from mdlstm_core.kernels import MDLSTMStates, NotFiniteError
 from mdlstm_core.memory import Attempt, first_that_fits
 from mdlstm_core.network import LabelingNetwork
@@ -35,20 +36,6 @@ from mdlstm_core.prediction import (
 
 _COPIES = 2
 """How often a layer's states are held at most: as the sweep leaves them, and as a grid."""
-
-
-class Pixel(NamedTuple):
-    """A pixel of an image: its column and row, from 0 at the top left."""
-
-    x: int
-    y: int
-
-    def moved(self, size: tuple[int, int], other: tuple[int, int]) -> Pixel:
-        """Return where this pixel of an image of `size` (height, width) lies in another size."""
-        (height, width), (to_height, to_width) = size, other
-        return Pixel(
-            int((self.x + 0.5) * to_width / width), int((self.y + 0.5) * to_height / height)
-        )
 
 
 @dataclass(frozen=True)

@@ -8,30 +8,26 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from mdlstm_core.config import DIRECTIONS
+from mdlstm_core.config import DIRECTIONS, SIGMOID_GATES
 from mdlstm_core.insight.contributions import Contributions
 from mdlstm_core.insight.drawing import (
     Scale,
     add_bar,
     drawn_size,
+    is_signed,
     new_figure,
     png_of,
     scale_of,
     show_cells,
 )
 from mdlstm_core.insight.gates import GateMap
-from mdlstm_core.insight.health import CLOSED, OPEN, SIGMOID_GATES, DirectionHealth
+from mdlstm_core.insight.health import CLOSED, OPEN, DirectionHealth
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _SIDE = 170
 """Pixels of the longer side of a map on a contact sheet."""
-
-
-def is_signed(gate: str) -> bool:
-    """Say whether a state's values lie on both sides of 0."""
-    return gate not in SIGMOID_GATES
 
 
 def draw_contact_sheet(maps: Sequence[GateMap], title: str) -> bytes:

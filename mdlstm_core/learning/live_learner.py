@@ -120,21 +120,31 @@ class LiveLearner:
             MemoryError: the computer's own memory does not suffice.
         """
         look = self._look(shown)
-        images = [shown, *others]
-        self._rows = {i.name: self._rows_of(i) for i in images}
-        cells = [_for_outputs(self._rows[i.name], labels) for i in images]
-        network = with_classes(self._on_cpu, sources)
+        fitted = self.fitted([shown, *others], sources, labels)
         with torch.no_grad():
-            if any(len(c.labeled_NF) for c in cells):
-                with torch.enable_grad():
-                    network = refit(network, cells, self._options)
-                logits = network.classify(look.features)
-                seen = network.enlarge(logits, *look.working_13HW.shape[2:])
+            if fitted is not None:
+                logits = fitted.classify(look.features)
+                seen = fitted.enlarge(logits, *look.working_13HW.shape[2:])
             else:  # nothing is painted: what the model says itself
+                network = with_classes(self._on_cpu, sources)
                 seen = looks(network, shown.image(), look.share)
         found = labels_of_looks(seen, shown.image())
         named = np.array(labels, dtype=np.uint8)[found.label_map]
         return dataclasses.replace(found, label_map=named, notice=look.notice)
+
+    def fitted(
+        self, images: Sequence[LiveImage], sources: Sequence[int | None], labels: Sequence[int]
+    ) -> LabelingNetwork | None:
+        """Return the network, on the CPU, with its last layer fit to the strokes on images.
+
+        None if nothing is painted. Arguments and errors are those of `predict`.
+        """
+        self._rows = {i.name: self._rows_of(i) for i in images}
+        cells = [_for_outputs(self._rows[i.name], labels) for i in images]
+        if not any(len(c.labeled_NF) for c in cells):
+            return None
+        with torch.enable_grad():
+            return refit(with_classes(self._on_cpu, sources), cells, self._options)
 
     def _look(self, image: LiveImage) -> _Look:
         """Return the network's features of an image, worked out if they are not kept."""

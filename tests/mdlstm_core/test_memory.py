@@ -16,7 +16,8 @@ import torch
 from numpy.typing import NDArray
 
 from mdlstm_core.checkpoint import Checkpoint
-from mdlstm_core.insight.gates import GateQuery, gate_map
+from mdlstm_core.insight.gates import gate_map
+from mdlstm_core.insight.queries import GateQuery
 from mdlstm_core.insight.recording import record
 from mdlstm_core.learning.fine_tuning import (
     CorrectedImage,

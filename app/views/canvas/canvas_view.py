@@ -33,12 +33,14 @@ class CanvasView(GestureWidget):
 
     Signals:
         first_painted: the canvas was painted for the first time.
+        moved: the image lies at another place in the view, or is as large as before no more.
         zoom_changed(float): pixels of the screen a pixel of the image; 1.0 is 1:1.
         window_chosen(DisplayWindow | Percentiles): values of more than 8 bits are to be seen
             through this.
     """
 
     first_painted = Signal()
+    moved = Signal()
     zoom_changed = Signal(float)
     window_chosen = Signal(object)
 
@@ -157,6 +159,11 @@ class CanvasView(GestureWidget):
             self._place(lambda _image, view: ViewTransform.fit((2 * columns, 2 * rows), view))
             self._show_place((box.left + columns / 2) / width, (box.top + rows / 2) / height)
 
+    def show_at(self, transform: ViewTransform) -> None:
+        """Show the image at another place in the view."""
+        if self._layers.size is not None:
+            self._set_transform(transform)
+
     def zoom_to_pixels(self) -> None:
         """Show one pixel of the image as one pixel of the screen."""
         if self._layers.size is not None:
@@ -185,6 +192,7 @@ class CanvasView(GestureWidget):
         self._transform, self._fits = transform, False
         self._overlays.set_transform(transform, self._layers.size)
         self.zoom_changed.emit(transform.zoom * self.devicePixelRatioF())
+        self.moved.emit()
         self.update()
 
     def _on_image_changed(self) -> None:

@@ -200,14 +200,17 @@ class LabelLayer:
 
 
 class HeatMapLayer:
-    """A coarse map of colours over the image, one a cell."""
+    """A coarse map of colours over the image, one a cell.
 
-    def __init__(self, colors_RC3: NDArray[np.uint8], cell_pixels: tuple[float, float]) -> None:
-        rows, columns, _ = colors_RC3.shape
-        self._colors = np.ascontiguousarray(colors_RC3)
-        self._picture = QImage(
-            self._colors.data, columns, rows, 3 * columns, QImage.Format.Format_RGB888
-        )
+    The colours are red, green and blue, and how much each covers the image if there is a
+    fourth value.
+    """
+
+    def __init__(self, colors_RCX: NDArray[np.uint8], cell_pixels: tuple[float, float]) -> None:
+        rows, columns, values = colors_RCX.shape
+        self._colors = np.ascontiguousarray(colors_RCX)
+        kind = QImage.Format.Format_RGBA8888 if values == 4 else QImage.Format.Format_RGB888
+        self._picture = QImage(self._colors.data, columns, rows, values * columns, kind)
         self._extent = QRectF(0, 0, columns * cell_pixels[1], rows * cell_pixels[0])
 
     def paint(self, painter: QPainter, scale: float, exposed: QRectF) -> None:

@@ -37,3 +37,9 @@ def ask_export(parent: QWidget, image: Path) -> Path | None:
     with suppress(OSError):
         folder.rmdir()  # only if it is empty
     return None
+
+
+def ask_target_folder(parent: QWidget) -> Path | None:
+    """Ask for a folder to write into; None if the user thinks better of it."""
+    folder = QFileDialog.getExistingDirectory(parent, "Save into a folder")
+    return Path(folder) if folder else None

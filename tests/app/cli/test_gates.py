@@ -15,9 +15,7 @@ from PIL import Image
 
 from mdlstm_core.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from mdlstm_core.config import DIRECTIONS, STATES, NetworkConfig
-from mdlstm_core.insight.context import ContextQuery
-from mdlstm_core.insight.gates import Components, GateQuery, Strongest
-from mdlstm_core.insight.recording import Pixel
+from mdlstm_core.insight.queries import Components, ContextQuery, GateQuery, Pixel, Strongest
 from mdlstm_core.predictor import Predictor
 
 Mdlstm = Callable[..., Any]

@@ -81,16 +81,19 @@ def test_the_scheme_is_kept(qtbot: QtBot, window: MainWindow) -> None:
 
 
 def test_panels_remember_their_places(qtbot: QtBot, window: MainWindow) -> None:
-    window.actions_by_name["panel-gates"].trigger()
-    assert not window.gates.isVisible()
+    window.actions_by_name["panel-classes"].trigger()
+    assert not window.classes.isVisible()
+    window.docks.show("Gates")
+    qtbot.waitUntil(lambda: window.gates.is_seen)
     assert window.close()
     session = LabelingSession(device="cpu")
     again = MainWindow(session)
     qtbot.addWidget(again)
     again.show()
-    assert not again.gates.isVisible()
+    assert not again.classes.isVisible()
     again.actions_by_name["reset-panels"].trigger()
-    assert again.gates.isVisible()
+    assert again.classes.isVisible()
+    qtbot.waitUntil(lambda: not again.gates.is_seen)  # behind the images
 
 
 def test_only_what_takes_long_shows_that_it_is_under_way(qtbot: QtBot) -> None:

@@ -69,13 +69,13 @@ def test_open_correct_learn_look_export(
     assert (after[painted] == label).mean() > max(share_before + 0.5, 0.6)
     assert (document.displayed[painted] == label).all()
 
-    with qtbot.waitSignal(session.gate_shown, timeout=PATIENCE_MS) as shown:
-        window.gates.set_shown(True)
-    values = shown.args[0].values
+    with qtbot.waitSignal(session.insight.answered, timeout=PATIENCE_MS) as shown:
+        window.actions_by_name["gates"].trigger()
+    values = shown.args[0].found.values
     assert values.ndim == 2
     assert 0 <= values.min() < values.max() <= 1
     with_gates = window.canvas.grab().toImage()
-    window.gates.set_shown(False)
+    window.actions_by_name["gates"].trigger()
     assert window.canvas.grab().toImage() != with_gates
 
     _check_export(qtbot, window, tmp_path / "mask.png")

@@ -380,8 +380,8 @@ def test_the_way_a_folder_is_named_does_not_matter(
 def test_strokes_show_over_a_gate(
     qtbot: QtBot, labeled_window: MainWindow, drag: Callable[..., None]
 ) -> None:
-    with qtbot.waitSignal(labeled_window.session.gate_shown, timeout=PATIENCE_MS):
-        labeled_window.gates.set_shown(True)
+    with qtbot.waitSignal(labeled_window.session.insight.answered, timeout=PATIENCE_MS):
+        labeled_window.actions_by_name["gates"].trigger()
     before = labeled_window.canvas.grab().toImage()
     drag(labeled_window, LINE)
     assert labeled_window.canvas.grab().toImage() != before

@@ -16,7 +16,6 @@ from pytestqt.qtbot import QtBot
 from app.views.main_window import MainWindow
 from mdlstm_core.checkpoint import load_checkpoint
 from mdlstm_core.data.images import read_image
-from mdlstm_core.insight.gates import GateQuery
 from mdlstm_core.memory import COARSER, ON_CPU
 from mdlstm_core.predictor import Predictor
 
@@ -91,14 +90,13 @@ def test_gates_come_from_the_cpu(
 ) -> None:
     session = labeled_window.session
     short_memory.fails = [True, True]
-    with qtbot.waitSignal(session.gate_shown, timeout=PATIENCE_MS) as shown:
-        labeled_window.gates.set_shown(True)
+    with qtbot.waitSignal(session.insight.answered, timeout=PATIENCE_MS) as shown:
+        labeled_window.actions_by_name["gates"].trigger()
     assert labeled_window.messages.text == ON_CPU
     answer = shown.args[0]
-    asked = answer.request
-    query = GateQuery(asked.layer, asked.direction, asked.gate, asked.unit)
+    query = answer.request.query
     expected = Predictor(load_checkpoint("scene"), "cpu").gate_map(read_image(rocket), query)
-    np.testing.assert_allclose(answer.values, expected.values, atol=1e-5)
+    np.testing.assert_allclose(answer.found.values, expected.values, atol=1e-5)
 
 
 def test_learning_goes_on_and_says_how(

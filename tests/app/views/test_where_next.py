@@ -54,10 +54,11 @@ def test_the_models_own_margin_is_shown(opened: MainWindow, qtbot: QtBot) -> Non
     qtbot.keyClick(opened, Qt.Key.Key_N, Qt.KeyboardModifier.ShiftModifier)
     assert opened.actions_by_name["uncertainty"].isChecked()
     assert opened.canvas.grab().toImage() != before
-    opened.gates.set_shown(True)  # one map at a time
+    with qtbot.waitSignal(opened.session.insight.answered, timeout=PATIENCE_MS):
+        opened.actions_by_name["gates"].trigger()  # one map at a time
     assert not opened.actions_by_name["uncertainty"].isChecked()
     opened.actions_by_name["uncertainty"].trigger()
-    assert not opened.gates.is_shown
+    assert opened.gates.mode.value == "off"
     opened.actions_by_name["uncertainty"].trigger()
     assert opened.canvas.grab().toImage() == before
 

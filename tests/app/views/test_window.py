@@ -15,6 +15,7 @@ from PySide6.QtGui import QWheelEvent
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
+from app.gate_pictures import NAMES
 from app.session import LabelingSession
 from app.storage.project_writer import ProjectWriter
 from app.views.main_window import MainWindow
@@ -355,5 +356,5 @@ def test_without_a_display_the_loop_leaves_its_results(tmp_path: Path) -> None:
         env=environment | {"QT_QPA_PLATFORM": "offscreen"},
     )
     assert answer.stdout.startswith("There is no display")
-    for name in ("mask.png", "overlay.png", "window.png", "window-dark.png", "gates.png"):
+    for name in ("mask.png", "overlay.png", "window.png", "window-dark.png", *NAMES):
         assert (tmp_path / "out" / name).stat().st_size > 1000

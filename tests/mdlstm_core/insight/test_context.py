@@ -15,8 +15,8 @@ from torch import Tensor
 
 from mdlstm_core.config import NetworkConfig
 from mdlstm_core.errors import InputError
-from mdlstm_core.insight.context import ContextMap, ContextQuery, gradient, occlusion
-from mdlstm_core.insight.recording import Pixel
+from mdlstm_core.insight.context import ContextMap, gradient, occlusion
+from mdlstm_core.insight.queries import ContextQuery, Pixel
 from mdlstm_core.memory import COARSER
 from mdlstm_core.network import LabelingNetwork, build_network
 from mdlstm_core.prediction import network_input

@@ -10,7 +10,8 @@ from torch import Tensor, nn
 
 from mdlstm_core.errors import InputError
 from mdlstm_core.insight.contributions import contributions
-from mdlstm_core.insight.recording import Pixel, record
+from mdlstm_core.insight.queries import Pixel
+from mdlstm_core.insight.recording import record
 from mdlstm_core.network import LabelingNetwork
 from mdlstm_core.prediction import network_input
 

@@ -25,9 +25,10 @@ from mdlstm_core.insight.drawing import (
     drawn_size,
     scale_of,
 )
-from mdlstm_core.insight.gates import Components, GateQuery, gate_maps
+from mdlstm_core.insight.gates import gate_maps
 from mdlstm_core.insight.health import health
-from mdlstm_core.insight.recording import Pixel, Recording
+from mdlstm_core.insight.queries import Components, GateQuery, Pixel
+from mdlstm_core.insight.recording import Recording
 from mdlstm_core.insight.sheets import draw_contact_sheet, draw_contributions, draw_health
 
 

@@ -14,15 +14,9 @@ from torch import Tensor, nn
 
 from mdlstm_core.config import DIRECTIONS, STATES, NetworkConfig
 from mdlstm_core.errors import InputError
-from mdlstm_core.insight.gates import (
-    Components,
-    GateQuery,
-    Strongest,
-    compare,
-    gate_map,
-    gate_maps,
-)
-from mdlstm_core.insight.recording import Pixel, Recording, record
+from mdlstm_core.insight.gates import compare, gate_map, gate_maps
+from mdlstm_core.insight.queries import Components, GateQuery, Pixel, Strongest
+from mdlstm_core.insight.recording import Recording, record
 from mdlstm_core.layers import MDLSTM
 from mdlstm_core.network import LabelingNetwork, build_network
 from mdlstm_core.prediction import network_input

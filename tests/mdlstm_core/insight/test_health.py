@@ -9,8 +9,8 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from mdlstm_core.config import DIRECTIONS, NetworkConfig
-from mdlstm_core.insight.health import SIGMOID_GATES, DirectionHealth, health, health_table
+from mdlstm_core.config import DIRECTIONS, SIGMOID_GATES, NetworkConfig
+from mdlstm_core.insight.health import DirectionHealth, health, health_table
 from mdlstm_core.insight.recording import Recording, record
 from mdlstm_core.network import build_network
 

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from mdlstm_core.config import STATES
 from mdlstm_core.errors import InputError
 from mdlstm_core.host_memory import check_fits, host_memory
-from mdlstm_core.insight.context import ContextQuery, gradient
-from mdlstm_core.insight.recording import Pixel, record, recording_bytes, size_of
+from mdlstm_core.insight.context import gradient
+from mdlstm_core.insight.queries import ContextQuery, Pixel
+from mdlstm_core.insight.recording import record, recording_bytes, size_of
 from mdlstm_core.memory import COARSER, ON_CPU
 from mdlstm_core.network import LabelingNetwork
 

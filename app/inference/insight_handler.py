@@ -1,0 +1,270 @@
+"""Answers questions about the model that serves, in the model's thread."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.document.project_classes import Outputs
+from app.inference.insight_messages import (
+    Asked,
+    ContextAnswer,
+    ForgetRequest,
+    GradientRequest,
+    HealthAnswer,
+    HealthRequest,
+    HidingRequest,
+    InsightAnswer,
+    InsightRequest,
+    MapAnswer,
+    MapRequest,
+    PairAnswer,
+    PairRequest,
+    Refusal,
+    SavedAnswer,
+    SaveRequest,
+    SheetAnswer,
+    SheetRequest,
+    WhyAnswer,
+    WhyRequest,
+)
+from app.inference.messages import LiveFile, LiveStrokes
+from mdlstm_core.config import DIRECTIONS, STATES
+from mdlstm_core.errors import InputError
+from mdlstm_core.files import make_folder
+from mdlstm_core.insight.drawing import SIGNED_COLORS, UNSIGNED_COLORS, color_table
+from mdlstm_core.insight.queries import GateQuery
+
+if TYPE_CHECKING:
+    from mdlstm_core.checkpoint import Checkpoint
+    from mdlstm_core.insight.contributions import Contributions
+    from mdlstm_core.insight.export import Origin
+    from mdlstm_core.insight.recording import Recording
+    from mdlstm_core.learning.live_learner import LiveImage, LiveLearner
+    from mdlstm_core.network import LabelingNetwork
+    from mdlstm_core.predictor import Predictor
+
+
+@dataclass
+class _Followed:
+    """The network fit to strokes, which it belongs to, and its outputs."""
+
+    strokes: Hashable
+    network: LabelingNetwork
+    outputs: Outputs
+
+
+class InsightHandler:
+    """Keeps the way of a model over one image while questions about it come.
+
+    Kept are the inputs of its 2D-LSTM layers, 2 MB for an image of usual size, and not
+    their states; after a `ForgetRequest`, nothing.
+    """
+
+    def __init__(self) -> None:
+        self._forget()
+
+    def _forget(self) -> None:
+        self._predictor: Predictor | None = None
+        self._image: NDArray[np.uint8] | None = None
+        self._recording: Recording | None = None
+        self._learner: LiveLearner | None = None
+        self._followed: _Followed | None = None
+        self._other: tuple[str | Path | bytes, Predictor] | None = None
+        self._other_recording: Recording | None = None
+
+    def answer(self, request: InsightRequest, predictor: Predictor | None) -> InsightAnswer:
+        """Return the answer, a `Refusal` in one sentence if there is none."""
+        if isinstance(request, ForgetRequest):
+            self._forget()
+            return InsightAnswer(request)
+        if predictor is None:
+            return Refusal(request, "No model is loaded yet.")
+        try:
+            return self._answer(request, predictor)
+        except InputError as error:
+            return Refusal(request, str(error))
+        except MemoryError:
+            return Refusal(
+                request, "There is not enough memory for this; close other programs and try again."
+            )
+
+    def _answer(self, request: Asked, predictor: Predictor) -> InsightAnswer:
+        if isinstance(request, SaveRequest):
+            return SavedAnswer(request, self._save(request, predictor))
+        from mdlstm_core.insight.context import occlusion
+
+        recording = self._recorded(request.image, predictor)
+        match request:
+            case WhyRequest():
+                return self._why(request, predictor, recording)
+            case GradientRequest():
+                found = predictor.gradient(request.image, request.query)
+                return ContextAnswer(request, found, notice=found.notice)
+            case HidingRequest():
+                found = occlusion(
+                    predictor.network, request.image, request.query, so_far=request.so_far
+                )
+                return ContextAnswer(request, found, notice=found.notice)
+        return self._maps(request, predictor, recording)
+
+    def _maps(self, request: Asked, predictor: Predictor, recording: Recording) -> InsightAnswer:
+        from mdlstm_core.insight.gates import compare, gate_map, gate_maps
+        from mdlstm_core.insight.health import health
+
+        # Loaded here: the window draws with them, and must not wait for that.
+        for name in (SIGNED_COLORS, UNSIGNED_COLORS):
+            color_table(name)
+        notice = recording.notice
+        match request:
+            case MapRequest():
+                return MapAnswer(request, gate_map(recording, request.query), notice=notice)
+            case SheetRequest():
+                maps = gate_maps(recording, queries_of_sheet(request.query))
+                return SheetAnswer(request, tuple(maps), notice=notice)
+            case PairRequest():
+                before = self._recorded_before(request, predictor)
+                pair = compare(before, recording, request.query)
+                return PairAnswer(request, pair, notice=notice)
+            case HealthRequest():
+                return HealthAnswer(request, health(recording), notice=notice)
+        raise AssertionError(request)
+
+    def _recorded(self, image: NDArray[np.uint8], predictor: Predictor) -> Recording:
+        """Return the model's way over an image, the one kept if it is that."""
+        if predictor is not self._predictor or image is not self._image:
+            self._followed = self._other_recording = self._recording = None
+            if predictor is not self._predictor:
+                self._learner = None
+            self._predictor, self._image = predictor, image
+        if self._recording is None:
+            self._recording = predictor.record(image)
+        return self._recording
+
+    def _recorded_before(self, request: PairRequest, predictor: Predictor) -> Recording:
+        """Return the other model's way over the image."""
+        from mdlstm_core.predictor import Predictor as Loaded
+
+        if self._other is None or self._other[0] != request.before:
+            device = predictor.device.device.type
+            self._other = request.before, Loaded(_load(request.before), device)
+            self._other_recording = None
+        if self._other_recording is None:
+            self._other_recording = self._other[1].record(request.image, logits=False)
+        return self._other_recording
+
+    def _why(
+        self, request: WhyRequest, predictor: Predictor, recording: Recording
+    ) -> InsightAnswer:
+        from mdlstm_core.insight.contributions import contributions
+
+        parts, classes = contributions(recording, request.pixel), predictor.classes
+        followed: dict[str, float] = {}
+        if request.strokes is not None:
+            now = self._follow(request.strokes, predictor)
+            with_strokes = contributions(replace(recording, network=now.network), request.pixel)
+            names = (c.name for c in now.outputs.classes)
+            followed = dict(zip(names, with_strokes.logits.tolist(), strict=True))
+            if request.is_live:
+                parts, classes = with_strokes, now.outputs.classes
+        return WhyAnswer(request, parts, classes, followed, notice=recording.notice)
+
+    def _follow(self, strokes: LiveStrokes, predictor: Predictor) -> _Followed:
+        """Return the network with its last layer fit to the strokes, as it follows them live."""
+        from mdlstm_core.learning.live_learner import LiveLearner
+        from mdlstm_core.network import with_classes
+        from mdlstm_core.prediction import on_device
+
+        files = (strokes.shown, *strokes.others)
+        key = (tuple((file.name, file.revision) for file in files), strokes.classes)
+        if self._followed is None or self._followed.strokes != key:
+            if self._learner is None:
+                self._learner = LiveLearner(predictor.network)
+            outputs = strokes.classes.outputs(predictor.classes)
+            network = self._learner.fitted(
+                [_live_image(file) for file in files], outputs.sources, outputs.labels
+            )
+            if network is None:
+                import torch
+
+                on_cpu = on_device(predictor.network, torch.device("cpu"))
+                network = with_classes(on_cpu, outputs.sources)
+            self._followed = _Followed(key, network, outputs)
+        return self._followed
+
+    def _save(self, request: SaveRequest, predictor: Predictor) -> tuple[Path, ...]:
+        """Write what is shown with the same code as `mdlstm gates`."""
+        from mdlstm_core.insight.export import Origin
+
+        make_folder(request.folder)
+        size = request.image.shape[0], request.image.shape[1]
+        origin = Origin(request.image_path, size, request.model, request.folder)
+        return tuple(
+            path for shown in request.shown for path in self._save_one(shown, predictor, origin)
+        )
+
+    def _save_one(self, shown: Asked, predictor: Predictor, origin: Origin) -> list[Path]:
+        from mdlstm_core.insight import export
+
+        if isinstance(shown, HidingRequest) and shown.so_far is not None:
+            name = predictor.classes[shown.so_far.class_index].name
+            return export.save_context(shown.so_far, "occlusion", origin, name)
+        answer = self._answer(shown, predictor)
+        match answer:
+            case MapAnswer():
+                return export.save_map(answer.found, origin)
+            case SheetAnswer():
+                maps = [path for found in answer.maps for path in export.save_map(found, origin)]
+                return [*maps, *export.save_contact_sheet(answer.maps, origin)]
+            case PairAnswer():
+                return _save_pair(answer, origin)
+            case WhyAnswer():
+                return _save_parts(answer.parts, [c.name for c in answer.classes], origin)
+            case ContextAnswer():
+                kind = "gradient" if isinstance(shown, GradientRequest) else "occlusion"
+                name = predictor.classes[answer.found.class_index].name
+                return export.save_context(answer.found, kind, origin, name)
+            case HealthAnswer():
+                return export.save_health(answer.rows, origin)
+        raise AssertionError(answer)
+
+
+def queries_of_sheet(query: GateQuery) -> list[GateQuery]:
+    """Return what a contact sheet shows: all states of all directions of a query's layer."""
+    return [
+        replace(query, direction=direction, gate=gate)
+        for direction in range(len(DIRECTIONS))
+        for gate in STATES
+    ]
+
+
+def _save_pair(answer: PairAnswer, origin: Origin) -> list[Path]:
+    from mdlstm_core.insight.export import save_pair
+
+    request = answer.request
+    assert isinstance(request, PairRequest)
+    before = "model before" if isinstance(request.before, bytes) else str(request.before)
+    return save_pair(answer.pair, replace(origin, model=before), origin.model)
+
+
+def _save_parts(parts: Contributions, names: list[str], origin: Origin) -> list[Path]:
+    from mdlstm_core.insight.export import save_contributions
+
+    return save_contributions(parts, origin, names)
+
+
+def _live_image(file: LiveFile) -> LiveImage:
+    from mdlstm_core.learning.live_learner import LiveImage
+
+    return LiveImage(file.name, file.revision, file.image, file.corrections)
+
+
+def _load(model: str | Path | bytes) -> Checkpoint:
+    from mdlstm_core.checkpoint import checkpoint_from_bytes, load_checkpoint
+
+    return checkpoint_from_bytes(model) if isinstance(model, bytes) else load_checkpoint(model)

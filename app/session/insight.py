@@ -1,0 +1,185 @@
+"""Questions about the model that serves, on the image shown."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from PySide6.QtCore import QObject, Signal, Slot
+
+from app.document.document import ImageDocument
+from app.document.steps import HistoryChange, Prune
+from app.inference.insight_messages import (
+    Asked,
+    ForgetRequest,
+    GradientRequest,
+    HealthRequest,
+    HidingRequest,
+    InsightAnswer,
+    MapRequest,
+    PairRequest,
+    SavedAnswer,
+    SaveRequest,
+    SheetRequest,
+    WhyRequest,
+)
+from app.inference.messages import ModelInfo
+from app.inference.model_client import ModelClient
+from app.session.labeler import Labeler
+from app.session.teacher import Teacher
+from mdlstm_core.config import LabelClass
+from mdlstm_core.errors import InputError
+from mdlstm_core.insight.queries import ContextQuery, GateQuery, Pixel
+
+if TYPE_CHECKING:
+    from mdlstm_core.insight.context import ContextMap
+
+Before = Literal["learning", "base"]
+"""Which model to compare with: that before the last learning, or that the project began with."""
+
+
+class Insight(QObject):
+    """Asks the model's thread, and hands on only the answers that are still wanted.
+
+    Signals:
+        answered(InsightAnswer): to a question about the image shown, in the order asked.
+        strokes_changed: what a person painted on the image shown changed.
+        saved(str): files were written, and where.
+    """
+
+    answered = Signal(object)
+    strokes_changed = Signal()
+    saved = Signal(str)
+
+    def __init__(self, client: ModelClient, teacher: Teacher, labeler: Labeler) -> None:
+        super().__init__()
+        self._client, self._teacher, self._labeler = client, teacher, labeler
+        self._document: ImageDocument | None = None
+        self._asked: dict[type[Asked], Asked] = {}
+        self._before_learning: str | Path | bytes | None = None
+        client.insight_answered.connect(self._on_answered)
+        teacher.learning_changed.connect(self._on_learning)
+        teacher.model_changed.connect(self._on_model)
+
+    @Slot(object)
+    def set_document(self, document: ImageDocument | None) -> None:
+        """Ask about another image."""
+        self._document = document
+        self._asked.clear()
+
+    @Slot(object)
+    def set_changed(self, change: HistoryChange) -> None:
+        """Take note that what a person painted changed."""
+        if not isinstance(change, Prune):
+            self.strokes_changed.emit()
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether there is an image, and a model to be asked."""
+        return self._document is not None and self._teacher.model is not None
+
+    @property
+    def model_classes(self) -> tuple[LabelClass, ...]:
+        """The classes of the model that serves, in the order of its logits."""
+        return self._teacher.model.classes if self._teacher.model else ()
+
+    def ask_map(self, query: GateQuery) -> None:
+        """Ask for a map."""
+        if (image := self._image()) is not None:
+            self._send(MapRequest(*image, query))
+
+    def ask_sheet(self, query: GateQuery) -> None:
+        """Ask for all maps of the query's layer."""
+        if (image := self._image()) is not None:
+            self._send(SheetRequest(*image, query))
+
+    def ask_pair(self, query: GateQuery, before: Before) -> None:
+        """Ask for the map of the model before and of the one that serves.
+
+        Raises:
+            InputError: there is no model before.
+        """
+        model = self._teacher.base if before == "base" else self._before_learning
+        if model is None:
+            raise InputError(
+                "The model has not learned since this project was opened; let it learn (L), or "
+                "compare with the model that the project began with."
+            )
+        if (image := self._image()) is not None:
+            self._send(PairRequest(*image, query, model))
+
+    def ask_why(self, pixel: Pixel, *, with_strokes: bool = False) -> None:
+        """Ask for the parts of a pixel's logits, and what they are if the strokes are followed.
+
+        While the model follows the strokes anyway, these are always told.
+        """
+        image, document = self._image(), self._document
+        if image is not None and document is not None:
+            is_live = self._labeler.is_live
+            strokes = self._labeler.strokes_on(document) if with_strokes or is_live else None
+            self._send(WhyRequest(*image, pixel, strokes, is_live))
+
+    def ask_gradient(self, query: ContextQuery) -> None:
+        """Ask for the gradient of a pixel's logit."""
+        if (image := self._image()) is not None:
+            self._send(GradientRequest(*image, query))
+
+    def ask_hiding(self, query: ContextQuery, so_far: ContextMap | None = None) -> None:
+        """Ask to hide patches of the image, further ones if some are."""
+        if (image := self._image()) is not None:
+            self._send(HidingRequest(*image, query, so_far))
+
+    def ask_health(self) -> None:
+        """Ask how the gates work."""
+        if (image := self._image()) is not None:
+            self._send(HealthRequest(*image))
+
+    def save(self, shown: tuple[Asked, ...], folder: Path) -> None:
+        """Write what is shown into a folder; `saved` or a `Refusal` follows."""
+        info = self._teacher.model
+        if info is not None:
+            model = "the project's model" if isinstance(info.source, bytes) else str(info.source)
+            self._send(SaveRequest(shown[0].image_path, shown[0].image, shown, model, folder))
+
+    def forget(self) -> None:
+        """Give back the memory that answering took, and drop what is still asked."""
+        if self._asked:
+            self._asked.clear()
+            self._client.send(ForgetRequest())
+
+    def _image(self) -> tuple[Path, NDArray[np.uint8]] | None:
+        """Return what every question is about, None if there is nothing or nobody to ask."""
+        document = self._document
+        return (document.path, document.image) if document and self.is_ready else None
+
+    def _send(self, request: Asked) -> None:
+        self._asked[type(request)] = request
+        self._client.send(request)
+
+    @Slot(object)
+    def _on_answered(self, answer: InsightAnswer) -> None:
+        request, document = answer.request, self._document
+        # An answer to an older question of this kind is shown until the newer one comes: it
+        # would never be seen otherwise while the pointer moves.
+        if not isinstance(request, Asked) or type(request) not in self._asked:
+            return
+        if document is None or request.image is not document.image:
+            return
+        if isinstance(answer, SavedAnswer):
+            count = len(answer.paths)
+            self.saved.emit(f"Saved {count} files in {answer.paths[0].parent}.")
+        else:
+            self.answered.emit(answer)
+
+    @Slot(bool)
+    def _on_learning(self, learning: bool) -> None:
+        info = self._teacher.model
+        if learning and info is not None:
+            self._before_learning = info.source
+
+    @Slot(object)
+    def _on_model(self, info: ModelInfo | None) -> None:
+        if info is None:
+            self._before_learning = None

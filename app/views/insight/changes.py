@@ -1,0 +1,61 @@
+"""What a stroke or a training changed in the logits of the pinned pixel."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from app.inference.insight_messages import WhyAnswer, WhyRequest
+
+if TYPE_CHECKING:
+    from mdlstm_core.insight.queries import Pixel
+
+_LEAST = 1e-6
+"""A smaller change is rounding."""
+
+
+class Changes:
+    """Compares each answer for a pixel with the one before.
+
+    Attributes:
+        by_class: by how much each class's logit changed, by its name; empty if none did.
+        text: what changed them, for the user.
+    """
+
+    def __init__(self) -> None:
+        self._pixel: Pixel | None = None
+        self._followed: Mapping[str, float] = {}
+        self._logits: Mapping[str, float] = {}
+        self._is_new_model = False
+        self.by_class: Mapping[str, float] = {}
+        self.text = ""
+
+    def forget(self) -> None:
+        """Compare with nothing: another image is shown."""
+        self.__init__()  # type: ignore[misc]
+
+    def model_changed(self) -> None:
+        """Compare the next answer with the model before."""
+        self._is_new_model = True
+
+    def take(self, answer: WhyAnswer) -> None:
+        """Compare an answer with the one before, if that is of the same pixel."""
+        assert isinstance(answer.request, WhyRequest)
+        names = (c.name for c in answer.classes)
+        logits = dict(zip(names, answer.parts.logits.tolist(), strict=True))
+        if answer.request.pixel != self._pixel:
+            self.by_class, self.text = {}, ""
+        elif self._is_new_model:
+            self._compare(self._logits, logits, "Learning changed the logits: last column.")
+        elif self._followed and answer.followed:
+            text = "Your last stroke changed the logits: last column."
+            if not answer.request.is_live:
+                text = "Followed live, your last stroke changes the logits: last column."
+            self._compare(self._followed, answer.followed, text)
+        self._pixel, self._logits, self._followed = answer.request.pixel, logits, answer.followed
+        self._is_new_model = False
+
+    def _compare(self, before: Mapping[str, float], now: Mapping[str, float], text: str) -> None:
+        found = {name: now[name] - before[name] for name in now if name in before}
+        if any(abs(change) > _LEAST for change in found.values()):
+            self.by_class, self.text = found, text

@@ -1,0 +1,253 @@
+"""Sweep, comparison, health, the linked views and files, in the real window."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PySide6.QtCore import QPoint, QPointF, Qt
+from PySide6.QtGui import QWheelEvent
+from PySide6.QtWidgets import QApplication, QFileDialog
+from pytestqt.qtbot import QtBot
+
+from app.inference.insight_messages import HealthAnswer, MapAnswer, PairAnswer, SheetAnswer
+from mdlstm_core.insight.gates import GateMap
+from mdlstm_core.insight.health import health
+from mdlstm_core.insight.queries import Pixel
+from mdlstm_core.predictor import Predictor
+
+PATIENCE_MS = 30_000
+PLACE = Pixel(30, 60)
+
+
+def test_the_sweep_covers_what_it_has_reached(explored: Any, qtbot: QtBot) -> None:
+    explored.panel.chooser.choose(layer=2, direction=1, gate="hidden")
+    explored.show("sweep")
+    explored.wait(MapAnswer)
+    sweep = explored.panel.sweep
+    rows, columns = sweep.maps()[0].values.shape
+    assert sweep.slider.maximum() == rows + columns - 2
+    sweep.slider.setValue(0)
+    (shown,) = sweep.maps()
+    assert np.argwhere(shown.cover).tolist() == [[0, columns - 1]]  # from the top right
+    for step in (1, 4, sweep.slider.maximum()):
+        sweep.slider.setValue(step)
+        (shown,) = sweep.maps()
+        row, column = np.nonzero(shown.front)
+        assert (row + (columns - 1 - column) == step).all()
+        assert (shown.cover > 0).sum() == sum(
+            r + c <= step for r in range(rows) for c in range(columns)
+        )
+    assert (shown.cover == 255).all()
+    whole = shown.values
+    sweep.slider.setValue(0)
+    sweep.forward.click()
+    qtbot.waitUntil(lambda: not sweep.is_playing, timeout=PATIENCE_MS)
+    assert sweep.diagonal == sweep.slider.maximum()
+    sweep.back.click()
+    qtbot.waitUntil(lambda: sweep.diagonal < sweep.slider.maximum() - 2, timeout=PATIENCE_MS)
+    sweep.pause.click()
+    assert not sweep.is_playing
+    np.testing.assert_array_equal(sweep.maps()[0].values, whole)
+
+
+def test_the_sweep_shows_what_it_knew_at_the_pinned_pixel(explored: Any) -> None:
+    explored.panel.chooser.choose(layer=2, direction=0)
+    explored.show("sweep")
+    explored.wait(MapAnswer)
+    explored.window.explorer.pin(PLACE)
+    sweep = explored.panel.sweep
+    sweep.to_pin.click()
+    (shown,) = sweep.maps()
+    row, column = shown.cell_at(PLACE)
+    assert sweep.diagonal == row + column
+    known = np.zeros(shown.values.shape, dtype=bool)
+    known[: row + 1, : column + 1] = True
+    np.testing.assert_array_equal(shown.cover == 255, known)
+
+
+def test_two_models_side_by_side(
+    explored: Any, qtbot: QtBot, drag: Callable[..., None], predictor: Predictor
+) -> None:
+    window, compare = explored.window, explored.panel.compare
+    explored.show("compare", "beside")
+    assert "has not learned" in explored.panel.message
+    compare.before.setCurrentIndex(1)
+    pair = explored.wait(PairAnswer).pair
+    assert not pair.difference.any()  # nothing was learned since the beginning
+    compare.before.setCurrentIndex(0)
+
+    window.learning._seconds.setValue(3)
+    window.classes.choose(2)
+    drag(window, [(PLACE.x - 9, PLACE.y), (PLACE.x + 9, PLACE.y)])
+    with qtbot.waitSignal(window.session.model_changed, timeout=PATIENCE_MS):
+        window.actions_by_name["learn"].trigger()
+    qtbot.waitUntil(lambda: not window.session.is_learning, timeout=PATIENCE_MS)
+    pair = explored.wait(PairAnswer).pair
+    expected = predictor.gate_map(explored.image, pair.before.query)
+    np.testing.assert_allclose(pair.before.values, expected.values, atol=1e-5)
+    assert np.abs(pair.difference).max() > 1e-4
+    qtbot.waitUntil(lambda: sum(v.isVisible() for v in window.beside.views) == 3)
+    assert [v.title for v in window.beside.views] == ["before", "after", "after less before"]
+    first = compare.maps()[1]
+    assert first.scale == compare.maps()[2].scale  # the two can be compared by eye
+    assert compare.maps()[3].scale.signed
+
+
+def test_health_is_the_models_and_is_told_anew_after_learning(
+    explored: Any, qtbot: QtBot, drag: Callable[..., None], predictor: Predictor
+) -> None:
+    explored.show("health")
+    rows = explored.wait(HealthAnswer).rows
+    expected = health(predictor.record(explored.image))
+    for row, other in zip(rows, expected, strict=True):
+        assert (row.layer, row.direction) == (other.layer, other.direction)
+        assert row.closed == pytest.approx(other.closed, abs=1e-3)
+        assert row.open == pytest.approx(other.open, abs=1e-3)
+        np.testing.assert_allclose(row.cell_by_diagonal, other.cell_by_diagonal, atol=1e-4)
+    window, table = explored.window, explored.panel.health.table
+    assert table.before == {}
+    window.classes.choose(2)
+    drag(window, [(PLACE.x - 9, PLACE.y), (PLACE.x + 9, PLACE.y)])
+    window.learning._seconds.setValue(2)
+    with qtbot.waitSignal(window.session.model_changed, timeout=PATIENCE_MS):
+        window.actions_by_name["learn"].trigger()
+    again = explored.wait(HealthAnswer).rows
+    for row, other in zip(again, rows, strict=True):
+        assert (row.cell_by_diagonal != other.cell_by_diagonal).any()
+    assert len(table.before) == len(rows)
+    qtbot.waitUntil(lambda: not window.session.is_learning, timeout=PATIENCE_MS)
+
+
+def wheel(view: Any, place: QPointF) -> None:
+    event = QWheelEvent(
+        place,
+        view.mapToGlobal(place),
+        QPoint(),
+        QPoint(0, 240),
+        Qt.MouseButton.NoButton,
+        Qt.KeyboardModifier.NoModifier,
+        Qt.ScrollPhase.NoScrollPhase,
+        False,
+    )
+    QApplication.sendEvent(view, event)
+
+
+def test_zoom_and_pan_are_linked_both_ways(explored: Any, qtbot: QtBot) -> None:
+    explored.show("maps", "beside")
+    explored.wait(MapAnswer)
+    (view,) = explored.window.beside.views
+    canvas = explored.canvas
+    qtbot.waitUntil(lambda: view.isVisible() and abs(view.width() - canvas.width()) < 3)
+
+    def is_linked() -> bool:
+        middle = (canvas.width() / 2, canvas.height() / 2)
+        own = (view.width() / 2, view.height() / 2)
+        return np.allclose(
+            canvas.transform.to_image(*middle), view.transform.to_image(*own), atol=0.5
+        ) and np.isclose(canvas.transform.zoom, view.transform.zoom, rtol=0.02)
+
+    assert is_linked()
+    for _ in range(4):
+        canvas.zoom_by_steps(1)
+        assert is_linked()
+    at = QPointF(view.width() * 0.3, view.height() * 0.6)
+    before, zoom = view.transform.to_image(at.x(), at.y()), canvas.transform.zoom
+    wheel(view, at)
+    assert canvas.transform.zoom == pytest.approx(zoom * 1.25**2)
+    assert view.transform.to_image(at.x(), at.y()) == pytest.approx(before, abs=0.5)
+    assert is_linked()
+    start = QPoint(100, 100)
+    left = canvas.transform.left
+    qtbot.mousePress(view, Qt.MouseButton.LeftButton, pos=start)
+    qtbot.mouseMove(view, start + QPoint(40, 0))
+    qtbot.mouseRelease(view, Qt.MouseButton.LeftButton, pos=start + QPoint(40, 0))
+    assert canvas.transform.left == pytest.approx(left + 40, abs=1.5)
+    assert is_linked()
+
+
+def test_the_pointer_is_the_same_in_both(explored: Any, qtbot: QtBot) -> None:
+    explored.show("maps", "beside")
+    explored.wait(MapAnswer)
+    (view,) = explored.window.beside.views
+    qtbot.waitUntil(lambda: view.isVisible() and view.width() > 150)
+    place = QPointF(*view.transform.to_view(PLACE.x + 0.5, PLACE.y + 0.5)).toPoint()
+    qtbot.mouseMove(view, place)
+    shown: GateMap = explored.panel.maps.maps()[0]
+    row, column = shown.cell_at(PLACE)
+    text = f"row {row + 1}, column {column + 1}"
+    qtbot.waitUntil(lambda: text in explored.panel.maps.value.text(), timeout=PATIENCE_MS)
+
+
+def saved(explored: Any, qtbot: QtBot, folder: Path, monkeypatch: pytest.MonkeyPatch) -> set[str]:
+    """Save what is shown, and return the files' names."""
+    monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *_: str(folder))
+    with qtbot.waitSignal(explored.insight.saved, timeout=PATIENCE_MS):
+        explored.panel.save_button.click()
+    return {path.name for path in folder.iterdir()}
+
+
+def test_files_are_those_of_the_command_line(
+    explored: Any, qtbot: QtBot, mdlstm: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    explored.panel.chooser.choose(layer=1)
+    explored.show("maps")
+    explored.panel.maps.sheet_button.click()
+    explored.wait(SheetAnswer)
+    names = saved(explored, qtbot, tmp_path / "window", monkeypatch)
+    options = ("--out", tmp_path / "command", "--layer", 2, "--contact-sheet", "--device", "cpu")
+    assert mdlstm("gates", explored.path, *options).code == 0
+    assert names == {path.name for path in (tmp_path / "command").iterdir()}
+    assert len(names) == 4 * 7 * 3 + 1
+    for name in names:
+        mine, its = tmp_path / "window" / name, tmp_path / "command" / name
+        if name.endswith(".npy"):
+            np.testing.assert_allclose(np.load(mine), np.load(its), atol=1e-5)
+        elif name.endswith(".json"):
+            about, other = json.loads(mine.read_text()), json.loads(its.read_text())
+            for key in ("low", "high"):
+                value = about["colors"].pop(key)
+                assert value == pytest.approx(other["colors"].pop(key), abs=1e-5)
+            assert about == other
+
+
+def test_every_view_can_be_saved(
+    explored: Any, qtbot: QtBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    explored.show("health")
+    explored.wait(HealthAnswer)
+    names = saved(explored, qtbot, tmp_path / "health", monkeypatch)
+    assert names == {"rocket_health.png", "rocket_health.json"}
+    explored.show("why")
+    explored.window.explorer.pin(PLACE)
+    qtbot.waitUntil(lambda: explored.panel.why.context is not None, timeout=PATIENCE_MS)
+    names = saved(explored, qtbot, tmp_path / "why", monkeypatch)
+    assert names == {
+        f"rocket_at_30_60_{what}.{suffix}"
+        for what in ("logits", "gradient")
+        for suffix in ("png", "npy", "json")
+    }
+    explored.show("compare")
+    explored.panel.compare.before.setCurrentIndex(1)
+    explored.wait(PairAnswer)
+    names = saved(explored, qtbot, tmp_path / "pair", monkeypatch)
+    assert len(names) == 9
+    assert sum("difference" in name for name in names) == 3
+
+
+def test_a_folder_that_cannot_be_written_is_said_in_a_sentence(
+    explored: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *_: str(tmp_path / "file"))
+    explored.show("maps")
+    explored.wait(MapAnswer)
+    explored.panel.save_button.click()
+    reason = explored.refused()
+    assert str(tmp_path / "file") in reason
+    assert explored.panel.message == reason
+    assert explored.panel.maps.maps() != ()

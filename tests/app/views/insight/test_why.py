@@ -1,0 +1,161 @@
+"""Why this class here, in the real window."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PySide6.QtCore import QPoint, Qt
+from pytestqt.qtbot import QtBot
+
+from app.inference.insight_messages import MapAnswer, WhyAnswer
+from app.views.insight.contribution_bars import parts_of, signed
+from mdlstm_core.config import IGNORE_INDEX
+from mdlstm_core.insight.context import gradient, occlusion
+from mdlstm_core.insight.contributions import contributions
+from mdlstm_core.insight.queries import ContextQuery, Pixel
+from mdlstm_core.prediction import network_input
+from mdlstm_core.predictor import Predictor
+
+PATIENCE_MS = 30_000
+PLACE, OTHER = Pixel(30, 60), Pixel(70, 20)
+
+
+def pinned(explored: Any, qtbot: QtBot, pixel: Pixel = PLACE) -> WhyAnswer:
+    """Pin a pixel with the key, and return why it has its class."""
+    explored.point(pixel)
+    explored.answers.clear()
+    qtbot.keyClick(explored.window, Qt.Key.Key_X)
+    while True:
+        answer = explored.wait(WhyAnswer)
+        if answer.request.strokes is not None:
+            return answer
+
+
+def test_the_bars_sum_to_the_networks_own_logits(
+    explored: Any, qtbot: QtBot, predictor: Predictor
+) -> None:
+    answer = pinned(explored, qtbot)
+    working = network_input(explored.image, predictor.network)
+    with torch.no_grad():
+        full = predictor.network.enlarge(predictor.network(working), *working.shape[2:])
+    logits = full[0, :, PLACE.y, PLACE.x].numpy()
+    np.testing.assert_allclose(parts_of(answer.parts).sum(axis=1), logits, atol=1e-5)
+    why = explored.panel.why
+    assert explored.panel.tabs.value == "why"
+    assert why.pin == PLACE
+    best = int(logits.argmax())
+    assert why.class_index == best
+    assert why.bars.order == np.argsort(-logits).tolist()
+    for value in (*parts_of(answer.parts)[best], logits[best]):
+        assert signed(float(value)) in why.sum.text()
+
+
+def test_the_logits_follow_the_pointer_until_a_pixel_is_pinned(
+    explored: Any, qtbot: QtBot, predictor: Predictor
+) -> None:
+    explored.show("why", "off")
+    why, recording = explored.panel.why, predictor.record(explored.image)
+    for pixel in (PLACE, OTHER):
+        explored.point(pixel)
+        qtbot.waitUntil(
+            lambda p=pixel: why.answer is not None and why.answer.parts.pixel == p,
+            timeout=PATIENCE_MS,
+        )
+        expected = contributions(recording, pixel).logits
+        np.testing.assert_allclose(why.answer.parts.logits, expected, atol=1e-5)
+    pinned(explored, qtbot)
+    explored.point(OTHER)
+    qtbot.wait(100)
+    assert why.answer.parts.pixel == PLACE
+    why.unpin.click()
+    assert why.pin is None
+
+
+def test_a_click_pins_and_paints_nothing(explored: Any, qtbot: QtBot) -> None:
+    explored.show("why", "off")
+    explored.panel.why.pick.click()
+    place = explored.view(OTHER)
+    qtbot.mousePress(explored.canvas, Qt.MouseButton.LeftButton, pos=place)
+    qtbot.mouseRelease(explored.canvas, Qt.MouseButton.LeftButton, pos=place)
+    assert explored.panel.why.pin == OTHER
+    document = explored.window.session.document
+    assert (document.corrections.values == IGNORE_INDEX).all()
+    qtbot.mouseClick(explored.canvas, Qt.MouseButton.LeftButton, pos=place)  # paints again
+    assert (document.corrections.values != IGNORE_INDEX).any()
+
+
+def test_the_context_is_the_gradient_then_what_hiding_does(
+    explored: Any, qtbot: QtBot, predictor: Predictor
+) -> None:
+    explored.show("why")
+    answer = pinned(explored, qtbot)
+    best = int(answer.parts.logits.argmax())
+    qtbot.waitUntil(lambda: explored.panel.why.context is not None, timeout=PATIENCE_MS)
+    context = explored.panel.why.context
+    expected = gradient(predictor.network, explored.image, ContextQuery(PLACE, best))
+    np.testing.assert_allclose(context.values, expected.values, rtol=1e-3, atol=1e-6)
+    other = int(np.argsort(-answer.parts.logits)[1])
+    row = explored.panel.why.bars.row(other).center()
+    qtbot.mouseClick(explored.panel.why.bars, Qt.MouseButton.LeftButton, pos=row)
+    qtbot.waitUntil(lambda: explored.panel.why.context.class_index == other, timeout=PATIENCE_MS)
+    explored.panel.why.kind.choose("hiding")
+    assert explored.panel.why.context is None
+    qtbot.waitUntil(
+        lambda: explored.panel.why.context is not None and explored.panel.why.context.is_whole,
+        timeout=PATIENCE_MS,
+    )
+    query = ContextQuery(PLACE, other, patches=8, seconds=60)
+    whole = occlusion(predictor.network, explored.image, query)
+    np.testing.assert_allclose(explored.panel.why.context.values, whole.values, atol=1e-4)
+
+
+@pytest.mark.parametrize("live", [False, True])
+def test_a_stroke_here_shows_what_it_changed(
+    explored: Any, qtbot: QtBot, drag: Callable[..., None], live: bool
+) -> None:
+    window = explored.window
+    if live:
+        with qtbot.waitSignal(window.session.prediction_changed, timeout=PATIENCE_MS):
+            window.actions_by_name["live"].trigger()
+    explored.show("why", "off")
+    before = pinned(explored, qtbot)
+    worst = int(before.parts.logits.argmin())
+    name = before.classes[worst].name
+    assert not explored.panel.why.change.isVisible()
+    window.classes.choose(worst)
+    drag(window, [(PLACE.x - 5, PLACE.y), (PLACE.x + 5, PLACE.y)])
+    changes = explored.panel.why.changes
+    qtbot.waitUntil(lambda: bool(changes.by_class), timeout=PATIENCE_MS)
+    assert changes.by_class[name] == max(changes.by_class.values()) > 0.1
+    assert ("live" in changes.text) is not live
+    if live:
+        now = explored.panel.why.answer
+        names = [c.name for c in now.classes]
+        change = now.parts.logits[names.index(name)] - before.parts.logits[worst]
+        assert change == pytest.approx(changes.by_class[name], abs=1e-4)
+    first = dict(changes.by_class)
+    window.actions_by_name["undo"].trigger()
+    qtbot.waitUntil(lambda: changes.by_class[name] < 0, timeout=PATIENCE_MS)
+    assert changes.by_class == pytest.approx({k: -v for k, v in first.items()}, abs=1e-6)
+
+
+def test_a_unit_leads_to_its_map(explored: Any, qtbot: QtBot) -> None:
+    answer = pinned(explored, qtbot)
+    why = explored.panel.why
+    why.units_button.click()
+    direction, unit, value = why.units.units[0]
+    best = int(answer.parts.logits.argmax())
+    units_DH = answer.parts.units_KDH[best]
+    assert value == pytest.approx(units_DH[direction, unit])
+    assert abs(value) == pytest.approx(np.abs(units_DH).max())
+    explored.answers.clear()
+    qtbot.mouseClick(why.units, Qt.MouseButton.LeftButton, pos=QPoint(5, 5))
+    qtbot.waitUntil(lambda: bool(explored.panel.maps.maps()), timeout=PATIENCE_MS)
+    found = explored.wait(MapAnswer).found
+    query = explored.panel.chooser.query
+    assert (query.layer, query.direction, query.gate, query.unit) == (2, direction, "hidden", unit)
+    assert found.query.layer == 2
