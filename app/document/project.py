@@ -15,7 +15,18 @@ from app.document.class_table import ClassTable
 from app.document.edit import Edit
 from app.document.edit_filter import EditFilter
 from app.document.label_map import LabelMap
-from app.document.steps import ClassChange, Do, ImagePatch, Prune, Redo, Step, StepHeader, Undo
+from app.document.steps import (
+    ClassChange,
+    Do,
+    ImagePatch,
+    ModelChange,
+    Prune,
+    Redo,
+    Roles,
+    Step,
+    StepHeader,
+    Undo,
+)
 from app.document.stroke import Box
 from app.document.undo_stack import UndoStack
 from mdlstm_core.config import IGNORE_INDEX
@@ -39,6 +50,7 @@ class Project(QObject):
         corrections_changed(Path, Box): corrections in memory changed inside the box.
         classes_changed(ClassTable): the classes changed.
         status_changed(Path): an image is new, started or done now.
+        models_changed(Roles): a step of the history lets other models serve.
         changed(HistoryChange): a step was made, undone, made again, or forgotten.
     """
 
@@ -46,6 +58,7 @@ class Project(QObject):
     corrections_changed = Signal(object, object)
     classes_changed = Signal(object)
     status_changed = Signal(object)
+    models_changed = Signal(object)
     changed = Signal(object)
 
     def __init__(self) -> None:
@@ -146,6 +159,12 @@ class Project(QObject):
             change = ClassChange(self._classes, classes)
             self._make(Step(self.undo_stack.next_number, text, None, classes=change))
 
+    def change_models(self, before: Roles, after: Roles, text: str) -> None:
+        """Let other checkpoints of the timeline serve, as one undoable step."""
+        if before != after:
+            change = ModelChange(before, after)
+            self._make(Step(self.undo_stack.next_number, text, None, models=change))
+
     def merge_class(self, source: int, target: int) -> None:
         """Give all pixels of one class to another, which stays alone; one undoable step.
 
@@ -240,6 +259,8 @@ class Project(QObject):
         self._relabelings += step.relabels
         if step.classes:
             self.set_classes(step.classes.after if forward else step.classes.before)
+        if step.models:
+            self.models_changed.emit(step.models.after if forward else step.models.before)
 
     def _relabeled_in_memory(self, step: Step) -> list[ImagePatch]:
         source = self.undo_stack.source

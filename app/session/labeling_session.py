@@ -13,10 +13,7 @@ from app.document.document import ImageDocument
 from app.document.edit import Edit
 from app.document.label_map import LabelMap
 from app.document.undo_stack import MOST_BYTES
-from app.inference.messages import (
-    GateRequest,
-    ModelInfo,
-)
+from app.inference.messages import GateRequest, ModelInfo
 from app.inference.model_client import ModelClient
 from app.session.labeler import Labeler
 from app.session.opening import project_of, projects_and_images
@@ -32,6 +29,9 @@ from mdlstm_core.errors import InputError
 
 class LabelingSession(QObject):
     """What the user works on, and the model that works along.
+
+    Attributes:
+        teacher: loads the project's model, lets it learn, and keeps its timeline.
 
     Signals:
         document_changed(ImageDocument | None): another image is shown.
@@ -79,7 +79,7 @@ class LabelingSession(QObject):
         self._is_started = False
         self._disk = DiskWorker()
         self._client = ModelClient()
-        self._teacher = Teacher(self.stored, self._client, base_model, device)
+        self.teacher = Teacher(self.stored, self._client, base_model, device)
         self._labeler = Labeler(self.stored, self._client)
         self._connect()
 
@@ -99,10 +99,12 @@ class LabelingSession(QObject):
         self._client.failed.connect(self.warned)
         self._client.noticed.connect(self.said)
         self._client.progressed.connect(self.progressed)
-        self._teacher.model_changed.connect(self._on_model)
-        self._teacher.learning_changed.connect(self.learning_changed)
-        self._teacher.said.connect(self.said)
-        self._teacher.warned.connect(self.warned)
+        self.teacher.model_changed.connect(self._on_model)
+        self.teacher.learning_changed.connect(self.learning_changed)
+        self.teacher.said.connect(self.said)
+        self.teacher.warned.connect(self.warned)
+        self.teacher.timeline.said.connect(self.said)
+        self.teacher.timeline.warned.connect(self.warned)
 
     @property
     def project_path(self) -> Path | None:
@@ -117,7 +119,7 @@ class LabelingSession(QObject):
     @property
     def model(self) -> ModelInfo | None:
         """The model that serves, None if none does."""
-        return self._teacher.model
+        return self.teacher.model
 
     @property
     def is_learning(self) -> bool:
@@ -127,7 +129,7 @@ class LabelingSession(QObject):
     def start_model(self) -> None:
         """Load the model in its thread: the project's own, or the one to start from."""
         self._is_started = True
-        self._teacher.start()
+        self.teacher.start()
 
     def open_paths(self, paths: list[Path]) -> None:
         """Open images, folders of images, or a project file, and show the first image.
@@ -232,11 +234,11 @@ class LabelingSession(QObject):
 
     def learn(self, seconds: float) -> None:
         """Learn from all corrections of the project, from the model it started with."""
-        self._change(lambda: self._teacher.learn(seconds))
+        self._change(lambda: self.teacher.learn(seconds))
 
     def use_model(self, model: str | Path) -> None:
         """Let another model serve: a shipped one's name, or a file."""
-        self._change(lambda: self._teacher.use(model))
+        self._change(lambda: self.teacher.use(model))
 
     def stop_learning(self) -> None:
         """End learning soon; what was learned is kept."""
@@ -333,7 +335,7 @@ class LabelingSession(QObject):
             self._leave(before)
             raise
         self._wanted = None
-        self._teacher.forget()
+        self.teacher.forget()
         if self._is_started:
             self.start_model()
 

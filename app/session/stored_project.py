@@ -22,7 +22,6 @@ from app.storage.changes import (
     Receipt,
     SaveClasses,
     SaveFingerprint,
-    SaveModels,
 )
 from app.storage.disk_worker import LoadedImage
 from app.storage.journal import Journal
@@ -162,19 +161,14 @@ class StoredProject(QObject):
         self.project.set_classes(table)
         return True
 
-    def save_models(
-        self, base: bytes, learned: bytes, names: Mapping[int, str] | None = None
-    ) -> None:
-        """Store the checkpoint that learning starts from, and the one it led to.
-
-        `names` is what the one learned calls labels that no model knew before.
-        """
+    def know_names(self, names: Mapping[int, str]) -> tuple[str, ...]:
+        """Note what a model calls labels that none knew before; return all names by label."""
         known = list(self._model_classes)
         for label, name in (names or {}).items():
             known += [""] * (label + 1 - len(known))
             known[label] = known[label] or name
         self._model_classes = tuple(known)
-        self.journal.record(SaveModels(base, learned, self._model_classes))
+        return self._model_classes
 
     def check_file(self, loaded: LoadedImage) -> None:
         """Refuse a picture in the place of the one that was labeled.

@@ -17,9 +17,9 @@ import platformdirs
 from app.document.class_table import ClassTable
 from app.document.patch import Patch
 from app.document.project import Status
-from app.document.steps import ClassChange, ImagePatch, Step, StepHeader
+from app.document.steps import ClassChange, ImagePatch, ModelChange, Roles, Step, StepHeader
 from app.document.stroke import Box
-from app.storage.changes import Fingerprint
+from app.storage.changes import CheckpointRow, Fingerprint
 from app.storage.schema import connect_reader, errors
 from app.storage.tiles import StoredLabels, unpack
 from mdlstm_core.errors import InputError
@@ -117,7 +117,29 @@ class ProjectFile:
 
     def load_model(self, role: Literal["base", "learned"]) -> bytes | None:
         """Return a checkpoint: the one learning starts from, or led to; None at first."""
-        found = self._read("SELECT checkpoint FROM models WHERE role = ?", (role,))
+        found = self._read(
+            "SELECT checkpoints.checkpoint FROM roles"
+            " JOIN checkpoints ON checkpoints.number = roles.checkpoint WHERE role = ?",
+            (role,),
+        )
+        return found[0][0] if found else None
+
+    def roles(self) -> Roles | None:
+        """Return which checkpoints the project works with, None before there are any."""
+        found = dict(self._read("SELECT role, checkpoint FROM roles"))
+        return Roles(found["base"], found["learned"]) if found else None
+
+    def checkpoints(self) -> list[CheckpointRow]:
+        """Return what is known of the checkpoints of the timeline, oldest first."""
+        rows = self._read(
+            "SELECT number, created, origin, strokes, strokes_hash, figures, thumbnail, size"
+            " FROM checkpoints ORDER BY number"
+        )
+        return [CheckpointRow(*row) for row in rows]
+
+    def load_checkpoint(self, number: int) -> bytes | None:
+        """Return a checkpoint of the timeline, None if it is not there any more."""
+        found = self._read("SELECT checkpoint FROM checkpoints WHERE number = ?", (number,))
         return found[0][0] if found else None
 
     def history(self) -> tuple[list[StepHeader], int]:
@@ -135,13 +157,13 @@ class ProjectFile:
     def load_step(self, number: int) -> Step:
         """Return a step; without patches if it gave a class another label everywhere."""
         found = self._read(
-            "SELECT text, path, classes FROM steps"
+            "SELECT text, path, classes, models FROM steps"
             " LEFT JOIN images ON images.id = steps.image WHERE number = ?",
             (number,),
         )
         if not found:
             raise InputError(f"The step {number} is missing in the history of {self.path}.")
-        ((text, path, classes),) = found
+        ((text, path, classes, models),) = found
         image = image_path(self.path, path) if path else None
         change = class_change_from_json(classes) if classes else None
         if change and change.relabeled:
@@ -155,7 +177,8 @@ class ProjectFile:
             ImagePatch(image_path(self.path, r[0]), (r[1], r[2]), unpack(Box(*r[3:7]), *r[7:]))
             for r in rows
         )
-        return Step(number, text, image, patches, change)
+        model_change = model_change_from_json(models) if models else None
+        return Step(number, text, image, patches, change, model_change)
 
     def load_patches(self, number: int, image: Path) -> list[Patch]:
         """Return the changes that a step made on an image."""
@@ -219,3 +242,21 @@ def class_change_from_json(text: str) -> ClassChange:
         raise InputError(f"A stored step of the history is damaged: {error}.") from error
     pair = (int(relabeled[0]), int(relabeled[1])) if relabeled else None
     return ClassChange(ClassTable.from_json(before), ClassTable.from_json(after), pair)
+
+
+def model_change_to_json(change: ModelChange) -> str:
+    """Return a change of the models as text."""
+    return json.dumps(change)
+
+
+def model_change_from_json(text: str) -> ModelChange:
+    """Return the change that `model_change_to_json` wrote.
+
+    Raises:
+        InputError: the text is damaged.
+    """
+    try:
+        before, after = (Roles(*map(int, roles)) for roles in json.loads(text))
+    except (ValueError, TypeError) as error:
+        raise InputError(f"A stored step of the history is damaged: {error}.") from error
+    return ModelChange(before, after)

@@ -206,7 +206,10 @@ def test_a_damaged_stored_model_gives_way_to_its_base(
     assert project is not None
     labeled_window.close()
     database = sqlite3.connect(project)
-    database.execute("UPDATE models SET checkpoint = x'00' WHERE role = 'learned'")
+    database.execute(
+        "UPDATE checkpoints SET checkpoint = x'00'"
+        " WHERE number = (SELECT checkpoint FROM roles WHERE role = 'learned')"
+    )
     database.commit()
     database.close()
     session = LabelingSession(device="cpu")
