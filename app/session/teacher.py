@@ -12,6 +12,7 @@ from PySide6.QtCore import QObject, Signal, Slot
 
 from app.inference.messages import (
     CorrectedFile,
+    Improved,
     Learned,
     LearnRequest,
     LoadRequest,
@@ -50,6 +51,8 @@ class Teacher(QObject):
         self._base_model, self._device = base_model, device
         self._before: str | Path | None = None
         client.model_loaded.connect(self._on_model_loaded)
+        self._improved = False
+        client.improved.connect(self._on_improved)
         client.learned.connect(self._on_learned)
         client.learning_failed.connect(self._on_learning_failed)
 
@@ -77,6 +80,7 @@ class Teacher(QObject):
     def forget(self) -> None:
         """Let no model serve: another project is open."""
         self._client.cancel_learning()
+        self._improved = False
         self.model = None
         self.model_changed.emit(None)
 
@@ -149,7 +153,14 @@ class Teacher(QObject):
             self.start()
 
     @Slot(object)
+    def _on_improved(self, improved: Improved) -> None:
+        if improved.project == self._stored.path:
+            self._improved = True
+            self._client.send(LoadRequest(improved.checkpoint, self._base_model, self._device))
+
+    @Slot(object)
     def _on_learned(self, learned: Learned) -> None:
+        self._improved = False
         self.learning_changed.emit(False)
         if learned.project != self._stored.path:
             return
@@ -161,3 +172,6 @@ class Teacher(QObject):
     def _on_learning_failed(self, reason: str) -> None:
         self.learning_changed.emit(False)
         self.warned.emit(reason)
+        if self._improved:
+            self._improved = False
+            self.start()
