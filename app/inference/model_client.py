@@ -7,6 +7,7 @@ from PySide6.QtCore import QObject, QThread, Signal, Slot
 from app.inference.messages import (
     GateAnswer,
     GateRequest,
+    Improved,
     Learned,
     LearnRequest,
     LoadRequest,
@@ -30,6 +31,7 @@ class ModelClient(QObject):
     Signals:
         model_loaded(ModelInfo), predicted(Prediction), gate_shown(GateAnswer): answers.
         progressed(Progress): learning did a step.
+        improved(Improved): learning goes on, but has something better to show already.
         learned(Learned): learning ended with a new model.
         learning_failed(str): learning ended without one, and why.
         failed(str): a request could not be answered, and why.
@@ -40,6 +42,7 @@ class ModelClient(QObject):
     predicted = Signal(object)
     gate_shown = Signal(object)
     progressed = Signal(object)
+    improved = Signal(object)
     learned = Signal(object)
     learning_failed = Signal(str)
     failed = Signal(str)
@@ -62,6 +65,7 @@ class ModelClient(QObject):
         self._worker.failed.connect(self._on_failure)
         self._learn.connect(self._learner.learn)
         self._learner.progressed.connect(self._on_progress)
+        self._learner.improved.connect(self._on_improved)
         self._learner.learned.connect(self._on_learned)
         self._learner.failed.connect(self._on_learning_failed)
         self._serving_thread.start()
@@ -90,6 +94,11 @@ class ModelClient(QObject):
         """End learning soon; nothing of it is kept."""
         self._learner.cancel.set()
         self._learner.stop.set()
+
+    @property
+    def is_cancelled(self) -> bool:
+        """Whether the learning under way, or the last one, is to keep nothing."""
+        return self._learner.cancel.is_set()
 
     def close(self) -> None:
         """End the threads; a request under way is waited for, learning is cancelled."""
@@ -138,6 +147,11 @@ class ModelClient(QObject):
         self._busy = False
         self.failed.emit(reason)
         self._send_next()
+
+    @Slot(object)
+    def _on_improved(self, improved: Improved) -> None:
+        if not self._learner.stop.is_set():
+            self.improved.emit(improved)
 
     @Slot(object)
     def _on_learned(self, learned: Learned) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import hashlib
 import logging
 import threading
 from collections.abc import Callable, Iterator
@@ -15,6 +16,7 @@ from PySide6.QtCore import QObject, Signal, Slot
 from app.inference.messages import (
     GateAnswer,
     GateRequest,
+    Improved,
     Learned,
     LearnRequest,
     LiveStrokes,
@@ -29,8 +31,9 @@ from mdlstm_core.errors import InputError
 
 if TYPE_CHECKING:
     import mdlstm_core.prediction as core
+    from app.document.project_classes import Outputs
     from mdlstm_core.checkpoint import Checkpoint
-    from mdlstm_core.learning.fine_tuning import LearningProgress
+    from mdlstm_core.learning.fine_tuning import CorrectedImage, LearningProgress
     from mdlstm_core.learning.live_learner import LiveLearner
     from mdlstm_core.predictor import Predictor
 
@@ -144,11 +147,13 @@ class LearningWorker(QObject):
 
     Signals:
         progressed(Progress): a step is done.
+        improved(Improved): learning goes on, but has something better to show already.
         learned(Learned): the new model.
         failed(str): why nothing was learned, in one sentence.
     """
 
     progressed = Signal(object)
+    improved = Signal(object)
     learned = Signal(object)
     failed = Signal(str)
 
@@ -167,38 +172,100 @@ class LearningWorker(QObject):
 
     def _learn(self, request: LearnRequest) -> Learned:
         from mdlstm_core.checkpoint import checkpoint_to_bytes, with_outputs
-        from mdlstm_core.learning.fine_tuning import CorrectedImage, LearningOptions
+        from mdlstm_core.learning.fine_tuning import LearningOptions
         from mdlstm_core.predictor import Predictor
 
         base = _load(request.model)
         outputs = request.classes.outputs(base.classes)
         grown = with_outputs(base, outputs.sources, outputs.classes)
         predictor = Predictor(grown, request.device)
-
-        def corrected() -> Iterator[CorrectedImage]:
-            for file in request.corrected:
-                self._check_cancelled()
-                labels = outputs.indices_of(file.corrections())
-                yield CorrectedImage(read_image(file.image_path), labels)
+        reading = _Reading(request, outputs, self._check_cancelled)
 
         def report(progress: LearningProgress) -> None:
             self._check_cancelled()
-            notice = progress.notice or predictor.notice
-            self.progressed.emit(Progress(progress.step, progress.steps, progress.loss, notice))
+            self.progressed.emit(
+                Progress(
+                    progress.step,
+                    progress.steps,
+                    progress.loss,
+                    progress.notice or predictor.notice,
+                    progress.seconds,
+                    progress.held_out,
+                )
+            )
+
+        def show(checkpoint: Checkpoint) -> None:
+            self._check_cancelled()
+            content = checkpoint_to_bytes(checkpoint)
+            self.improved.emit(Improved(request.project, content, outputs.names))
 
         options = LearningOptions(seconds=request.seconds)
-        learned = predictor.learn(corrected, options, report, self.stop)
+        result = predictor.learn(reading.images, options, report, self.stop, show)
         self._check_cancelled()
         return Learned(
             request.project,
             checkpoint_to_bytes(base),
-            checkpoint_to_bytes(learned),
+            checkpoint_to_bytes(result.checkpoint),
             outputs.names,
+            result.strokes,
+            reading.digest,
+            result.before,
+            result.figures,
+            result.overfits,
+            reading.left_out,
+            self.stop.is_set(),
         )
 
     def _check_cancelled(self) -> None:
         if self.cancel.is_set():
             raise InputError("Learning was cancelled; the model before stays.")
+
+
+class _Reading:
+    """Reads the corrected images of a request; one that cannot be read is left out.
+
+    Attributes:
+        left_out: which images are not there, in a sentence; empty if all are.
+    """
+
+    def __init__(self, request: LearnRequest, outputs: Outputs, check: Callable[[], None]) -> None:
+        self.left_out = ""
+        self._request, self._outputs, self._check = request, outputs, check
+        self._digest = hashlib.sha256()
+
+    @property
+    def digest(self) -> str:
+        """The hash of all corrections that were read, and of their images' names."""
+        return self._digest.hexdigest()
+
+    def images(self) -> Iterator[CorrectedImage]:
+        """Yield the images, one after the other.
+
+        Raises:
+            InputError: none of them can be read.
+        """
+        from mdlstm_core.learning.fine_tuning import CorrectedImage
+
+        self._digest = hashlib.sha256()
+        missing: list[InputError] = []
+        for file in self._request.corrected:
+            self._check()
+            try:
+                image, corrections = read_image(file.image_path), file.corrections()
+                if image.shape[:2] != corrections.shape:
+                    raise InputError(f"{file.image_path} has another size than its corrections.")
+            except InputError as error:
+                _log.warning("left out of learning", exc_info=True)
+                missing.append(error)
+                continue
+            self._digest.update(file.image_path.name.encode())
+            self._digest.update(corrections.tobytes())
+            yield CorrectedImage(image, self._outputs.indices_of(corrections))
+        if len(missing) == len(self._request.corrected):
+            raise missing[0]
+        if missing:
+            others = f" So were {len(missing) - 1} more." if len(missing) > 1 else ""
+            self.left_out = f"An image was left out of learning: {missing[0]}{others}"
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from PySide6.QtCore import QObject, Signal, Slot
 
 from app.inference.messages import (
     CorrectedFile,
+    Improved,
     Learned,
     LearnRequest,
     LoadRequest,
@@ -29,18 +30,24 @@ class Teacher(QObject):
 
     Attributes:
         model: the one that serves, None if none does.
-        source: where that one is from: a shipped one's name, a file, or its bytes.
+        source: where the last model is from that was to stay: a shipped one's name, a file,
+            or its bytes; None if there was none yet.
         timeline: the models that the project has had.
 
     Signals:
         model_changed(ModelInfo | None): another model serves, or none does.
+        model_replaced(object, object): a model took the place of another one, to stay; where
+            the one before and this one are from (see `source`).
         learning_changed(bool): learning began or ended.
+        learned(Learned): learning ended with a new model, which serves once it is stored.
         said(str): something the user may want to know.
         warned(str): something went wrong, and what to do.
     """
 
     model_changed = Signal(object)
+    model_replaced = Signal(object, object)
     learning_changed = Signal(bool)
+    learned = Signal(object)
     said = Signal(str)
     warned = Signal(str)
 
@@ -49,7 +56,7 @@ class Teacher(QObject):
     ) -> None:
         super().__init__()
         self.model: ModelInfo | None = None
-        self.source: str | Path | bytes = base_model
+        self.source: str | Path | bytes | None = None
         self.timeline = Timeline(stored)
         self._stored, self._client = stored, client
         self._base_model, self._device = base_model, device
@@ -57,7 +64,9 @@ class Teacher(QObject):
         self._is_import = False
         self._asked: tuple[str | Path | bytes, str | Path | bytes] = base_model, base_model
         self._imported: int | None = None
+        self._is_trial = False
         client.model_loaded.connect(self._on_model_loaded)
+        client.improved.connect(self._on_improved)
         client.learned.connect(self._on_learned)
         client.learning_failed.connect(self._on_learning_failed)
         self.timeline.kept.connect(self._on_kept)
@@ -100,7 +109,8 @@ class Teacher(QObject):
     def forget(self) -> None:
         """Let no model serve: another project is open."""
         self._client.cancel_learning()
-        self.model = None
+        self._is_trial = False
+        self.model = self.source = None
         self.timeline.load()
         self.model_changed.emit(None)
 
@@ -163,8 +173,17 @@ class Teacher(QObject):
         if info.warning:
             self.warned.emit(info.warning)
         self._keep_choice(is_loaded=not info.warning)
-        self.model, self.source = info, self._asked[1 if info.warning else 0]
+        self.model = info
         self.model_changed.emit(info)
+        self._settle(self._asked[1 if info.warning else 0])
+
+    def _settle(self, source: str | Path | bytes) -> None:
+        """Note where the model is from that serves, unless it is only tried out."""
+        if self._is_trial or source == self.source:
+            return
+        before, self.source = self.source, source
+        if before is not None:
+            self.model_replaced.emit(before, source)
 
     def _keep_choice(self, *, is_loaded: bool) -> None:
         """Let a project that has models of its own begin with the chosen one from now on."""
@@ -185,12 +204,24 @@ class Teacher(QObject):
             self.start()
 
     @Slot(object)
+    def _on_improved(self, improved: Improved) -> None:
+        if improved.project == self._stored.path:
+            self._is_trial = True
+            self._load(improved.checkpoint, self._base_model)
+
+    @Slot(object)
     def _on_learned(self, learned: Learned) -> None:
         self.learning_changed.emit(False)
         if learned.project != self._stored.path:
             return
+        self.learned.emit(learned)
+        if learned.notice:
+            self.warned.emit(learned.notice)
         names = self._stored.know_names(learned.names)
-        self.timeline.add(learned.base, NewModel("learned", learned.checkpoint), names, serves=True)
+        figures = learned.figures.to_json() if learned.figures else ""
+        marks = learned.strokes, learned.strokes_hash, figures
+        new = NewModel("learned", learned.checkpoint, *marks)
+        self.timeline.add(learned.base, new, names, serves=True)
 
     @Slot(int)
     def _on_kept(self, number: int) -> None:
@@ -211,6 +242,7 @@ class Teacher(QObject):
             else "What the model learned cannot be stored, so the model before stays"
         )
         self.warned.emit(f"{what}: {reason}")
+        self._end_trial()
 
     @Slot(int)
     def _on_model_chosen(self, number: int) -> None:
@@ -220,6 +252,7 @@ class Teacher(QObject):
 
     def _serve(self, number: int) -> None:
         """Load a model of the timeline."""
+        self._is_trial = False
         try:
             self._load(self.timeline.checkpoint(number), self._base_model)
         except InputError as error:
@@ -228,7 +261,14 @@ class Teacher(QObject):
     @Slot(str)
     def _on_learning_failed(self, reason: str) -> None:
         self.learning_changed.emit(False)
-        self.warned.emit(reason)
+        (self.said if self._client.is_cancelled else self.warned).emit(reason)
+        self._end_trial()
+
+    def _end_trial(self) -> None:
+        """Let the stored model serve again if one that is not kept was shown meanwhile."""
+        if self._is_trial:
+            self._is_trial = False
+            self.start()
 
 
 def _file(model: str | Path) -> Path:

@@ -23,6 +23,7 @@ from mdlstm_core.checkpoint import Checkpoint, checkpoint_of
 from mdlstm_core.config import IGNORE_INDEX
 from mdlstm_core.errors import InputError
 from mdlstm_core.kernels import NotFiniteError, select_kernel
+from mdlstm_core.learning.figures import Figures
 from mdlstm_core.learning.live import LiveOptions, labeled_cells, refit
 from mdlstm_core.learning.targets import cell_targets
 from mdlstm_core.losses import balanced_weights, soft_cross_entropy
@@ -72,12 +73,37 @@ class LearningProgress:
         steps: at most so many.
         loss: on the corrections.
         notice: why it is not done as usual, for the user; empty if it is.
+        seconds: since learning began.
+        held_out: pixel accuracy, 0 to 1, on the strokes that were set aside; None where it
+            was not measured.
     """
 
     step: int
     steps: int
     loss: float
     notice: str = ""
+    seconds: float = 0.0
+    held_out: float | None = None
+
+
+@dataclass(frozen=True)
+class LearningResult:
+    """What learning led to.
+
+    Attributes:
+        checkpoint: the model.
+        strokes: number of strokes that were learned.
+        before: figures of the model before, on the strokes that were set aside; None if
+            none were.
+        figures: of the new one, on the same.
+        overfits: why it may do so, in one sentence; empty if it does not.
+    """
+
+    checkpoint: Checkpoint
+    strokes: int = 0
+    before: Figures | None = None
+    figures: Figures | None = None
+    overfits: str = ""
 
 
 @dataclass(frozen=True)
@@ -106,12 +132,13 @@ def fine_tune(
     device: torch.device,
     on_progress: Callable[[LearningProgress], None],
     stop: threading.Event,
-) -> Checkpoint:
-    """Return the checkpoint after learning (see `Predictor.learn`)."""
+    on_improved: Callable[[Checkpoint], None] = lambda _checkpoint: None,
+) -> LearningResult:
+    """Return what learning led to (see `Predictor.learn`)."""
     # One for all attempts: the time is what the user gave.
-    deadline = time.monotonic() + options.seconds
+    start = time.monotonic()
 
-    def learn(attempt: Attempt) -> Checkpoint:
+    def learn(attempt: Attempt) -> LearningResult:
         network = checkpoint.network().to(attempt.device)
         # All steps with one kernel: learning again gives the same to the last bit.
         select_kernel(device=attempt.device, wait=True)
@@ -119,13 +146,15 @@ def fine_tune(
             lessons = _lessons(network, corrected(), attempt.share, stop)
             if _has_new_class(network):
                 network = _refitted(network, lessons)
+        on_improved(checkpoint_of(network, checkpoint))
 
         def report(step: int, loss: float) -> bool:
-            on_progress(LearningProgress(step, options.steps, loss, attempt.notice))
-            return stop.is_set() or time.monotonic() > deadline
+            seconds = time.monotonic() - start
+            on_progress(LearningProgress(step, options.steps, loss, attempt.notice, seconds))
+            return stop.is_set() or seconds > options.seconds
 
         _learn(network, lessons, options, report)
-        return checkpoint_of(network, checkpoint)
+        return LearningResult(checkpoint_of(network, checkpoint))
 
     return first_that_fits(device, learn)
 

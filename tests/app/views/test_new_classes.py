@@ -62,6 +62,16 @@ def paint_disc(window: MainWindow, drag: Callable[..., None], disc: int, ground:
     drag(window, [(150.0, 15.0), (150.0, 110.0)])
 
 
+def learn(qtbot: QtBot, session: LabelingSession, ask: Callable[[], object]) -> None:
+    """Learn, and wait until what was learned at the end serves."""
+    with qtbot.waitSignal(
+        session.learning_changed, timeout=PATIENCE_MS, check_params_cb=lambda on: not on
+    ):
+        ask()
+    with qtbot.waitSignal(session.model_changed, timeout=PATIENCE_MS):
+        pass
+
+
 def is_disc_found(labels: np.ndarray, disc: int) -> bool:
     """Whether most of the disc beyond the stroke, and little else, has its label."""
     is_disc = labels == disc
@@ -82,8 +92,7 @@ def test_learned_live_and_by_the_stored_model(
     assert is_disc_found(shown(opened), label)
     session.set_live(False)
 
-    with qtbot.waitSignal(session.model_changed, timeout=PATIENCE_MS):
-        opened.learning.ask()
+    learn(qtbot, session, opened.learning.ask)
     assert session.model is not None
     assert [c.name for c in session.model.classes] == [*own, "disc"]
     with qtbot.waitSignal(session.prediction_changed, timeout=PATIENCE_MS):
@@ -145,8 +154,7 @@ def test_merged_and_deleted_classes_go_on(
         session.set_live(True)
     assert is_disc_found(shown(opened), 5)
     assert not np.isin(shown(opened), (label, 0)).any()
-    with qtbot.waitSignal(session.model_changed, timeout=PATIENCE_MS):
-        session.learn(5)
+    learn(qtbot, session, lambda: session.learn(5))
     session.journal.store()
     assert session.project_path is not None
     file = ProjectFile(session.project_path)
