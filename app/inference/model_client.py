@@ -96,6 +96,11 @@ class ModelClient(QObject):
         self._learner.stop.set()
 
     @property
+    def is_idle(self) -> bool:
+        """Whether nothing is asked for and nothing is being learned."""
+        return not (self._busy or self._waiting or self.is_learning)
+
+    @property
     def is_cancelled(self) -> bool:
         """Whether the learning under way, or the last one, is to keep nothing."""
         return self._learner.cancel.is_set()

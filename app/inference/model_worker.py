@@ -41,7 +41,8 @@ _log = logging.getLogger(__name__)
 _T = TypeVar("_T")
 
 
-def _load(model: str | Path | bytes) -> Checkpoint:
+def load_model(model: str | Path | bytes) -> Checkpoint:
+    """Return the checkpoint of a shipped one's name, a file or bytes."""
     from mdlstm_core.checkpoint import checkpoint_from_bytes, load_checkpoint
 
     return checkpoint_from_bytes(model) if isinstance(model, bytes) else load_checkpoint(model)
@@ -66,7 +67,7 @@ class ModelWorker(QObject):
     @Slot(object)
     def handle(self, request: LoadRequest | PredictRequest | GateRequest) -> None:
         """Answer one request."""
-        answer = _guarded(self.failed.emit, lambda: self._answer(request))
+        answer = guarded(self.failed.emit, lambda: self._answer(request))
         if answer is not None:
             self.answered.emit(answer)
 
@@ -87,11 +88,11 @@ class ModelWorker(QObject):
 
         warning = ""
         try:
-            checkpoint = _load(request.model)
+            checkpoint = load_model(request.model)
         except InputError as error:
             if request.fallback is None:
                 raise
-            checkpoint, warning = _load(request.fallback), f"{error} Its base model serves."
+            checkpoint, warning = load_model(request.fallback), f"{error} Its base model serves."
         predictor = Predictor(checkpoint, request.device)
         self._predictor, self._live = predictor, None
         return ModelInfo(
@@ -166,7 +167,7 @@ class LearningWorker(QObject):
     @Slot(object)
     def learn(self, request: LearnRequest) -> None:
         """Learn; ends early with what was learned after `stop`, with nothing after `cancel`."""
-        learned = _guarded(self.failed.emit, lambda: self._learn(request))
+        learned = guarded(self.failed.emit, lambda: self._learn(request))
         if learned is not None:
             self.learned.emit(learned)
 
@@ -175,7 +176,7 @@ class LearningWorker(QObject):
         from mdlstm_core.learning.fine_tuning import LearningOptions
         from mdlstm_core.predictor import Predictor
 
-        base = _load(request.model)
+        base = load_model(request.model)
         outputs = request.classes.outputs(base.classes)
         grown = with_outputs(base, outputs.sources, outputs.classes)
         predictor = Predictor(grown, request.device)
@@ -283,7 +284,7 @@ def _long_lived() -> Iterator[None]:
         gc.enable()
 
 
-def _guarded(fail: Callable[[str], None], work: Callable[[], _T]) -> _T | None:
+def guarded(fail: Callable[[str], None], work: Callable[[], _T]) -> _T | None:
     """Do some work; on an error say one sentence, the whole of it in the log."""
     try:
         return work()

@@ -17,6 +17,7 @@ from app.inference.messages import GateRequest, ModelInfo
 from app.inference.model_client import ModelClient
 from app.session.labeler import Labeler
 from app.session.opening import project_of, projects_and_images
+from app.session.review import Review
 from app.session.stored_project import StoredProject
 from app.session.teacher import Teacher
 from app.storage.disk_worker import DiskWorker, LoadedImage
@@ -32,6 +33,7 @@ class LabelingSession(QObject):
 
     Attributes:
         teacher: loads the project's model, lets it learn, and keeps its timeline.
+        review: what another model changed, and what it says of images not shown.
 
     Signals:
         document_changed(ImageDocument | None): another image is shown.
@@ -81,11 +83,13 @@ class LabelingSession(QObject):
         self._client = ModelClient()
         self.teacher = Teacher(self.stored, self._client, base_model, device)
         self._labeler = Labeler(self.stored, self._client)
+        self.review = Review(self.stored, self._client, self.teacher, self.edit)
         self._connect()
 
     def _connect(self) -> None:
-        self.stored.said.connect(self.said)
-        self.stored.warned.connect(self.warned)
+        for part in (self.stored, self.teacher, self.review):
+            part.said.connect(self.said)
+            part.warned.connect(self.warned)
         self.project.classes_changed.connect(self._on_classes_changed)
         self._disk.preview_loaded.connect(self._on_preview_loaded)
         self._disk.loaded.connect(self._on_loaded)
@@ -101,10 +105,6 @@ class LabelingSession(QObject):
         self._client.progressed.connect(self.progressed)
         self.teacher.model_changed.connect(self._on_model)
         self.teacher.learning_changed.connect(self.learning_changed)
-        self.teacher.said.connect(self.said)
-        self.teacher.warned.connect(self.warned)
-        self.teacher.timeline.said.connect(self.said)
-        self.teacher.timeline.warned.connect(self.warned)
 
     @property
     def project_path(self) -> Path | None:
@@ -263,8 +263,8 @@ class LabelingSession(QObject):
     def close(self) -> None:
         """End the threads and close the files; `journal.has_unsaved` tells beforehand."""
         self._is_started = False
-        self._client.close()
-        self._disk.close()
+        for part in (self._client, self.review, self._disk):
+            part.close()
         self.stored.close()
 
     def _request_of(self, image: Path) -> object:
@@ -345,6 +345,7 @@ class LabelingSession(QObject):
         self.document_changed.emit(document)
         self._left = None
         self._labeler.set_document(document)
+        self.review.set_document(document)
 
     @Slot(object)
     def _on_classes_changed(self, classes: ClassTable) -> None:

@@ -33,6 +33,7 @@ class Teacher(QObject):
         source: where the last model is from that was to stay: a shipped one's name, a file,
             or its bytes; None if there was none yet.
         timeline: the models that the project has had.
+        device: where models are to run.
 
     Signals:
         model_changed(ModelInfo | None): another model serves, or none does.
@@ -59,7 +60,7 @@ class Teacher(QObject):
         self.source: str | Path | bytes | None = None
         self.timeline = Timeline(stored)
         self._stored, self._client = stored, client
-        self._base_model, self._device = base_model, device
+        self._base_model, self.device = base_model, device
         self._before: str | Path | None = None
         self._is_import = False
         self._asked: tuple[str | Path | bytes, str | Path | bytes] = base_model, base_model
@@ -69,9 +70,16 @@ class Teacher(QObject):
         client.improved.connect(self._on_improved)
         client.learned.connect(self._on_learned)
         client.learning_failed.connect(self._on_learning_failed)
+        self.timeline.said.connect(self.said)
+        self.timeline.warned.connect(self.warned)
         self.timeline.kept.connect(self._on_kept)
         self.timeline.let_go.connect(self._on_let_go)
         self.timeline.model_chosen.connect(self._on_model_chosen)
+
+    @property
+    def settled_source(self) -> str | Path | bytes | None:
+        """Where the model is from that serves; None while one is only tried out."""
+        return None if self._is_trial else self.source
 
     def start(self) -> None:
         """Load the project's own model, or the one to start from."""
@@ -132,7 +140,7 @@ class Teacher(QObject):
         if not corrected:
             raise InputError("There is nothing to learn from yet: paint a correction first.")
         classes = self._stored.classes_of_models
-        self._client.learn(LearnRequest(path, base, corrected, classes, seconds, self._device))
+        self._client.learn(LearnRequest(path, base, corrected, classes, seconds, self.device))
         self.learning_changed.emit(True)
 
     def _check_not_learning(self) -> None:
@@ -141,7 +149,7 @@ class Teacher(QObject):
 
     def _load(self, model: str | Path | bytes, fallback: str | Path | bytes) -> None:
         self._asked = model, fallback
-        self._client.send(LoadRequest(model, fallback, self._device))
+        self._client.send(LoadRequest(model, fallback, self.device))
 
     def _stored_model(self, role: Literal["base", "learned"]) -> bytes | None:
         file = self._stored.journal.file

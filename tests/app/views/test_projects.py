@@ -49,7 +49,7 @@ def _models(project: Path) -> int:
     if not project.exists():
         return 0
     database = sqlite3.connect(project)
-    (count,) = database.execute("SELECT count(*) FROM models").fetchone()
+    (count,) = database.execute("SELECT count(*) FROM checkpoints").fetchone()
     database.close()
     return int(count)
 

@@ -1,0 +1,169 @@
+"""What models say of images that are not shown, worked out while nothing else is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterable
+from functools import partial
+from hashlib import blake2b
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PySide6.QtCore import QObject, QTimer, Signal, Slot
+
+from app.document.document import ImageDocument
+from app.inference.messages import Prediction
+from app.inference.model_client import ModelClient
+from app.inference.survey_worker import Look, LookRequest, SurveyThread
+from app.session.stored_project import StoredProject
+from app.session.teacher import Teacher
+from mdlstm_core.data.images import read_image
+
+Source = str | Path | bytes
+"""A model: a shipped one's name, a file, or a checkpoint's bytes."""
+
+_QUIET_MS = 700
+"""How long nothing must have happened before images are looked at."""
+
+_MOST_IMAGES = 40
+"""Images that are looked at without being asked for, from the one shown on."""
+
+_MOST_BYTES = 64 << 20
+"""Of the label maps that are kept, packed."""
+
+
+class Survey(QObject):
+    """Looks at the images after the one shown with the model that serves.
+
+    After a training it looks at them with the model before, too, so that both can be
+    compared. It waits while anything else is asked of a model, and while the user works.
+
+    Signals:
+        looked(Look): a model has said something of an image.
+    """
+
+    looked = Signal(object)
+
+    def __init__(self, stored: StoredProject, client: ModelClient, teacher: Teacher) -> None:
+        super().__init__()
+        self._stored, self._client, self._teacher = stored, client, teacher
+        self._models: dict[Hashable, Source] = {}
+        self._looks: dict[tuple[Hashable, Path], Look] = {}
+        self._failed: set[tuple[Hashable, Path]] = set()
+        self._document: ImageDocument | None = None
+        self._thread = SurveyThread()
+        self._quiet = QTimer(self)
+        self._quiet.setSingleShot(True)
+        self._quiet.setInterval(_QUIET_MS)
+        self._quiet.timeout.connect(self._look_on)
+        self._thread.looked.connect(self._on_looked)
+        self._thread.failed.connect(self._on_failed)
+        client.predicted.connect(self._on_predicted)
+        client.learning_failed.connect(self.wait)
+        stored.project.changed.connect(self.wait)
+        stored.project.images_changed.connect(self._forget_other_images)
+        teacher.model_changed.connect(self.wait)
+
+    def set_document(self, document: ImageDocument | None) -> None:
+        """Go on from another image."""
+        self._document = document
+        self.wait()
+
+    def set_models(self, *models: Source) -> None:
+        """Look with these models from now on, the one that matters most first."""
+        self._models = {key_of(model): model for model in models}
+        self._looks = {at: look for at, look in self._looks.items() if at[0] in self._models}
+        self._failed.clear()
+        self.wait()
+
+    def look(self, model: Source, image: Path) -> Look | None:
+        """Return what a model said of an image, None if it has not looked yet."""
+        return self._looks.get((key_of(model), image))
+
+    def looks(self, model: Source) -> list[Look]:
+        """Return all that a model said, of any image."""
+        key = key_of(model)
+        return [look for at, look in self._looks.items() if at[0] == key]
+
+    @Slot()
+    def wait(self) -> None:
+        """Begin again when nothing has happened for a while."""
+        self._quiet.start()
+
+    def close(self) -> None:
+        """End the thread."""
+        self._quiet.stop()
+        self._thread.close()
+
+    def _images(self) -> Iterable[Path]:
+        """Return the image shown, the labeled ones, and those after the one shown."""
+        images, shown = self._stored.project.images, self._document
+        if shown is None or shown.path not in images:
+            return []
+        start = images.index(shown.path)
+        around = [*images[start:], *images[:start]]
+        labeled = [i for i in around if self._stored.project.status(i) != "new"]
+        return list(dict.fromkeys([shown.path, *labeled, *around]))[:_MOST_IMAGES]
+
+    @Slot()
+    def _look_on(self) -> None:
+        """Look at the next image that a model has not seen, if nothing else is going on."""
+        if self._thread.is_busy or self._quiet.isActive() or self._teacher.model is None:
+            return
+        if not self._client.is_idle:
+            self.wait()
+            return
+        if sum(len(look.packed) for look in self._looks.values()) > _MOST_BYTES:
+            return
+        for image in self._images():
+            for key, model in self._models.items():
+                at = key, image
+                if at not in self._looks and at not in self._failed:
+                    self._thread.send(self._request(key, model, image))
+                    return
+
+    def _request(self, key: Hashable, model: Source, image: Path) -> LookRequest:
+        shown, in_memory = self._document, self._stored.project.corrections(image)
+        picture: Callable[[], NDArray[np.uint8]] = partial(read_image, image)
+        if shown is not None and shown.path == image:
+            pixels = shown.image
+            picture = lambda: pixels  # noqa: E731
+        labels = in_memory.frozen() if in_memory else self._stored.labels_call(image)
+        return LookRequest(key, model, image, picture, labels, self._teacher.device)
+
+    @Slot(object)
+    def _on_looked(self, look: Look) -> None:
+        if look.key in self._models:
+            self._looks[look.key, look.image_path] = look
+            self.looked.emit(look)
+        self._look_on()
+
+    @Slot(object, str)
+    def _on_failed(self, request: LookRequest, _reason: str) -> None:
+        self._failed.add((request.key, request.image_path))  # the image says why when opened
+        self._look_on()
+
+    @Slot(object)
+    def _on_predicted(self, prediction: Prediction) -> None:
+        """Take what the model that serves said of the image shown."""
+        model, source = self._teacher.model, self._teacher.settled_source
+        if prediction.is_live or model is None or source is None:
+            self.wait()
+            return
+        key = key_of(source)
+        names = tuple(c.name for c in model.classes)
+        look = Look.of(key, prediction.image_path, names, prediction.label_map)
+        if key in self._models:
+            self._looks[key, prediction.image_path] = look
+            self.looked.emit(look)
+        self.wait()
+
+    @Slot()
+    def _forget_other_images(self) -> None:
+        images = set(self._stored.project.images)
+        self._looks = {at: look for at, look in self._looks.items() if at[1] in images}
+
+
+def key_of(model: Source) -> Hashable:
+    """Return what stands for a model: its name, its file, or what it holds."""
+    return blake2b(model, digest_size=16).digest() if isinstance(model, bytes) else str(model)
