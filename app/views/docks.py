@@ -14,11 +14,19 @@ _WIDTHS = {LEFT: 230, RIGHT: 270}
 
 
 class Place(NamedTuple):
-    """A panel, the side where it stands at first, and its share of that side's height."""
+    """Where a panel stands at first.
+
+    Attributes:
+        panel: the panel.
+        side: of the window.
+        height: its share of that side's height.
+        behind: the title of the panel in whose place it stands, as a tab; empty for none.
+    """
 
     panel: QWidget
     side: Qt.DockWidgetArea
     height: int = 1
+    behind: str = ""
 
 
 class Docks:
@@ -46,10 +54,16 @@ class Docks:
             dock.setFloating(False)
             self._window.addDockWidget(self._places[title].side, dock)
             dock.show()
-        docks = list(self._docks.values())
-        widths = [_WIDTHS[self._places[title].side] for title in self._docks]
+        for title, place in self._places.items():
+            if place.behind:
+                self._window.tabifyDockWidget(self._docks[place.behind], self._docks[title])
+        for front in {place.behind for place in self._places.values() if place.behind}:
+            self._docks[front].raise_()
+        front = [title for title, place in self._places.items() if not place.behind]
+        docks = [self._docks[title] for title in front]
+        widths = [_WIDTHS[self._places[title].side] for title in front]
         self._window.resizeDocks(docks, widths, Qt.Orientation.Horizontal)
-        heights = [place.height for place in self._places.values()]
+        heights = [self._places[title].height for title in front]
         self._window.resizeDocks(docks, heights, Qt.Orientation.Vertical)
 
 

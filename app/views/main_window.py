@@ -30,6 +30,7 @@ from app.views.dialogs.command_palette import Command, CommandPalette
 from app.views.dialogs.file_dialogs import ask_export, ask_folder, ask_images
 from app.views.dialogs.shortcuts_dialog import ShortcutsDialog
 from app.views.docks import LEFT, RIGHT, Docks, Place
+from app.views.learning_views import LearningViews
 from app.views.links import (
     link_activity,
     link_canvas,
@@ -91,6 +92,7 @@ class MainWindow(QMainWindow):
         self.images, self.classes = ImagesPanel(), ClassesPanel()
         self.learning, self.gates = LearningPanel(settings.learning_seconds), GatesPanel()
         self.where_next = WhereNext(session, self.canvas)
+        self.learning_views = LearningViews(session, self.canvas, self.learning)
         self.status = StatusLine(self.statusBar())
         self.recent, self.models = RecentMenu(), ModelMenu(self)
         self.palette_of_commands = CommandPalette(self)
@@ -127,7 +129,7 @@ class MainWindow(QMainWindow):
             {
                 "Images": Place(self.images, LEFT, 760),
                 "Classes": Place(self.classes, RIGHT, 380),
-                "Learning": Place(self.learning, RIGHT, 200),
+                **self.learning_views.places(),
                 "Gates": Place(self.gates, RIGHT, 170),
             },
         )
@@ -173,8 +175,7 @@ class MainWindow(QMainWindow):
             "uncertainty": self.where_next.set_shown,
             "next-region": self.where_next.go,
             "live": session.set_live,
-            "learn": self.learning.ask,
-            "stop": session.stop_learning,
+            **self.learning_views.slots(),
             "palette": self._open_palette,
             "shortcuts": self._open_shortcuts,
         }
@@ -209,8 +210,6 @@ class MainWindow(QMainWindow):
         self.classes.class_chosen.connect(self._on_class_chosen)
         self.recent.chosen.connect(lambda project: self.open_paths([project]))
         self.models.chosen.connect(self.session.use_model)
-        self.learning.learn_asked.connect(self.session.learn)
-        self.learning.stop_asked.connect(self.session.stop_learning)
         self.gates.gate_asked.connect(self.session.show_gate)
         self.gates.hidden.connect(lambda: self.canvas.set_heat_map(None))
 
@@ -222,7 +221,7 @@ class MainWindow(QMainWindow):
         ):
             changed.connect(self.actions_by_name[name].setEnabled)
             self.actions_by_name[name].setEnabled(can)
-        self._enable(("stop", "learn"), False)
+        self.learning_views.set_actions(self.actions_by_name)
         session.classes_changed.connect(self._on_classes)
         self._on_classes(session.classes)
         link_classes(self.classes, self.canvas, session)
@@ -237,8 +236,6 @@ class MainWindow(QMainWindow):
         session.journal.stored.connect(self._on_stored)
         session.model_changed.connect(self._on_model)
         session.gate_shown.connect(self._on_gate)
-        session.learning_changed.connect(self._on_learning)
-        session.progressed.connect(self.learning.show_progress)
         session.said.connect(self.messages.say)
         session.warned.connect(self.messages.warn)
 
@@ -295,8 +292,6 @@ class MainWindow(QMainWindow):
 
     @Slot(object)
     def _on_model(self, info: ModelInfo | None) -> None:
-        self._enable(("learn",), info is not None)
-        self.learning.set_model(info)
         self.gates.set_model(info)
 
     @Slot(object)
@@ -305,11 +300,6 @@ class MainWindow(QMainWindow):
         if self.gates.is_shown and document and document.path == answer.request.image_path:
             colors = self.gates.show_answer(answer)
             self.canvas.set_heat_map(HeatMapLayer(colors, answer.cell_pixels))
-
-    @Slot(bool)
-    def _on_learning(self, learning: bool) -> None:
-        self.learning.set_learning(learning)
-        self.actions_by_name["stop"].setEnabled(learning)
 
     @Slot(int)
     def _on_class_chosen(self, label: int) -> None:
