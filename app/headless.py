@@ -18,13 +18,16 @@ from mdlstm_core.formats.overlay_png import save_overlay_png
 
 _PATIENCE_MS = 120_000
 _SIZE = (1280, 800)
+_PICTURES = ("window", "changes", "timeline")
+"""Drawn in the light and in the dark."""
 
 
 def run_loop(session: LabelingSession, image: Path, out: Path) -> None:
     """Open the sample, correct, learn, look at a gate and export; leave all of it in `out`.
 
     Writes mask.png, overlay.png, the window with the labels after learning, light and dark,
-    and gates.png.
+    changes.png and timeline.png, which show what follows a training, both also dark, and
+    gates.png.
 
     Raises:
         InputError: the image cannot be opened, a file cannot be written, or the model
@@ -58,7 +61,8 @@ def run_loop(session: LabelingSession, image: Path, out: Path) -> None:
         _save_pictures(window, out, wait_for)
     finally:
         window.close()
-    for name in ("mask.png", "overlay.png", "window.png", "window-dark.png", "gates.png"):
+    pictures = [f"{name}{dark}.png" for name in _PICTURES for dark in ("", "-dark")]
+    for name in ("mask.png", "overlay.png", *pictures, "gates.png"):
         sys.stdout.write(f"{out / name}\n")
 
 
@@ -104,10 +108,20 @@ def _save_pictures(
     save_overlay_png(document.image, document.displayed, model.classes, out / "overlay.png")
     window.messages.hide()
     scheme = window.theme.scheme
-    for name, drawn in (("window-dark.png", "dark"), ("window.png", "light")):
+    review = window.session.review.changes
+    wait_for("compared", lambda: bool(review.compared))
+    for ending, drawn in (("-dark.png", "dark"), (".png", "light")):
         window.theme.set_scheme(drawn)
         _wait_for_thumbnail(window, wait_for)
-        _grab(window, out / name)
+        for name in _PICTURES:
+            window.docks.show({"window": "Learning"}.get(name, name.capitalize()))
+            _wait(lambda: True)  # let the panel come into view
+            if name == "changes":
+                review.step(1)
+            _grab(window, out / f"{name}{ending}")
+            review.leave()
+            window.canvas.fit()
+    window.docks.show("Gates")
     answers: list[object] = []
     window.session.gate_shown.connect(answers.append)
     window.gates.set_shown(True)

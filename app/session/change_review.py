@@ -20,6 +20,7 @@ from app.document.changes import (
     is_open,
     refused,
 )
+from app.document.class_table import ClassTable
 from app.document.document import ImageDocument
 from app.document.edit import Edit
 from app.document.stroke import Box
@@ -77,13 +78,14 @@ class ChangeReview(QObject):
         self._stored, self._survey, self._edit = stored, survey, edit
         self._document: ImageDocument | None = None
         self._found: dict[Path, _Reviewed] = {}
+        self._labels_seen: object = None
         self._current: int | None = None
         self._pool = QThreadPool(self)
         self._pool.setMaxThreadCount(1)
         survey.looked.connect(self._on_looked)
         self._compared.connect(self._on_compared)
         stored.project.corrections_changed.connect(self._on_corrections)
-        stored.project.classes_changed.connect(self._begin)
+        stored.project.classes_changed.connect(self._on_classes)
 
     def compare(self, before: Source, after: Source) -> None:
         """Compare two models; what they said already is taken, the rest is worked out."""
@@ -146,6 +148,10 @@ class ChangeReview(QObject):
             self._go_to(places[(places.index(self._current) + by) % len(places)])
         else:
             self._go_to(places[0 if by > 0 else -1])
+
+    def leave(self) -> None:
+        """Look at no region any more."""
+        self._go_to(None)
 
     def accept(self) -> None:
         """Leave the current region as the model labels it now, and go on."""
@@ -225,7 +231,14 @@ class ChangeReview(QObject):
         self._current = at
         self.current_changed.emit(self.current)
 
-    @Slot()
+    @Slot(object)
+    def _on_classes(self, classes: ClassTable) -> None:
+        """Begin anew if labels stand for other classes: some were merged, say."""
+        labels = classes.removed, {(c.label, c.name) for c in classes.classes}
+        if labels != self._labels_seen:
+            self._labels_seen = labels
+            self._begin()
+
     def _begin(self) -> None:
         self._found.clear()
         self._go_to(None)
@@ -251,8 +264,8 @@ class ChangeReview(QObject):
         models, image = self.models, look.image_path
 
         def work() -> None:
-            maps = [x.label_map(own) for x, own in zip((before, after), labels, strict=True)]
-            changes = find_changes(*maps, _fitting(corrections(), before.shape))
+            first, second = before.label_map(labels[0]), after.label_map(labels[1])
+            changes = find_changes(first, second, _fitting(corrections(), before.shape))
             self._compared.emit(image, models, _Reviewed(changes, (before, after)))
 
         self._pool.start(_Job(work, self.warned.emit))

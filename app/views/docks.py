@@ -57,8 +57,8 @@ class Docks:
         for title, place in self._places.items():
             if place.behind:
                 self._window.tabifyDockWidget(self._docks[place.behind], self._docks[title])
-        for front in {place.behind for place in self._places.values() if place.behind}:
-            self._docks[front].raise_()
+        for title in {place.behind for place in self._places.values() if place.behind}:
+            self._docks[title].raise_()
         front = [title for title, place in self._places.items() if not place.behind]
         docks = [self._docks[title] for title in front]
         widths = [_WIDTHS[self._places[title].side] for title in front]

@@ -130,7 +130,7 @@ class MainWindow(QMainWindow):
                 "Images": Place(self.images, LEFT, 760),
                 "Classes": Place(self.classes, RIGHT, 380),
                 **self.learning_views.places(),
-                "Gates": Place(self.gates, RIGHT, 170),
+                "Gates": Place(self.gates, RIGHT, behind="Learning"),
             },
         )
         built.menus["&Model"].addMenu(self.models)

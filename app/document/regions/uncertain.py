@@ -101,9 +101,9 @@ def uncertain_regions(
             break
         is_open = ~is_set_HW[region.box.slices]
         mean = image_HW3[region.box.slices][is_open].mean(axis=0)
-        color = tuple(map(float, _lab(mean[np.newaxis])[0]))
+        lightness, a, b = _lab(mean[np.newaxis])[0].tolist()
         share = region.pixels / is_set_HW.size
-        found.append(region._replace(share=share, color=color))
+        found.append(region._replace(share=share, color=(lightness, a, b)))
     return tuple(found)
 
 
@@ -131,7 +131,8 @@ def difference(region: UncertainRegion, labeled_N3: NDArray[np.float32]) -> floa
     """Return how much a region's colour differs from what is labeled, 0.2 to 1."""
     if not len(labeled_N3):
         return 1.0
-    nearest = float(np.linalg.norm(labeled_N3 - np.float32(region.color), axis=1).min())
+    color = np.array(region.color, dtype=np.float32)
+    nearest = float(np.linalg.norm(labeled_N3 - color, axis=1).min())
     return _LEAST_DIFFERENCE + (1 - _LEAST_DIFFERENCE) * nearest / (nearest + _ALIKE)
 
 

@@ -125,7 +125,7 @@ class ChangesPanel(QWidget):
             return
         before, after = self._name(region.before), self._name(region.after)
         self._region.setText(
-            f"Region {place + 1} of {count}: {before} → <b>{after}</b>, {region.pixels:,} pixels"
+            f"{place + 1} of {count}: {before} → <b>{after}</b> · {region.pixels:,} px"
         )
 
     def showEvent(self, event: QShowEvent) -> None:

@@ -56,7 +56,8 @@ def _class_rows(first: Figures | None, second: Figures | None) -> list[tuple[str
     ]
     names = dict.fromkeys(name for iou in ious for name, value in iou.items() if value is not None)
     return [
-        (html.escape(f"IoU {name}"), *(_percent(iou.get(name)) for iou in ious)) for name in names
+        (html.escape(f"IoU {name}"), _percent(ious[0].get(name)), _percent(ious[1].get(name)))
+        for name in names
     ]
 
 

@@ -166,9 +166,12 @@ class ConfusionMatrix(QWidget):
 
 
 def _mixed(empty: QColor, full: QColor, share: float) -> QColor:
-    return QColor(
-        *(
-            round(a + (b - a) * share)
-            for a, b in zip(empty.getRgb()[:3], full.getRgb()[:3], strict=True)
+    red, green, blue = (
+        round(a + (b - a) * share)
+        for a, b in (
+            (empty.red(), full.red()),
+            (empty.green(), full.green()),
+            (empty.blue(), full.blue()),
         )
     )
+    return QColor(red, green, blue)

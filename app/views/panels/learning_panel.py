@@ -12,6 +12,7 @@ from PySide6.QtWidgets import (
     QProgressBar,
     QPushButton,
     QScrollArea,
+    QSizePolicy,
     QSpinBox,
     QToolButton,
     QVBoxLayout,
@@ -58,6 +59,8 @@ class LearningPanel(QWidget):
         self._progress = QProgressBar()
         self._progress.setTextVisible(False)
         self._progress.setMaximum(1)
+        self._progress.setMaximumHeight(10)
+        self._progress.hide()
         self._state = _wrapped("Paint a correction, then let the model learn it.")
         self.plot, self.figures = LearningPlot(), FiguresView()
         self._has_model = self._is_learning = self._is_cancelled = False
@@ -75,6 +78,8 @@ class LearningPanel(QWidget):
     def _lay_out(self) -> None:
         buttons = QHBoxLayout()
         for button in (self._learn, self._stop, self._cancel):
+            # As narrow as the panel: three words need not the usual width of a button.
+            button.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
             buttons.addWidget(button)
         form = QFormLayout()
         form.addRow("Time limit", self._seconds)
@@ -163,6 +168,7 @@ class LearningPanel(QWidget):
         self._learn.setEnabled(self._has_model and not learning)
         self._stop.setEnabled(learning)
         self._cancel.setEnabled(learning)
+        self._progress.setVisible(learning)
         if learning:
             self._last, self._is_cancelled = None, False
             self._state.setText("<b>Learning:</b> preparing … The model before serves meanwhile.")

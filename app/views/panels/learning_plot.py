@@ -15,7 +15,7 @@ from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from app.inference.messages import Progress
 
-_HEIGHT = 130
+_HEIGHT = 150
 _LOSS = {"light": "#2563c9", "dark": "#7fb0ff"}
 _HELD_OUT = {"light": "#b3560e", "dark": "#f0a35e"}
 
@@ -111,7 +111,7 @@ class LearningPlot(QWidget):
         item = self._plot.getPlotItem()
         for side, color, label in (
             ("left", loss, "loss"),
-            ("right", held_out, "set aside right, %"),
+            ("right", held_out, "right, %"),
             ("bottom", text, "seconds"),
         ):
             axis = item.getAxis(side)

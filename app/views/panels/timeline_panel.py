@@ -144,8 +144,10 @@ class TimelinePanel(QWidget):
     def _icon(self, row: CheckpointRow) -> QIcon:
         picture = QPixmap()
         if row.thumbnail and picture.loadFromData(row.thumbnail, "PNG"):
-            return QIcon(picture)
-        return icon("image-outline")
+            return QIcon(picture.scaled(_THUMBNAIL, Qt.AspectRatioMode.KeepAspectRatio))
+        picture = QPixmap(_THUMBNAIL)
+        picture.fill(Qt.GlobalColor.transparent)
+        return QIcon(picture)
 
     def _on_selection(self) -> None:
         chosen = self.selected
