@@ -91,7 +91,7 @@ class PredictRequest:
 
 @dataclass(frozen=True)
 class Prediction:
-    """The model's label map, confidence and uncertainty (0 to 255) of an image, all H×W.
+    """The model's label map, confidence, uncertainty and entropy (0 to 255), all H×W.
 
     The label map has the model's own classes, or the project's labels if it followed
     strokes: `is_live`. The notice says why it was not made as usual, and is empty if it was;
@@ -102,6 +102,7 @@ class Prediction:
     label_map: NDArray[np.uint8]
     confidence: NDArray[np.uint8]
     uncertainty: NDArray[np.uint8]
+    entropy: NDArray[np.uint8]
     notice: str = ""
     is_live: bool = False
 

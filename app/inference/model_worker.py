@@ -112,13 +112,14 @@ class ModelWorker(QObject):
             found = predictor.predict(request.image)
         else:
             found = self._follow(strokes, predictor)
-        for array in (found.label_map, found.confidence, found.uncertainty):
+        for array in (found.label_map, found.confidence, found.uncertainty, found.entropy):
             array.setflags(write=False)
         return Prediction(
             request.image_path,
             found.label_map,
             found.confidence,
             found.uncertainty,
+            found.entropy,
             found.notice,
             is_live=strokes is not None,
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import zlib
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
@@ -13,15 +14,15 @@ import numpy as np
 from numpy.typing import NDArray
 from PySide6.QtCore import QObject, QThread, Signal, Slot
 
-from app.document.regions.uncertain import UncertainRegion, uncertain_regions
+from app.document.regions.uncertain import UncertainRegion, labeled_colors, uncertain_regions
 from app.inference.model_worker import guarded, load_model
 from mdlstm_core.config import IGNORE_INDEX
 
 if TYPE_CHECKING:
     from mdlstm_core.predictor import Predictor
 
-_MOST_MODELS = 2
-"""Models kept in memory: the one before and the present one."""
+_MOST_MODELS = 3
+"""Models kept in memory: the one that serves, and two that are compared."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,9 @@ class Look:
         names: the model's classes.
         shape: height and width.
         packed: the label map, with the model's own classes.
-        regions: where the model is unsure and nobody set a label, most of it first.
+        regions: where the model is unsure and nobody set a label, most of it first; None if
+            that was not looked for.
+        colors: of what a person labeled (see `labeled_colors`).
     """
 
     key: Hashable
@@ -63,7 +66,8 @@ class Look:
     names: tuple[str, ...]
     shape: tuple[int, int]
     packed: bytes
-    regions: tuple[UncertainRegion, ...] = ()
+    regions: tuple[UncertainRegion, ...] | None = None
+    colors: NDArray[np.float32] | None = None
 
     @classmethod
     def of(
@@ -72,12 +76,11 @@ class Look:
         image_path: Path,
         names: tuple[str, ...],
         label_map_HW: NDArray[np.uint8],
-        regions: tuple[UncertainRegion, ...] = (),
     ) -> Look:
         """Pack a label map."""
         height, width = label_map_HW.shape
         packed = zlib.compress(np.ascontiguousarray(label_map_HW).data, level=1)
-        return cls(key, image_path, names, (height, width), packed, regions)
+        return cls(key, image_path, names, (height, width), packed)
 
     def label_map(self, labels: tuple[int, ...]) -> NDArray[np.uint8]:
         """Return the label map H×W with these labels for the model's classes."""
@@ -115,12 +118,15 @@ class SurveyWorker(QObject):
         image = request.image()
         found = predictor.predict(image)
         corrections = request.corrections()
-        is_set = np.zeros(found.label_map.shape, dtype=bool)
-        if corrections.shape == is_set.shape:
-            is_set = corrections != IGNORE_INDEX
-        regions = uncertain_regions(found.uncertainty, is_set, image)
+        if corrections.shape != found.label_map.shape:
+            corrections = np.full(found.label_map.shape, IGNORE_INDEX, dtype=np.uint8)
+        is_set = corrections != IGNORE_INDEX
         names = tuple(c.name for c in predictor.classes)
-        return Look.of(request.key, request.image_path, names, found.label_map, regions)
+        return dataclasses.replace(
+            Look.of(request.key, request.image_path, names, found.label_map),
+            regions=uncertain_regions(found.uncertainty, is_set, image),
+            colors=labeled_colors(image, corrections),
+        )
 
     def _predictor(self, request: LookRequest) -> Predictor:
         from mdlstm_core.predictor import Predictor

@@ -67,5 +67,5 @@ class Review(QObject):
         if model is None:
             self.changes.clear()
             self.survey.set_models()
-        elif self.changes.models is None and (source := self._teacher.settled_source) is not None:
-            self.survey.set_models(source)
+        elif self.changes.models is None:
+            self.survey.set_models()

@@ -58,6 +58,7 @@ class StoredProject(QObject):
         self._known: dict[Path, Fingerprint] = {}
         self._loaded: dict[Path, Fingerprint] = {}
         self._is_new = False
+        self._has_own_classes = False
         self._said_pruned = False
         self.project.changed.connect(self._on_changed)
         self.journal.receipt.connect(self._on_receipt)
@@ -89,6 +90,7 @@ class StoredProject(QObject):
         self.shown = None
         self.project.clear()
         self._loaded, self._is_new, self._said_pruned = {}, not path.exists(), False
+        self._has_own_classes = False
         self._load()
         if not is_ours:
             self.warned.emit(
@@ -122,7 +124,8 @@ class StoredProject(QObject):
         stored = self.journal.file.classes() if self.journal.file else None
         names = tuple(c.name for c in classes)
         is_empty = stored is None and not self.project.undo_stack.count()
-        if is_empty or self.project.classes == ClassTable():
+        is_blank = stored is None and self.project.classes == ClassTable()
+        if (is_empty or is_blank) and not self._has_own_classes:
             table = ClassTable.of(classes)
             self._model_classes = names
             self.journal.first_classes = SaveClasses(table, names)
@@ -138,6 +141,13 @@ class StoredProject(QObject):
                 f"{', '.join(names)}; start the program with --model and the project's model."
             )
 
+    @property
+    def can_choose_classes(self) -> bool:
+        """Whether the project can still begin with other classes: nothing was done yet."""
+        file = self.journal.file
+        is_new = file is not None and not self.journal.is_read_only and file.classes() is None
+        return is_new and not self._has_own_classes and not self.project.undo_stack.count()
+
     def start_with_classes(
         self, classes: Sequence[LabelClass | None], model: Sequence[LabelClass]
     ) -> bool:
@@ -151,10 +161,10 @@ class StoredProject(QObject):
             whether the project did; one in which something was done keeps its classes.
         """
         self.check_writable()
-        stored = self.journal.file.classes() if self.journal.file else None
-        if stored is not None or self.project.undo_stack.count() or self.path is None:
+        if not self.can_choose_classes:
             return False
         table, names = ClassTable().take_list(classes), {c.name for c in model}
+        self._has_own_classes = True
         self._model_classes = tuple(c.name if c and c.name in names else "" for c in classes)
         self.journal.first_classes = None
         self.journal.record(SaveClasses(table, self._model_classes))

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from PySide6.QtCore import QObject, QTimer, Signal, Slot
 
 from app.document.document import ImageDocument
+from app.document.regions.uncertain import UncertainRegion, worth
 from app.inference.messages import Prediction
 from app.inference.model_client import ModelClient
 from app.inference.survey_worker import Look, LookRequest, SurveyThread
@@ -70,8 +71,10 @@ class Survey(QObject):
         self.wait()
 
     def set_models(self, *models: Source) -> None:
-        """Look with these models from now on, the one that matters most first."""
-        self._models = {key_of(model): model for model in models}
+        """Look with these models from now on, after the one that serves."""
+        serving = self._teacher.settled_source
+        wanted = [serving, *models] if serving is not None else models
+        self._models = {key_of(model): model for model in wanted}
         self._looks = {at: look for at, look in self._looks.items() if at[0] in self._models}
         self._failed.clear()
         self.wait()
@@ -80,9 +83,34 @@ class Survey(QObject):
         """Return what a model said of an image, None if it has not looked yet."""
         return self._looks.get((key_of(model), image))
 
+    def ranked(self, labeled_N3: NDArray[np.float32]) -> list[tuple[float, Path, UncertainRegion]]:
+        """Return places on images that are not shown, most rewarding first (see `worth`).
+
+        `labeled_N3` is what is labeled on the image shown; the rest was looked up.
+        """
+        looks = [look for key in list(self._models)[:1] for look in self._of(key)]
+        shown = self._document.path if self._document else None
+        others = [look for look in looks if look.image_path != shown]
+        colors = [labeled_N3, *(look.colors for look in others if look.colors is not None)]
+        known = np.concatenate(colors)
+        found = [
+            (worth(region, known), look.image_path, region)
+            for look in others
+            for region in look.regions or ()
+        ]
+        return sorted(found, key=lambda place: -place[0])
+
+    def has_looked(self, image: Path) -> bool:
+        """Return whether it is known where the model that serves is unsure of an image."""
+        serving = next(iter(self._models), None)
+        look = self._looks.get((serving, image))
+        return look is not None and look.regions is not None
+
     def looks(self, model: Source) -> list[Look]:
         """Return all that a model said, of any image."""
-        key = key_of(model)
+        return self._of(key_of(model))
+
+    def _of(self, key: Hashable) -> list[Look]:
         return [look for at, look in self._looks.items() if at[0] == key]
 
     @Slot()
@@ -117,10 +145,15 @@ class Survey(QObject):
             return
         for image in self._images():
             for key, model in self._models.items():
-                at = key, image
-                if at not in self._looks and at not in self._failed:
+                if (key, image) not in self._failed and self._lacks(key, image):
                     self._thread.send(self._request(key, model, image))
                     return
+
+    def _lacks(self, key: Hashable, image: Path) -> bool:
+        """Return whether a model has more to say of an image."""
+        look, serving = self._looks.get((key, image)), next(iter(self._models))
+        is_shown = self._document is not None and self._document.path == image
+        return look is None or (look.regions is None and key == serving and not is_shown)
 
     def _request(self, key: Hashable, model: Source, image: Path) -> LookRequest:
         shown, in_memory = self._document, self._stored.project.corrections(image)

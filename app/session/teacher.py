@@ -181,17 +181,12 @@ class Teacher(QObject):
         if info.warning:
             self.warned.emit(info.warning)
         self._keep_choice(is_loaded=not info.warning)
-        self.model = info
+        before, self.model = self.source, info
+        if not self._is_trial:
+            self.source = self._asked[1 if info.warning else 0]
         self.model_changed.emit(info)
-        self._settle(self._asked[1 if info.warning else 0])
-
-    def _settle(self, source: str | Path | bytes) -> None:
-        """Note where the model is from that serves, unless it is only tried out."""
-        if self._is_trial or source == self.source:
-            return
-        before, self.source = self.source, source
-        if before is not None:
-            self.model_replaced.emit(before, source)
+        if before is not None and before != self.source:
+            self.model_replaced.emit(before, self.source)
 
     def _keep_choice(self, *, is_loaded: bool) -> None:
         """Let a project that has models of its own begin with the chosen one from now on."""

@@ -52,6 +52,7 @@ CLASS_KEYS = range(1, 11)
 
 _FILE, _EDIT, _TOOLS, _CLASSES = "&File", "&Edit", "&Tools", "&Classes"
 _IMAGE, _VIEW, _MODEL, _HELP = "&Image", "&View", "&Model", "&Help"
+_MEASURE = f"{_VIEW}/&Measure of uncertainty"
 _SCHEME, _CHANGES = f"{_VIEW}/&Colours", f"{_MODEL}/C&hanges"
 
 MENUS = (_FILE, _EDIT, _TOOLS, _CLASSES, _IMAGE, _VIEW, _MODEL, _HELP)
@@ -115,6 +116,9 @@ ACTIONS = (
                "Tell the model's labels from yours by stripes", checkable=True),
     ActionSpec("uncertainty", _VIEW, "Show &uncertainty", ("Shift+N",), "map-search-outline",
                "Show how unsure the model is, in place of its labels", checkable=True),
+    ActionSpec("measure-margin", _MEASURE, "&Margin of the two best classes",
+               group="measure"),
+    ActionSpec("measure-entropy", _MEASURE, "&Entropy of all classes", group="measure"),
     ActionSpec("rulers", _VIEW, "&Rulers", ("Ctrl+R",), "ruler", checkable=True),
     ActionSpec("scheme-system", _SCHEME, "As the &system", group="scheme"),
     ActionSpec("scheme-light", _SCHEME, "&Light", group="scheme"),

@@ -140,7 +140,8 @@ class MainWindow(QMainWindow):
             self.actions_by_name[f"panel-{title.lower()}"] = action
             self.menu_of[f"panel-{title.lower()}"] = "View › Panels"
         self.shortcuts = Shortcuts(self.actions_by_name, self)
-        self.actions_by_name[f"scheme-{self.theme.scheme}"].setChecked(True)
+        for name in (f"scheme-{self.theme.scheme}", "measure-margin"):
+            self.actions_by_name[name].setChecked(True)
 
     def _slots(self) -> dict[str, Callable[..., object]]:
         """Return what each action of the table calls."""
@@ -174,6 +175,8 @@ class MainWindow(QMainWindow):
             "reset-panels": lambda: self.docks.reset(),
             "uncertainty": self.where_next.set_shown,
             "next-region": self.where_next.go,
+            "measure-margin": partial(self.where_next.set_measure, "margin"),
+            "measure-entropy": partial(self.where_next.set_measure, "entropy"),
             "live": session.set_live,
             **self.learning_views.slots(),
             "palette": self._open_palette,

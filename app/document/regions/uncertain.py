@@ -111,9 +111,10 @@ def labeled_colors(
     image_HW3: NDArray[np.uint8], corrections_HW: NDArray[np.uint8]
 ) -> NDArray[np.float32]:
     """Return colours of pixels that a person labeled, N×3 in CIE L*a*b*, N up to 200."""
-    rows, columns = np.nonzero(corrections_HW != IGNORE_INDEX)
+    coarse = -(-max(corrections_HW.shape) // _MOST_CELLS)
+    rows, columns = np.nonzero(corrections_HW[::coarse, ::coarse] != IGNORE_INDEX)
     step = -(-len(rows) // _MOST_SAMPLES) or 1
-    return _lab(image_HW3[rows[::step], columns[::step]])
+    return _lab(image_HW3[rows[::step] * coarse, columns[::step] * coarse])
 
 
 def worth(region: UncertainRegion, labeled_N3: NDArray[np.float32]) -> float:
