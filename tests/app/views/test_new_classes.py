@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import numpy as np
@@ -64,16 +65,6 @@ def paint_disc(window: MainWindow, drag: Callable[..., None], disc: int, ground:
     drag(window, [(150.0, 15.0), (150.0, 110.0)])
 
 
-def learn(qtbot: QtBot, session: LabelingSession, ask: Callable[[], object]) -> None:
-    """Learn, and wait until what was learned at the end serves."""
-    with qtbot.waitSignal(
-        session.learning_changed, timeout=PATIENCE_MS, check_params_cb=lambda on: not on
-    ):
-        ask()
-    with qtbot.waitSignal(session.model_changed, timeout=PATIENCE_MS):
-        pass
-
-
 def is_disc_found(labels: np.ndarray, disc: int) -> bool:
     """Whether most of the disc beyond the stroke, and little else, has its label."""
     is_disc = labels == disc
@@ -81,7 +72,11 @@ def is_disc_found(labels: np.ndarray, disc: int) -> bool:
 
 
 def test_learned_live_and_by_the_stored_model(
-    qtbot: QtBot, opened: MainWindow, disc: Path, drag: Callable[..., None]
+    qtbot: QtBot,
+    opened: MainWindow,
+    disc: Path,
+    drag: Callable[..., None],
+    until_learned: Callable[..., AbstractContextManager[None]],
 ) -> None:
     session = opened.session
     assert session.model is not None
@@ -94,11 +89,10 @@ def test_learned_live_and_by_the_stored_model(
     assert is_disc_found(shown(opened), label)
     session.set_live(False)
 
-    learn(qtbot, session, opened.learning.ask)
+    with until_learned(session):
+        opened.learning.ask()
     assert session.model is not None
     assert [c.name for c in session.model.classes] == [*own, "disc"]
-    with qtbot.waitSignal(session.prediction_changed, timeout=PATIENCE_MS):
-        pass
     assert is_disc_found(shown(opened), label)
 
     # Renamed, closed and opened again, the project's model still knows the class.
@@ -145,7 +139,10 @@ def test_starts_from_a_list_of_the_users(
 
 
 def test_merged_and_deleted_classes_go_on(
-    qtbot: QtBot, opened: MainWindow, drag: Callable[..., None]
+    qtbot: QtBot,
+    opened: MainWindow,
+    drag: Callable[..., None],
+    until_learned: Callable[..., AbstractContextManager[None]],
 ) -> None:
     session = opened.session
     label = add_class(opened, "disc")
@@ -156,7 +153,8 @@ def test_merged_and_deleted_classes_go_on(
         session.set_live(True)
     assert is_disc_found(shown(opened), 5)
     assert not np.isin(shown(opened), (label, 0)).any()
-    learn(qtbot, session, lambda: session.learn(5))
+    with until_learned(session):
+        session.learn(5)
     session.journal.store()
     assert session.project_path is not None
     file = ProjectFile(session.project_path)
