@@ -49,6 +49,7 @@ class ModelClient(QObject):
     noticed = Signal(str)
     _request = Signal(object)
     _learn = Signal(object)
+    _prepare = Signal()
 
     def __init__(self) -> None:
         super().__init__()
@@ -64,6 +65,8 @@ class ModelClient(QObject):
         self._worker.answered.connect(self._on_answer)
         self._worker.failed.connect(self._on_failure)
         self._learn.connect(self._learner.learn)
+        self._prepare.connect(self._learner.prepare)
+        self._is_prepared = False
         self._learner.progressed.connect(self._on_progress)
         self._learner.improved.connect(self._on_improved)
         self._learner.learned.connect(self._on_learned)
@@ -132,9 +135,16 @@ class ModelClient(QObject):
             self.model_loaded.emit(answer)
         elif isinstance(answer, Prediction):
             self.predicted.emit(answer)
+            self._prepare_learning()
         else:
             self.gate_shown.emit(answer)
         self._send_next()
+
+    def _prepare_learning(self) -> None:
+        """Make the learner ready, once the user has something to look at."""
+        if not self._is_prepared:
+            self._is_prepared = True
+            self._prepare.emit()
 
     def _pass_on_notice(self, answer: Answer | Progress) -> None:
         """Hand on the notice of an answer, unless the last one of any kind still says it."""

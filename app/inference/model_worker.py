@@ -165,6 +165,19 @@ class LearningWorker(QObject):
         self.stop = threading.Event()
         self.cancel = threading.Event()
 
+    @Slot()
+    def prepare(self) -> None:
+        """Import what learning needs, before anyone waits for it.
+
+        torch's optimisers bring a thousand modules, when the first of them is made: seconds.
+        """
+        with _long_lived():
+            import torch
+
+            import mdlstm_core.learning.fine_tuning  # noqa: F401
+
+            torch.optim.AdamW([torch.zeros(1, requires_grad=True)])
+
     @Slot(object)
     def learn(self, request: LearnRequest) -> None:
         """Learn; ends early with what was learned after `stop`, with nothing after `cancel`."""

@@ -115,9 +115,7 @@ class PixelClassifier:
         return parts
 
 
-def at_pixels(
-    levels: Sequence[Tensor], working: tuple[int, int], size: tuple[int, int]
-) -> Tensor:
+def at_pixels(levels: Sequence[Tensor], working: tuple[int, int], size: tuple[int, int]) -> Tensor:
     """Enlarge levels of a pyramid to one grid, add them, and enlarge that to pixels: J×H×W.
 
     Args:
