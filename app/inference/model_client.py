@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 from PySide6.QtCore import QObject, QThread, Signal, Slot
 
 from app.inference.messages import (
@@ -17,6 +19,13 @@ from app.inference.messages import (
     Progress,
 )
 from app.inference.model_worker import LearningWorker, ModelWorker
+
+_SWITCH_S = 0.0005
+"""How long a thread keeps the interpreter while others want it; ten times that is usual.
+
+The window's thread asks for it at every event: while the model learned, events came 1.5 times
+as late by the usual (99th percentile, by `python -m benchmarks.app_learning`).
+"""
 
 Request = LoadRequest | PredictRequest | GateRequest
 Answer = ModelInfo | Prediction | GateAnswer
@@ -53,6 +62,7 @@ class ModelClient(QObject):
 
     def __init__(self) -> None:
         super().__init__()
+        sys.setswitchinterval(_SWITCH_S)
         self._waiting: dict[type[Request], Request] = {}
         self._notices: dict[type[Answer | Progress], str] = {}
         self._busy = False

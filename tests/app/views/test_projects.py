@@ -208,35 +208,6 @@ def test_learning_starts_from_the_model_that_the_project_started_with(
         assert kept.weights[name].equal(weight), name
 
 
-def test_a_damaged_stored_model_gives_way_to_its_base(
-    qtbot: QtBot,
-    labeled_window: MainWindow,
-    rocket: Path,
-    drag: Callable[..., None],
-    learn: Callable[[LabelingSession], None],
-) -> None:
-    drag(labeled_window, LINE)
-    learn(labeled_window.session)
-    project = labeled_window.session.project_path
-    assert project is not None
-    labeled_window.close()
-    database = sqlite3.connect(project)
-    database.execute(
-        "UPDATE checkpoints SET checkpoint = x'00'"
-        " WHERE number = (SELECT checkpoint FROM roles WHERE role = 'learned')"
-    )
-    database.commit()
-    database.close()
-    session = LabelingSession(device="cpu")
-    warnings: list[str] = []
-    session.warned.connect(warnings.append)
-    session.open_paths([rocket])
-    with qtbot.waitSignal(session.prediction_changed, timeout=PATIENCE_MS):
-        session.start_model()
-    assert "base model serves" in warnings[0]
-    session.close()
-
-
 def test_a_second_window_shows_and_labels_but_does_not_paint(
     qtbot: QtBot, labeled_window: MainWindow, rocket: Path, drag: Callable[..., None]
 ) -> None:

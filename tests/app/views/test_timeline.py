@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import sqlite3
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -241,3 +242,24 @@ def test_going_back_is_refused_while_the_model_learns(
     settle(qtbot, opened)
     np.testing.assert_array_equal(prediction(opened), serving)
     assert len(session.teacher.timeline.rows) == 2
+
+
+def test_a_damaged_stored_model_gives_way_to_its_base(
+    qtbot: QtBot, opened: MainWindow, photo_file: Path, drag: Callable[..., None]
+) -> None:
+    learn(qtbot, opened, drag, 6, 40.0)
+    project = opened.session.project_path
+    assert project is not None
+    assert opened.close()
+    database = sqlite3.connect(project)
+    database.execute("UPDATE checkpoints SET checkpoint = x'00' WHERE origin = 'learned'")
+    database.commit()
+    database.close()
+    session = LabelingSession(device="cpu")
+    warnings: list[str] = []
+    session.warned.connect(warnings.append)
+    session.open_paths([photo_file])
+    with qtbot.waitSignal(session.prediction_changed, timeout=PATIENCE_MS):
+        session.start_model()
+    assert "base model serves" in warnings[0]
+    session.close()
