@@ -120,3 +120,15 @@ def test_mirrored_prediction_is_the_mean_of_two(
     np.testing.assert_allclose(found.confidence, mean.max(axis=0) * 255, atol=0.51)
     turned = predict(mirrored, flipped)
     np.testing.assert_array_equal(turned.label_map[:, ::-1], found.label_map)
+
+
+def test_entropy_is_that_of_the_probabilities() -> None:
+    draws = np.random.default_rng(4).dirichlet(np.ones(3), size=(6, 8)).astype(np.float32)
+    image = np.zeros((6, 8, 3), np.uint8)
+    found = most_probable(np.ascontiguousarray(draws.transpose(2, 0, 1)), image)
+    expected = -(draws * np.log(draws)).sum(axis=2) / np.log(3)
+    np.testing.assert_allclose(found.entropy / 255, expected, atol=0.003)
+    sure = np.zeros((3, 6, 8), np.float32)
+    sure[1] = 1
+    assert (most_probable(sure, image).entropy == 0).all()
+    assert (most_probable(np.full_like(sure, 1 / 3), image).entropy == 255).all()
