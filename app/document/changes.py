@@ -20,6 +20,8 @@ MOST_REGIONS = 200
 FEWEST_PIXELS = 8
 """Smaller regions are counted, but not stepped through."""
 
+_STRIP_ROWS = 64
+
 
 class ChangedRegion(NamedTuple):
     """Connected pixels (4-connected) that went from one label to another.
@@ -87,7 +89,13 @@ def changed_mask(
 def is_open(change: ChangedRegion, corrections_HW: NDArray[np.uint8]) -> bool:
     """Return whether a region still has a pixel without a label of a person."""
     box, mask = change.region
-    return bool((mask & (corrections_HW[box.slices] == IGNORE_INDEX)).any())
+    labels = corrections_HW[box.slices]
+    # In strips: the first one with an open pixel settles it, mostly the very first.
+    for top in range(0, len(mask), _STRIP_ROWS):
+        rows = slice(top, top + _STRIP_ROWS)
+        if (mask[rows] & (labels[rows] == IGNORE_INDEX)).any():
+            return True
+    return False
 
 
 def refused(change: ChangedRegion, corrections_HW: NDArray[np.uint8]) -> Edit | None:

@@ -23,6 +23,7 @@ from app.document.changes import (
 from app.document.class_table import ClassTable
 from app.document.document import ImageDocument
 from app.document.edit import Edit
+from app.document.label_map import LabelMap
 from app.document.stroke import Box
 from app.inference.survey_worker import Look
 from app.session.stored_project import StoredProject
@@ -41,11 +42,22 @@ class _Reviewed:
         changes: what changed.
         looks: what the models before and after said.
         accepted: places of regions in `changes.regions`.
+        painted: places of those that a person set all of.
     """
 
     changes: Changes
     looks: tuple[Look, Look]
     accepted: set[int] = field(default_factory=set)
+    painted: set[int] = field(default_factory=set)
+
+    def refresh(self, corrections: LabelMap, box: Box) -> bool:
+        """Note which regions are painted after a change in a box; return whether others are."""
+        before = frozenset(self.painted)
+        for at, region in enumerate(self.changes.regions):
+            if not region.region.box.common(box).is_empty:
+                is_painted = not is_open(region, corrections.values)
+                (self.painted.add if is_painted else self.painted.discard)(at)
+        return before != self.painted
 
 
 class ChangeReview(QObject):
@@ -102,6 +114,9 @@ class ChangeReview(QObject):
     def set_document(self, document: ImageDocument | None) -> None:
         """Step through the regions of another image."""
         self._document = document
+        found = self._reviewed()
+        if found is not None and document is not None:
+            found.refresh(document.corrections, Box(0, 0, document.height, document.width))
         self._go_to(None)
         self._on_document_or_models()
 
@@ -184,12 +199,11 @@ class ChangeReview(QObject):
         self._pool.waitForDone()
 
     def _open(self) -> list[tuple[int, ChangedRegion]]:
-        found, document = self._reviewed(), self._document
-        if found is None or document is None:
+        found = self._reviewed()
+        if found is None:
             return []
-        labels = document.corrections.values
-        regions = enumerate(found.changes.regions)
-        return [(at, r) for at, r in regions if at not in found.accepted and is_open(r, labels)]
+        settled = found.accepted | found.painted
+        return [(at, r) for at, r in enumerate(found.changes.regions) if at not in settled]
 
     def _reviewed(self) -> _Reviewed | None:
         return self._found.get(self._document.path) if self._document else None
@@ -280,11 +294,17 @@ class ChangeReview(QObject):
     def _on_compared(self, image: Path, models: object, found: _Reviewed) -> None:
         if models is self.models and image not in self._found:
             self._found[image] = found
+            document = self._document
+            if document is not None and document.path == image:  # it may be painted on since
+                found.refresh(document.corrections, Box(0, 0, document.height, document.width))
             self.changed.emit()
 
     @Slot(object, object)
-    def _on_corrections(self, image: Path, _box: Box) -> None:
-        if image in self._found:
+    def _on_corrections(self, image: Path, box: Box) -> None:
+        found, document = self._found.get(image), self._document
+        if found is None or document is None or document.path != image:
+            return
+        if found.refresh(document.corrections, box):
             self.changed.emit()
 
 

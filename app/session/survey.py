@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PySide6.QtCore import QObject, QTimer, Signal, Slot
+from PySide6.QtCore import QObject, QThreadPool, QTimer, Signal, Slot
 
 from app.document.document import ImageDocument
 from app.document.regions.uncertain import UncertainRegion, worth
@@ -44,6 +44,7 @@ class Survey(QObject):
     """
 
     looked = Signal(object)
+    _packed = Signal(object)
 
     def __init__(self, stored: StoredProject, client: ModelClient, teacher: Teacher) -> None:
         super().__init__()
@@ -52,7 +53,12 @@ class Survey(QObject):
         self._looks: dict[tuple[Hashable, Path], Look] = {}
         self._failed: set[tuple[Hashable, Path]] = set()
         self._document: ImageDocument | None = None
+        self._held: list[Source] = []
+        self._keys: dict[int, Hashable] = {}
         self._thread = SurveyThread()
+        self._pool = QThreadPool(self)
+        self._pool.setMaxThreadCount(1)
+        self._packed.connect(self._on_packed)
         self._quiet = QTimer(self)
         self._quiet.setSingleShot(True)
         self._quiet.setInterval(_QUIET_MS)
@@ -73,15 +79,17 @@ class Survey(QObject):
     def set_models(self, *models: Source) -> None:
         """Look with these models from now on, after the one that serves."""
         serving = self._teacher.settled_source
-        wanted = [serving, *models] if serving is not None else models
-        self._models = {key_of(model): model for model in wanted}
+        wanted = [serving, *models] if serving is not None else list(models)
+        # By identity, as long as they are kept here: a checkpoint has megabytes to look at.
+        self._held, self._keys = wanted, {id(model): key_of(model) for model in wanted}
+        self._models = {self._keys[id(model)]: model for model in wanted}
         self._looks = {at: look for at, look in self._looks.items() if at[0] in self._models}
         self._failed.clear()
         self.wait()
 
     def look(self, model: Source, image: Path) -> Look | None:
         """Return what a model said of an image, None if it has not looked yet."""
-        return self._looks.get((key_of(model), image))
+        return self._looks.get((self._key(model), image))
 
     def ranked(self, labeled_N3: NDArray[np.float32]) -> list[tuple[float, Path, UncertainRegion]]:
         """Return places on images that are not shown, most rewarding first (see `worth`).
@@ -108,7 +116,11 @@ class Survey(QObject):
 
     def looks(self, model: Source) -> list[Look]:
         """Return all that a model said, of any image."""
-        return self._of(key_of(model))
+        return self._of(self._key(model))
+
+    def _key(self, model: Source) -> Hashable:
+        known = self._keys.get(id(model))
+        return key_of(model) if known is None else known
 
     def _of(self, key: Hashable) -> list[Look]:
         return [look for at, look in self._looks.items() if at[0] == key]
@@ -121,6 +133,7 @@ class Survey(QObject):
     def close(self) -> None:
         """End the thread."""
         self._quiet.stop()
+        self._pool.waitForDone()
         self._thread.close()
 
     def _images(self) -> Iterable[Path]:
@@ -183,13 +196,18 @@ class Survey(QObject):
         if prediction.is_live or model is None or source is None:
             self.wait()
             return
-        key = key_of(source)
-        names = tuple(c.name for c in model.classes)
-        look = Look.of(key, prediction.image_path, names, prediction.label_map)
+        key, names = self._keys.get(id(source)), tuple(c.name for c in model.classes)
         if key in self._models:
-            self._looks[key, prediction.image_path] = look
-            self.looked.emit(look)
+            path, label_map = prediction.image_path, prediction.label_map
+            self._pool.start(lambda: self._packed.emit(Look.of(key, path, names, label_map)))
         self.wait()
+
+    @Slot(object)
+    def _on_packed(self, look: Look) -> None:
+        known = self._looks.get((look.key, look.image_path))
+        if look.key in self._models and (known is None or known.regions is None):
+            self._looks[look.key, look.image_path] = look
+            self.looked.emit(look)
 
     @Slot()
     def _forget_other_images(self) -> None:

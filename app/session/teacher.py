@@ -235,7 +235,9 @@ class Teacher(QObject):
             self.timeline.go_back(number)
             return
         self._serve(number)
-        self.said.emit("The model has learned from your corrections.")
+        self.said.emit(
+            "The model has learned from your corrections. J steps through what it changed."
+        )
 
     @Slot(str, str)
     def _on_let_go(self, origin: str, reason: str) -> None:

@@ -11,6 +11,9 @@ from PySide6.QtGui import QColor, QPainter, QPainterPath, QPen, QPolygonF
 
 from app.document.stroke import Region
 
+_MOST_CELLS = 1000
+"""Cells a side of a region whose outline is followed."""
+
 _AROUND = QColor(0, 0, 0, 170)
 _OTHERS = QColor(255, 255, 255)
 _CURRENT = QColor(255, 196, 0)
@@ -46,13 +49,15 @@ def _draw(painter: QPainter, path: QPainterPath, color: QColor, width: float) ->
 
 def _outline(region: Region) -> QPainterPath:
     """Return the outline of a region and of its holes."""
-    mask = np.pad(region.mask.astype(np.uint8), 1)
+    # A coarse outline of a large region: it is drawn at once, and no one sees the difference.
+    step = -(-max(region.mask.shape) // _MOST_CELLS)
+    mask = np.pad(region.mask[::step, ::step].astype(np.uint8), 1)
     # Twice as large: the outline runs along the pixels' sides, not through their centres.
     mask = mask.repeat(2, axis=0).repeat(2, axis=1)
     contours, _ = cv2.findContours(mask, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
     path = QPainterPath()
     for contour in contours:
-        points = (contour[:, 0, :].astype(float) + 0.5) / 2 - 1
+        points = ((contour[:, 0, :].astype(float) + 0.5) / 2 - 1) * step
         points += (region.box.left, region.box.top)
         path.addPolygon(QPolygonF([QPointF(x, y) for x, y in points.tolist()]))
         path.closeSubpath()

@@ -118,7 +118,10 @@ def test_learning_goes_on_and_says_how(
     assert labeled_window.messages.text == ON_CPU
     with until_learned(session):
         session.stop_learning()
-    assert said[-2:] == [ON_CPU, "The model has learned from your corrections."]
+    assert said[-2:] == [
+        ON_CPU,
+        "The model has learned from your corrections. J steps through what it changed.",
+    ]
 
 
 def test_a_model_that_does_not_fit_serves_from_the_cpu(
