@@ -53,11 +53,15 @@ def load_task(
         InputError: a file is missing or damaged.
     """
     everything = LabeledFolder(dataset)
-    lists = [LabeledFolder(dataset, path).stems if path else None for path in (list_file, test_list)]
+    lists = [
+        LabeledFolder(dataset, path).stems if path else None for path in (list_file, test_list)
+    ]
     named = {stem for stems in lists for stem in stems or ()}
     free = [stem for stem in everything.stems if stem not in named]
     drawn = [free[index] for index in np.random.default_rng(seed).permutation(len(free))]
-    labeled = lists[0] if lists[0] is not None else [drawn.pop() for _ in range(min(images, len(drawn)))]
+    labeled = (
+        lists[0] if lists[0] is not None else [drawn.pop() for _ in range(min(images, len(drawn)))]
+    )
     tested = lists[1] if lists[1] is not None else drawn[:_TEST_IMAGES]
     place = {stem: index for index, stem in enumerate(everything.stems)}
     return Task(
@@ -113,7 +117,9 @@ def _measured(
     count = len(unlabeled)
     return {
         "miou_labeled": _mean_iou(unlabeled, found[:count], task.classes),
-        "miou_test": _mean_iou([sample.labels for sample in task.tested], found[count:], task.classes),
+        "miou_test": _mean_iou(
+            [sample.labels for sample in task.tested], found[count:], task.classes
+        ),
     }
 
 
