@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-_MOST_ROWS, _MOST_SAMPLES = 2000, 2000
+_MOST_ROWS, _MOST_SAMPLES = 1500, 1500
 """Of all images together: with more, a fit takes longer than a person waits."""
 
 _COMPONENTS = 48
@@ -42,8 +42,8 @@ class ClassifierOptions:
     hold: float = 1e-2
     hold_local: float = 1e-3
     trust: float = 0.5
-    steps: int = 60
-    learning_rate: float = 0.02
+    steps: int = 45
+    learning_rate: float = 0.03
 
 
 @dataclass(frozen=True)
