@@ -227,7 +227,7 @@ class LearningWorker(QObject):
             result.before,
             result.figures,
             result.overfits,
-            reading.left_out,
+            " ".join(filter(None, (reading.left_out, result.notice))),
             self.stop.is_set(),
         )
 
@@ -275,7 +275,7 @@ class _Reading:
                 continue
             self._digest.update(file.image_path.name.encode())
             self._digest.update(corrections.tobytes())
-            yield CorrectedImage(image, self._outputs.indices_of(corrections))
+            yield CorrectedImage(image, self._outputs.indices_of(corrections), file.image_path.name)
         if len(missing) == len(self._request.corrected):
             raise missing[0]
         if missing:

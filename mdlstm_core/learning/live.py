@@ -74,7 +74,7 @@ def labeled_cells(
     """
     stacked_CF = _stacked(features)
     area_C = area_1hw.flatten()
-    labeled = _spread(area_C.nonzero().flatten(), _MOST_LABELED)
+    labeled = labeled_places(area_1hw)
     sampled = _spread(torch.arange(len(area_C), device=area_C.device), _MOST_SAMPLED)
     return LabeledCells(
         stacked_CF[labeled],
@@ -82,6 +82,11 @@ def labeled_cells(
         area_C[labeled],
         stacked_CF[sampled],
     )
+
+
+def labeled_places(area_1hw: Tensor) -> Tensor:
+    """Return which cells `labeled_cells` picks: row times the grid's width plus column."""
+    return _spread(area_1hw.flatten().nonzero().flatten(), _MOST_LABELED)
 
 
 def refit(

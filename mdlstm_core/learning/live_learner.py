@@ -21,9 +21,10 @@ from mdlstm_core.learning.pixel_classifier import (
     ClassifierOptions,
     PixelClassifier,
     PixelRows,
-    at_pixels,
+    features_at,
     fit,
 )
+from mdlstm_core.learning.set_aside import strokes_of
 from mdlstm_core.learning.targets import label_masses
 from mdlstm_core.memory import Attempt, first_that_fits
 from mdlstm_core.network import LabelingNetwork, with_classes
@@ -232,21 +233,18 @@ def _picked(look: _Look, masses_KHW: Tensor) -> PixelRows:
     sampled = _spread(torch.arange(len(area_P)), _MOST_SAMPLED)
     both = torch.cat([labeled, sampled])
     size = look.local_GHW.shape[1:]
-    deep_BF = torch.cat(
-        [
-            at_pixels([feature], look.working, (int(size[0]), int(size[1]))).flatten(1)[:, both].T
-            for feature in look.features
-        ],
-        dim=1,
-    )
+    deep_BF = features_at(look.features, look.working, both, (int(size[0]), int(size[1])))
     local_BG = look.local_GHW.flatten(1)[:, both].T
     shares_NK = masses_KHW.flatten(1)[:, labeled].T / area_P[labeled].unsqueeze(1)
+    label_map = masses_KHW.argmax(dim=0).where(masses_KHW.sum(dim=0) > 0, IGNORE_INDEX)
+    numbers = strokes_of(label_map.numpy().astype(np.uint8)).numbers
     count = len(labeled)
     return PixelRows(
         deep_BF[:count],
         local_BG[:count],
         shares_NK,
         area_P[labeled],
+        torch.from_numpy(numbers).flatten()[labeled].long(),
         deep_BF[count:],
         local_BG[count:],
     )
@@ -270,6 +268,7 @@ def _for_outputs(rows: _Rows, labels: Sequence[int]) -> PixelRows:
         local_NG=pixels.local_NG[known],
         shares_NK=shares[known],
         area_N=pixels.area_N[known],
+        stroke_N=pixels.stroke_N[known],
     )
 
 
