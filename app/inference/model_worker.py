@@ -28,6 +28,7 @@ from app.inference.messages import (
 )
 from mdlstm_core.data.images import read_image
 from mdlstm_core.errors import InputError
+from mdlstm_core.host_memory import give_back
 
 if TYPE_CHECKING:
     import mdlstm_core.prediction as core
@@ -182,6 +183,7 @@ class LearningWorker(QObject):
     def learn(self, request: LearnRequest) -> None:
         """Learn; ends early with what was learned after `stop`, with nothing after `cancel`."""
         learned = guarded(self.failed.emit, lambda: self._learn(request))
+        give_back()
         if learned is not None:
             self.learned.emit(learned)
 

@@ -10,7 +10,7 @@ from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QDockWidget, QMainWindow, QWidget
 
 LEFT, RIGHT = Qt.DockWidgetArea.LeftDockWidgetArea, Qt.DockWidgetArea.RightDockWidgetArea
-_WIDTHS = {LEFT: 230, RIGHT: 270}
+_WIDTHS = {LEFT: 230, RIGHT: 310}
 
 
 class Place(NamedTuple):

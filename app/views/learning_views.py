@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PySide6.QtCore import QObject, Slot
 from PySide6.QtGui import QAction
-from PySide6.QtWidgets import QFileDialog
+from PySide6.QtWidgets import QDockWidget, QFileDialog
 
 from app.document.changes import ChangedRegion
 from app.document.document import ImageDocument
@@ -53,7 +53,7 @@ class LearningViews(QObject):
         self.changes, self.timeline = ChangesPanel(), TimelinePanel()
         self._session, self._canvas, self._learning = session, canvas, learning
         self._actions: Mapping[str, QAction] = {}
-        self._is_learning = False
+        self._is_learning = self._are_changes_seen = False
         self._needs_thumbnail = False
         self._link_learning()
         self._link_changes()
@@ -86,6 +86,10 @@ class LearningViews(QObject):
         """Take the window's actions, by name; they are on while they can do something."""
         self._actions = actions
         self.changes.add_actions([actions[name] for name in _CHANGE_ACTIONS])
+        dock = self.changes.parent()
+        assert isinstance(dock, QDockWidget)
+        # The dock tells: behind another tab a panel counts as visible.
+        dock.visibilityChanged.connect(self._on_changes_seen)
         self._enable()
         self._show_changes()
 
@@ -106,7 +110,6 @@ class LearningViews(QObject):
         review.current_changed.connect(self._show_region)
         session.classes_changed.connect(self._on_classes)
         self.changes.image_chosen.connect(session.open_image)
-        self.changes.visibilityChanged.connect(self._draw_marks)
         self._on_classes(session.classes)
 
     def _link_timeline(self) -> None:
@@ -167,12 +170,16 @@ class LearningViews(QObject):
                 able = review.current is not None if needs_region else count > 0
                 self._actions[name].setEnabled(able or name == "change-next")
 
-    @Slot()
+    @Slot(bool)
+    def _on_changes_seen(self, seen: bool) -> None:
+        self._are_changes_seen = seen
+        self._draw_marks()
+
     def _draw_marks(self) -> None:
         """Outline the open regions while the panel is looked at, or one is stepped to."""
         review = self._session.review.changes
         current = review.current
-        if current is None and not self.changes.isVisible():
+        if current is None and not self._are_changes_seen:
             self._canvas.set_marks(None)
             return
         others = [found.region for found in review.regions() if found is not current]

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from PySide6.QtCore import QSize, Qt, Signal
-from PySide6.QtGui import QAction, QHideEvent, QIcon, QShowEvent
+from PySide6.QtGui import QAction, QIcon
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QHBoxLayout,
@@ -32,11 +32,9 @@ class ChangesPanel(QWidget):
 
     Signals:
         image_chosen(Path): show this image.
-        visibilityChanged: it came into view or went out of it.
     """
 
     image_chosen = Signal(object)
-    visibilityChanged = Signal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -127,16 +125,6 @@ class ChangesPanel(QWidget):
         self._region.setText(
             f"{place + 1} of {count}: {before} → <b>{after}</b> · {region.pixels:,} px"
         )
-
-    def showEvent(self, event: QShowEvent) -> None:
-        """Tell."""
-        super().showEvent(event)
-        self.visibilityChanged.emit()
-
-    def hideEvent(self, event: QHideEvent) -> None:
-        """Tell."""
-        super().hideEvent(event)
-        self.visibilityChanged.emit()
 
     def _name(self, label: int) -> str:
         return self._classes[label].name if label < len(self._classes) else "no class"

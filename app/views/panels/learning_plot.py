@@ -130,6 +130,7 @@ class LearningPlot(QWidget):
         self.setVisible(bool(self.losses))
         self._loss_curve.setData(*_columns(self.losses))
         self._held_out_curve.setData(*_columns(self.held_out))
+        self._plot.getPlotItem().showAxis("right", bool(self.held_out))
         self._plot.getPlotItem().setXRange(0, max([s for s, _ in self.losses], default=1.0))
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 from PySide6.QtCore import QSize, Qt, Signal
-from PySide6.QtGui import QIcon, QPixmap
+from PySide6.QtGui import QIcon, QPainter, QPixmap
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QHBoxLayout,
@@ -142,12 +142,18 @@ class TimelinePanel(QWidget):
         return f"Model {row.number}, {row.size / 2**20:.1f} MB{digest}"
 
     def _icon(self, row: CheckpointRow) -> QIcon:
+        """Return the row's picture; all take the same room, so that the texts stand in line."""
+        room = QPixmap(_THUMBNAIL)
+        room.fill(Qt.GlobalColor.transparent)
         picture = QPixmap()
         if row.thumbnail and picture.loadFromData(row.thumbnail, "PNG"):
-            return QIcon(picture.scaled(_THUMBNAIL, Qt.AspectRatioMode.KeepAspectRatio))
-        picture = QPixmap(_THUMBNAIL)
-        picture.fill(Qt.GlobalColor.transparent)
-        return QIcon(picture)
+            fitted = picture.scaled(_THUMBNAIL, Qt.AspectRatioMode.KeepAspectRatio)
+            place = fitted.rect()
+            place.moveCenter(room.rect().center())
+            painter = QPainter(room)
+            painter.drawPixmap(place, fitted)
+            painter.end()
+        return QIcon(room)
 
     def _on_selection(self) -> None:
         chosen = self.selected
