@@ -154,7 +154,7 @@ class SurveyThread(QObject):
 
     def __init__(self) -> None:
         super().__init__()
-        self.is_busy = False
+        self.is_busy = self._is_closed = False
         self._thread, self._worker = QThread(), SurveyWorker()
         self._worker.moveToThread(self._thread)
         self._request.connect(self._worker.look)
@@ -162,8 +162,10 @@ class SurveyThread(QObject):
         self._worker.failed.connect(self._on_failed)
 
     def send(self, request: LookRequest) -> None:
-        """Ask for a look; only while none is under way."""
+        """Ask for a look; only while none is under way. After `close` nothing is asked."""
         assert not self.is_busy
+        if self._is_closed:
+            return
         if not self._thread.isRunning():
             self._thread.start(QThread.Priority.LowestPriority)
         self.is_busy = True
@@ -171,6 +173,7 @@ class SurveyThread(QObject):
 
     def close(self) -> None:
         """End the thread; a look under way is waited for."""
+        self._is_closed = True
         self._thread.quit()
         self._thread.wait()
 

@@ -263,7 +263,7 @@ class LabelingSession(QObject):
     def close(self) -> None:
         """End the threads and close the files; `journal.has_unsaved` tells beforehand."""
         self._is_started = False
-        for part in (self._client, self.review, self._disk):
+        for part in (self._client, self.review, self.teacher.timeline, self._disk):
             part.close()
         self.stored.close()
 

@@ -145,8 +145,9 @@ class StoredProject(QObject):
     def can_choose_classes(self) -> bool:
         """Whether the project can still begin with other classes: nothing was done yet."""
         file = self.journal.file
-        is_new = file is not None and not self.journal.is_read_only and file.classes() is None
-        return is_new and not self._has_own_classes and not self.project.undo_stack.count()
+        if file is None or self._has_own_classes or self.project.undo_stack.count():
+            return False
+        return not self.journal.is_read_only and file.classes() is None
 
     def start_with_classes(
         self, classes: Sequence[LabelClass | None], model: Sequence[LabelClass]

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
-from PySide6.QtCore import QObject, Signal, Slot
+from PySide6.QtCore import QObject, QThreadPool, Signal, Slot
 
 from app.document.steps import Roles
 from app.session.stored_project import StoredProject
@@ -73,6 +73,7 @@ class Timeline(QObject):
         self._stored = stored
         self._awaited: dict[int, SaveCheckpoints] = {}
         self._next = 1
+        self._pool = QThreadPool(self)
         self._is_overruled = False
         self._has_said_pruned = False
         stored.journal.stored.connect(self._on_stored)
@@ -165,12 +166,26 @@ class Timeline(QObject):
             self.changed.emit()
 
     def export(self, number: int, path: Path) -> None:
-        """Write a checkpoint as a model file.
+        """Write a checkpoint as a model file, off the window's thread, and say so.
 
         Raises:
-            InputError: it is gone, or the file cannot be written.
+            InputError: it is gone.
         """
-        write_whole(path, self.checkpoint(number))
+        content = self.checkpoint(number)
+
+        def write() -> None:
+            try:
+                write_whole(path, content)
+            except InputError as error:
+                self.warned.emit(str(error))
+            else:
+                self.said.emit(f"Exported {path}.")
+
+        self._pool.start(write)
+
+    def close(self) -> None:
+        """Wait for what is being exported."""
+        self._pool.waitForDone()
 
     @Slot(int)
     def _on_stored(self, number: int) -> None:

@@ -208,11 +208,15 @@ class _Batch:
             self._save("model_classes", json.dumps(change.names))
 
     def _save_roles(self, roles: Roles) -> None:
-        """Note which checkpoints serve; one that was let go meanwhile cannot."""
-        self._database.executemany(
-            "INSERT OR REPLACE INTO roles SELECT ?, number FROM checkpoints WHERE number = ?",
-            zip(Roles._fields, roles, strict=True),
-        )
+        """Note which checkpoints serve; if one was let go meanwhile, those before go on."""
+        (there,) = self._database.execute(
+            "SELECT count(*) FROM checkpoints WHERE number IN (?, ?)", roles
+        ).fetchone()
+        if there == len(set(roles)):
+            self._database.executemany(
+                "INSERT OR REPLACE INTO roles VALUES (?, ?)",
+                zip(Roles._fields, roles, strict=True),
+            )
 
     def _save(self, name: str, value: str) -> None:
         self._database.execute("INSERT OR REPLACE INTO settings VALUES (?, ?)", (name, value))

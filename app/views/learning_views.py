@@ -207,8 +207,6 @@ class LearningViews(QObject):
         if name:
             path = Path(name).with_suffix(".safetensors")
             self._do(lambda: self._session.teacher.timeline.export(number, path))
-            if path.exists():
-                self._session.said.emit(f"Exported {path}.")
 
     def _import(self) -> None:
         name, _ = QFileDialog.getOpenFileName(

@@ -44,7 +44,7 @@ class LearningPlot(QWidget):
     def prepare(self) -> None:
         """Have the library imported in a thread, so that nothing waits for it later."""
         if self._loader is None:
-            self._loader = _Loader(self)
+            self._loader = _Loader()  # no child: it may outlive the window
             self._loader.loaded.connect(self._on_loaded)
             QThreadPool.globalInstance().start(_Import(self._loader))
 

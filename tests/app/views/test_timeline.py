@@ -160,7 +160,8 @@ def test_a_model_goes_out_as_a_file_and_comes_in_undoably(
     file = tmp_path / "out.safetensors"
     monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_a: (str(file), ""))
     panel.choose(2)
-    qtbot.mouseClick(panel.export, Qt.MouseButton.LeftButton)
+    with qtbot.waitSignal(session.said, timeout=PATIENCE_MS):
+        qtbot.mouseClick(panel.export, Qt.MouseButton.LeftButton)
     assert file.read_bytes() == session.teacher.timeline.checkpoint(2)
     load_checkpoint(file)
 
