@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QAction
-from PySide6.QtWidgets import QDockWidget, QMainWindow, QWidget
+from PySide6.QtWidgets import QDockWidget, QMainWindow, QTabWidget, QWidget
 
 LEFT, RIGHT = Qt.DockWidgetArea.LeftDockWidgetArea, Qt.DockWidgetArea.RightDockWidgetArea
-_WIDTHS = {LEFT: 230, RIGHT: 310}
+_WIDTHS = {LEFT: 262, RIGHT: 270}
 
 
 class Place(NamedTuple):
-    """Where a panel stands at first.
+    """A panel and where it stands at first.
 
     Attributes:
         panel: the panel.
         side: of the window.
         height: its share of that side's height.
-        behind: the title of the panel in whose place it stands, as a tab; empty for none.
+        behind: the title of the panel whose place it shares; empty for a place of its own.
     """
 
     panel: QWidget
@@ -35,6 +35,7 @@ class Docks:
     def __init__(self, window: QMainWindow, panels: Mapping[str, Place]) -> None:
         """Make docks of panels, by their titles; `reset` puts them around the canvas."""
         self._window = window
+        window.setTabPosition(LEFT | RIGHT, QTabWidget.TabPosition.North)
         self._docks = {title: _make_dock(window, title, place) for title, place in panels.items()}
         self._places = dict(panels)
 
@@ -42,6 +43,10 @@ class Docks:
     def toggle_actions(self) -> dict[str, QAction]:
         """What shows and hides each panel, by its title."""
         return {title: dock.toggleViewAction() for title, dock in self._docks.items()}
+
+    def watch(self, title: str, slot: Callable[[bool], object]) -> None:
+        """Tell whenever a panel can be seen, or no more: also when its tab goes behind."""
+        self._docks[title].visibilityChanged.connect(slot)
 
     def show(self, title: str) -> None:
         """Show a panel, in front of those that share its place."""
@@ -57,14 +62,14 @@ class Docks:
         for title, place in self._places.items():
             if place.behind:
                 self._window.tabifyDockWidget(self._docks[place.behind], self._docks[title])
-        for title in {place.behind for place in self._places.values() if place.behind}:
-            self._docks[title].raise_()
-        front = [title for title, place in self._places.items() if not place.behind]
-        docks = [self._docks[title] for title in front]
-        widths = [_WIDTHS[self._places[title].side] for title in front]
+        docks = list(self._docks.values())
+        widths = [_WIDTHS[self._places[title].side] for title in self._docks]
         self._window.resizeDocks(docks, widths, Qt.Orientation.Horizontal)
-        heights = [self._places[title].height for title in front]
+        heights = [place.height for place in self._places.values()]
         self._window.resizeDocks(docks, heights, Qt.Orientation.Vertical)
+        for place in self._places.values():
+            if place.behind:
+                self._docks[place.behind].raise_()
 
 
 def _make_dock(window: QMainWindow, title: str, place: Place) -> QDockWidget:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PySide6.QtCore import QObject, Slot
 from PySide6.QtGui import QAction
-from PySide6.QtWidgets import QDockWidget, QFileDialog
+from PySide6.QtWidgets import QFileDialog
 
 from app.document.changes import ChangedRegion
 from app.document.document import ImageDocument
@@ -18,7 +18,7 @@ from app.inference.messages import ModelInfo
 from app.session import LabelingSession
 from app.views.canvas.canvas_view import CanvasView
 from app.views.canvas.marks import Marks
-from app.views.docks import RIGHT, Place
+from app.views.docks import RIGHT, Docks, Place
 from app.views.panels.changes_panel import ChangesPanel
 from app.views.panels.learning_panel import LearningPanel
 from app.views.panels.timeline_panel import TimelinePanel
@@ -82,14 +82,11 @@ class LearningViews(QObject):
             "changes-refuse": review.refuse_all,
         }
 
-    def set_actions(self, actions: Mapping[str, QAction]) -> None:
-        """Take the window's actions, by name; they are on while they can do something."""
+    def set_actions(self, actions: Mapping[str, QAction], docks: Docks) -> None:
+        """Take the window's actions, by name, which are on while they can do something."""
         self._actions = actions
         self.changes.add_actions([actions[name] for name in _CHANGE_ACTIONS])
-        dock = self.changes.parent()
-        assert isinstance(dock, QDockWidget)
-        # The dock tells: behind another tab a panel counts as visible.
-        dock.visibilityChanged.connect(self._on_changes_seen)
+        docks.watch("Changes", self._on_changes_seen)
         self._enable()
         self._show_changes()
 
@@ -198,7 +195,7 @@ class LearningViews(QObject):
             before, after = (teacher.timeline.checkpoint(n) for n in (first, second))
             self._session.review.compare(before, after)
 
-        self._do(compare)
+        self._do(compare, changes=False)
 
     def _export(self, number: int) -> None:
         name, _ = QFileDialog.getSaveFileName(
@@ -206,7 +203,8 @@ class LearningViews(QObject):
         )
         if name:
             path = Path(name).with_suffix(".safetensors")
-            self._do(lambda: self._session.teacher.timeline.export(number, path))
+            export = self._session.teacher.timeline.export
+            self._do(lambda: export(number, path), changes=False)
 
     def _import(self) -> None:
         name, _ = QFileDialog.getOpenFileName(
@@ -215,10 +213,11 @@ class LearningViews(QObject):
         if name:
             self._do(lambda: self._session.teacher.use(Path(name), keep=True))
 
-    def _do(self, work: Callable[[], object]) -> None:
-        """Do something, or say why it cannot be done."""
+    def _do(self, work: Callable[[], object], *, changes: bool = True) -> None:
+        """Do something that changes the project, or does not; say why it cannot be done."""
         try:
-            self._session.stored.check_writable()
+            if changes:
+                self._session.stored.check_writable()
             work()
         except InputError as error:
             self._session.warned.emit(str(error))

@@ -130,7 +130,7 @@ class MainWindow(QMainWindow):
                 "Images": Place(self.images, LEFT, 760),
                 "Classes": Place(self.classes, RIGHT, 380),
                 **self.learning_views.places(),
-                "Gates": Place(self.gates, RIGHT, behind="Learning"),
+                "Gates": Place(self.gates, LEFT, 760, behind="Images"),
             },
         )
         built.menus["&Model"].addMenu(self.models)
@@ -224,7 +224,7 @@ class MainWindow(QMainWindow):
         ):
             changed.connect(self.actions_by_name[name].setEnabled)
             self.actions_by_name[name].setEnabled(can)
-        self.learning_views.set_actions(self.actions_by_name)
+        self.learning_views.set_actions(self.actions_by_name, self.docks)
         session.classes_changed.connect(self._on_classes)
         self._on_classes(session.classes)
         link_classes(self.classes, self.canvas, session)

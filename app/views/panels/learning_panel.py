@@ -171,7 +171,7 @@ class LearningPanel(QWidget):
         self._progress.setVisible(learning)
         if learning:
             self._last, self._is_cancelled = None, False
-            self._state.setText("<b>Learning:</b> preparing … The model before serves meanwhile.")
+            self._state.setText("<b>Learning:</b> preparing … The model before serves.")
             self._progress.setRange(0, 0)
             self.plot.begin()
             return
