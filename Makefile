@@ -32,7 +32,7 @@ pictures: export QT_QPA_PLATFORM := offscreen
 pictures: $(VENV)/.installed qt-libraries
 	rm -rf out/pictures
 	$(BIN)/mdlstm-labeler --sample --out out/pictures
-	cp out/pictures/window.png out/pictures/window-dark.png out/pictures/gates*.png docs/
+	cd out/pictures && cp window.png window-dark.png changes.png timeline.png gates*.png ../../docs/
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info

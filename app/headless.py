@@ -15,13 +15,16 @@ from mdlstm_core.errors import InputError
 from mdlstm_core.formats.overlay_png import save_overlay_png
 
 _SIZE = (1280, 800)
+_PICTURES = ("window", "changes", "timeline")
+"""Drawn in the light and in the dark."""
 
 
 def run_loop(session: LabelingSession, image: Path, out: Path) -> None:
     """Open the sample, correct, learn, export and look at gates; leave all of it in `out`.
 
-    Writes mask.png, overlay.png, the window with the labels after learning, light and dark,
-    and the views of the gate explorer.
+    Writes mask.png, overlay.png, the window with the labels after learning,
+    changes.png and timeline.png, which show what follows a training, all three also dark, and
+    the views of the gate explorer.
 
     Raises:
         InputError: the image cannot be opened, a file cannot be written, or the model
@@ -61,7 +64,8 @@ def run_loop(session: LabelingSession, image: Path, out: Path) -> None:
         _save_pictures(window, out, wait_for)
     finally:
         window.close()
-    for name in ("mask.png", "overlay.png", "window.png", "window-dark.png", *NAMES):
+    pictures = [f"{name}{dark}.png" for name in _PICTURES for dark in ("", "-dark")]
+    for name in ("mask.png", "overlay.png", *pictures, *NAMES):
         sys.stdout.write(f"{out / name}\n")
 
 
@@ -85,10 +89,19 @@ def _save_pictures(
     save_overlay_png(document.image, document.displayed, model.classes, out / "overlay.png")
     window.messages.hide()
     scheme = window.theme.scheme
-    for name, drawn in (("window-dark.png", "dark"), ("window.png", "light")):
+    review = window.session.review.changes
+    wait_for("compared", lambda: bool(review.compared))
+    for ending, drawn in (("-dark.png", "dark"), (".png", "light")):
         window.theme.set_scheme(drawn)
         _wait_for_thumbnail(window, wait_for)
-        grab(window, out / name)
+        for name in _PICTURES:
+            window.docks.show({"window": "Learning"}.get(name, name.capitalize()))
+            wait(lambda: True)  # let the panel come into view
+            if name == "changes":
+                review.step(1)
+            grab(window, out / f"{name}{ending}")
+            review.leave()
+            window.canvas.fit()
     save_gate_pictures(window, out, wait_for)
     window.theme.set_scheme(scheme)  # closing stores it
 

@@ -17,7 +17,7 @@ import numpy as np
 from app.document.edit import Edit, edit_of_stroke
 from app.document.stroke import Stroke
 from app.storage.changes import Change
-from app.storage.journal import Failed, Journal, Written
+from app.storage.journal import Failed, Journal, LetGo, Written
 
 _SIDE = 8192
 _DIAMETER = 64
@@ -92,7 +92,7 @@ def _timed_journal(held: list[tuple[float, float]]) -> type[Journal]:
             held.append((time.perf_counter() - began[0], time.thread_time() - began[1]))
             return number
 
-        def _on_answered(self, answer: Written | Failed) -> None:
+        def _on_answered(self, answer: Written | Failed | LetGo) -> None:
             began = time.perf_counter(), time.thread_time()
             super()._on_answered(answer)
             held.append((time.perf_counter() - began[0], time.thread_time() - began[1]))

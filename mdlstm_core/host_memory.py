@@ -51,6 +51,18 @@ def check_fits(needed: int, what: str) -> None:
         )
 
 
+def give_back() -> None:
+    """Hand memory that was freed back to the system, where the C library keeps it (glibc).
+
+    Training takes and frees hundreds of megabytes in thousands of pieces; what lies between
+    pieces in use stays with the process otherwise: 400 MB after some trainings, measured.
+    """
+    if sys.platform == "linux":
+        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+        if trim is not None:
+            trim(0)
+
+
 def _amount(size: int) -> str:
     return f"{size / 2**30:.1f} GiB" if size >= 2**30 else f"{max(1, round(size / 2**20))} MiB"
 

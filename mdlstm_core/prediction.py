@@ -30,12 +30,15 @@ class Prediction:
         label_map: class index of each pixel, H×W.
         confidence: probability of that class, H×W, 0 to 255 for 0 to 1.
         uncertainty: one less its margin to the second best class, H×W, 0 to 255 for 0 to 1.
+        entropy: of all classes' probabilities, H×W, 0 to 255 for 0 (one is sure) to 1 (all
+            are as likely); as smooth as the size allows at which the network looks.
         notice: why it was not made as usual, for the user; empty if it was.
     """
 
     label_map: NDArray[np.uint8]
     confidence: NDArray[np.uint8]
     uncertainty: NDArray[np.uint8]
+    entropy: NDArray[np.uint8]
     notice: str = ""
 
 
@@ -206,7 +209,16 @@ def most_probable(
         label_map[probability > best] = index
         np.maximum(second, np.minimum(best, probability), out=second)
         np.maximum(best, probability, out=best)
-    return Prediction(label_map, _bytes(best), _bytes(1 - best + second))
+    entropy = cv2.resize(_entropy(probabilities_Khw), (width, height))
+    return Prediction(label_map, _bytes(best), _bytes(1 - best + second), _bytes(entropy))
+
+
+def _entropy(probabilities_Khw: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the entropy of each pixel's probabilities, h×w, as a share of the greatest."""
+    total = np.zeros(probabilities_Khw.shape[1:], dtype=np.float32)
+    for probability in probabilities_Khw:
+        total -= probability * np.log(np.maximum(probability, np.float32(1e-12)))
+    return total / np.float32(math.log(max(len(probabilities_Khw), 2)))
 
 
 def _bytes(values: NDArray[np.float32]) -> NDArray[np.uint8]:

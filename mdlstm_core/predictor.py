@@ -21,6 +21,7 @@ from mdlstm_core.learning.fine_tuning import (
     CorrectedImage,
     LearningOptions,
     LearningProgress,
+    LearningResult,
     fine_tune,
 )
 from mdlstm_core.memory import Attempt, first_that_fits
@@ -169,7 +170,8 @@ class Predictor:
         options: LearningOptions | None = None,
         on_progress: Callable[[LearningProgress], None] = lambda _progress: None,
         stop: threading.Event | None = None,
-    ) -> Checkpoint:
+        on_improved: Callable[[Checkpoint], None] = lambda _checkpoint: None,
+    ) -> LearningResult:
         """Fine-tune a copy of the model on a person's corrections and return it.
 
         This predictor keeps serving its own model.
@@ -180,6 +182,8 @@ class Predictor:
             options: how long and how strongly to learn.
             on_progress: called after each step, on the calling thread.
             stop: set it to end after the step under way; what was learned is kept.
+            on_improved: called once, on the calling thread, with a model whose last layer
+                fits the corrections, as soon as there is one.
 
         Raises:
             InputError: there is nothing to learn from, or the loss is not finite.
@@ -192,4 +196,5 @@ class Predictor:
             self.device.device,
             on_progress,
             stop or threading.Event(),
+            on_improved,
         )

@@ -46,6 +46,10 @@ def test_window_appears_without_waiting_for_torch() -> None:
     assert_not_loaded("import app.__main__, app.views.main_window", "torch")
 
 
+def test_window_appears_without_waiting_for_the_plots() -> None:
+    assert_not_loaded("import app.__main__, app.views.main_window", "pyqtgraph")
+
+
 def test_help_appears_without_waiting_for_torch() -> None:
     assert_not_loaded("import app.cli.main; app.cli.main.build_parser()", "torch")
 

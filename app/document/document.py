@@ -73,6 +73,7 @@ class ImageDocument(QObject):
         self._prediction: NDArray[np.uint8] | None = None
         self._confidence: NDArray[np.uint8] | None = None
         self._uncertainty: NDArray[np.uint8] | None = None
+        self._entropy: NDArray[np.uint8] | None = None
         corrections.changed.connect(self._on_changed)
 
     @property
@@ -100,15 +101,21 @@ class ImageDocument(QObject):
         """How unsure the model is of each pixel, 0 to 255 for 0 to 1; None if it did not say."""
         return self._uncertainty
 
+    @property
+    def entropy(self) -> NDArray[np.uint8] | None:
+        """How evenly the model hesitates among all classes, else as `uncertainty`."""
+        return self._entropy
+
     def set_prediction(
         self,
         label_map_HW: NDArray[np.uint8],
         confidence_HW: NDArray[np.uint8],
         uncertainty_HW: NDArray[np.uint8] | None = None,
+        entropy_HW: NDArray[np.uint8] | None = None,
     ) -> None:
         """Take what the model says; it shows where no person set a label."""
         self._prediction, self._confidence = label_map_HW, confidence_HW
-        self._uncertainty = uncertainty_HW
+        self._uncertainty, self._entropy = uncertainty_HW, entropy_HW
         self.labels_changed.emit(Box(0, 0, self.height, self.width))
 
     def shown(self, box: Box) -> NDArray[np.uint8]:

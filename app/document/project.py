@@ -22,9 +22,11 @@ from app.document.steps import (
     ClassChange,
     Do,
     ImagePatch,
+    ModelChange,
     PackedImagePatch,
     Prune,
     Redo,
+    Roles,
     Step,
     StepHeader,
     Undo,
@@ -52,6 +54,7 @@ class Project(QObject):
         corrections_changed(Path, Box): corrections in memory changed inside the box.
         classes_changed(ClassTable): the classes changed.
         status_changed(Path): an image is new, started or done now.
+        models_changed(Roles): a step of the history lets other models serve.
         changed(HistoryChange): a step was made, undone, made again, or forgotten.
     """
 
@@ -59,6 +62,7 @@ class Project(QObject):
     corrections_changed = Signal(object, object)
     classes_changed = Signal(object)
     status_changed = Signal(object)
+    models_changed = Signal(object)
     changed = Signal(object)
 
     def __init__(self) -> None:
@@ -177,6 +181,12 @@ class Project(QObject):
             number = self.undo_stack.next_number
             self._make(Step(number, IMPORT_TEXT, image, tuple(patches), change))
 
+    def change_models(self, before: Roles, after: Roles, text: str) -> None:
+        """Let other checkpoints of the timeline serve, as one undoable step."""
+        if before != after:
+            change = ModelChange(before, after)
+            self._make(Step(self.undo_stack.next_number, text, None, models=change))
+
     def merge_class(self, source: int, target: int) -> None:
         """Give all pixels of one class to another, which stays alone; one undoable step.
 
@@ -274,6 +284,8 @@ class Project(QObject):
         self._relabelings += step.relabels
         if step.classes:
             self.set_classes(step.classes.after if forward else step.classes.before)
+        if step.models:
+            self.models_changed.emit(step.models.after if forward else step.models.before)
 
     def _relabeled_in_memory(self, step: Step) -> list[ImagePatch]:
         source = self.undo_stack.source

@@ -74,6 +74,25 @@ class ClassChange(NamedTuple):
     relabeled: tuple[int, int] | None = None
 
 
+class Roles(NamedTuple):
+    """Which checkpoints of the timeline a project works with, by their numbers.
+
+    Attributes:
+        base: the one that learning starts from.
+        learned: the one that serves.
+    """
+
+    base: int
+    learned: int
+
+
+class ModelChange(NamedTuple):
+    """Another model serves: its roles before and afterwards."""
+
+    before: Roles
+    after: Roles
+
+
 @dataclass(frozen=True, eq=False)
 class Step:
     """One undoable change.
@@ -85,6 +104,7 @@ class Step:
         patches: the pixels it changed; empty if it gave a class another label, which reaches
             over all images, also those that are not in memory.
         classes: how it changed the classes, None if it did not.
+        models: how it changed the model that serves, None if it did not.
     """
 
     number: int
@@ -92,6 +112,7 @@ class Step:
     image: Path | None
     patches: tuple[ImagePatch | PackedImagePatch, ...] = ()
     classes: ClassChange | None = None
+    models: ModelChange | None = None
 
     @property
     def relabels(self) -> bool:

@@ -45,7 +45,8 @@ if TYPE_CHECKING:
     from mdlstm_core.insight.contributions import Contributions
     from mdlstm_core.insight.export import Origin
     from mdlstm_core.insight.recording import Recording
-    from mdlstm_core.learning.live_learner import LiveImage, LiveLearner
+    from mdlstm_core.learning.last_layer import LastLayerFit
+    from mdlstm_core.learning.live_learner import LiveImage
     from mdlstm_core.network import LabelingNetwork
     from mdlstm_core.predictor import Predictor
 
@@ -73,7 +74,7 @@ class InsightHandler:
         self._predictor: Predictor | None = None
         self._image: NDArray[np.uint8] | None = None
         self._recording: Recording | None = None
-        self._learner: LiveLearner | None = None
+        self._fit: LastLayerFit | None = None
         self._followed: _Followed | None = None
         self._other: tuple[str | Path | bytes, Predictor] | None = None
         self._other_recording: Recording | None = None
@@ -140,7 +141,7 @@ class InsightHandler:
         if predictor is not self._predictor or image is not self._image:
             self._followed = self._other_recording = self._recording = None
             if predictor is not self._predictor:
-                self._learner = None
+                self._fit = None
             self._predictor, self._image = predictor, image
         if self._recording is None:
             self._recording = predictor.record(image)
@@ -175,25 +176,17 @@ class InsightHandler:
         return WhyAnswer(request, parts, classes, followed, notice=recording.notice)
 
     def _follow(self, strokes: LiveStrokes, predictor: Predictor) -> _Followed:
-        """Return the network with its last layer fit to the strokes, as it follows them live."""
-        from mdlstm_core.learning.live_learner import LiveLearner
-        from mdlstm_core.network import with_classes
-        from mdlstm_core.prediction import on_device
+        """Return the network with its last layer fit to the strokes."""
+        from mdlstm_core.learning.last_layer import LastLayerFit
 
         files = (strokes.shown, *strokes.others)
         key = (tuple((file.name, file.revision) for file in files), strokes.classes)
         if self._followed is None or self._followed.strokes != key:
-            if self._learner is None:
-                self._learner = LiveLearner(predictor.network)
+            if self._fit is None:
+                self._fit = LastLayerFit(predictor.network)
             outputs = strokes.classes.outputs(predictor.classes)
-            network = self._learner.fitted(
-                [_live_image(file) for file in files], outputs.sources, outputs.labels
-            )
-            if network is None:
-                import torch
-
-                on_cpu = on_device(predictor.network, torch.device("cpu"))
-                network = with_classes(on_cpu, outputs.sources)
+            images = [_live_image(file) for file in files]
+            network = self._fit.fitted(images, outputs.sources, outputs.labels)
             self._followed = _Followed(key, network, outputs)
         return self._followed
 

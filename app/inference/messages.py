@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,9 @@ from numpy.typing import NDArray
 from app.document.project_classes import ProjectClasses
 from mdlstm_core.config import LabelClass
 from mdlstm_core.data.display_window import DisplayWindow
+
+if TYPE_CHECKING:
+    from mdlstm_core.learning.figures import Figures
 
 
 @dataclass(frozen=True)
@@ -90,7 +94,7 @@ class PredictRequest:
 
 @dataclass(frozen=True)
 class Prediction:
-    """The model's label map, confidence and uncertainty (0 to 255) of an image, all H×W.
+    """The model's label map, confidence, uncertainty and entropy (0 to 255), all H×W.
 
     The label map has the model's own classes, or the project's labels if it followed
     strokes: `is_live`. The notice says why it was not made as usual, and is empty if it was;
@@ -101,6 +105,7 @@ class Prediction:
     label_map: NDArray[np.uint8]
     confidence: NDArray[np.uint8]
     uncertainty: NDArray[np.uint8]
+    entropy: NDArray[np.uint8]
     notice: str = ""
     is_live: bool = False
 
@@ -134,23 +139,66 @@ class LearnRequest:
 
 
 @dataclass(frozen=True)
-class Learned:
-    """What a project's model has become: the checkpoints it started from and led to.
+class Improved:
+    """A first improvement while learning goes on; it serves until the end, and is not kept.
 
-    `names` is what the new one calls each of the project's labels.
+    The attributes are those of `Learned`.
+    """
+
+    project: Path
+    checkpoint: bytes
+    names: Mapping[int, str]
+
+
+@dataclass(frozen=True)
+class Learned:
+    """What a project's model has become.
+
+    Attributes:
+        project: the project.
+        base: the checkpoint that it started from.
+        checkpoint: the one that it led to.
+        names: what the new one calls each of the project's labels.
+        strokes: number of strokes that were learned.
+        strokes_hash: of all corrections that were given, hexadecimal.
+        before: figures of the model before, on the strokes that were set aside; None if
+            none were.
+        figures: of the new one, on the same.
+        overfits: why it may do so, in one sentence; empty if it does not.
+        notice: what was left out, in one sentence; empty if nothing was.
+        stopped: whether the user ended it.
     """
 
     project: Path
     base: bytes
     checkpoint: bytes
     names: Mapping[int, str]
+    strokes: int = 0
+    strokes_hash: str = ""
+    before: Figures | None = None
+    figures: Figures | None = None
+    overfits: str = ""
+    notice: str = ""
+    stopped: bool = False
 
 
 @dataclass(frozen=True)
 class Progress:
-    """A step of learning: its number from 1, of how many, and the corrections' loss."""
+    """A step of learning.
+
+    Attributes:
+        step: its number, from 1.
+        steps: at most so many.
+        loss: on the corrections that are learned.
+        notice: why it is not done as usual, empty if it is.
+        seconds: since learning began.
+        held_out: pixel accuracy, 0 to 1, on the strokes set aside; None where it was not
+            measured at this step.
+    """
 
     step: int
     steps: int
     loss: float
     notice: str = ""
+    seconds: float = 0.0
+    held_out: float | None = None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 from PySide6.QtCore import QObject, QThread, Signal, Slot
 
 from app.inference.insight_messages import (
@@ -11,6 +13,7 @@ from app.inference.insight_messages import (
     InsightRequest,
 )
 from app.inference.messages import (
+    Improved,
     Learned,
     LearnRequest,
     LoadRequest,
@@ -20,6 +23,13 @@ from app.inference.messages import (
     Progress,
 )
 from app.inference.model_worker import LearningWorker, ModelWorker
+
+_SWITCH_S = 0.0005
+"""How long a thread keeps the interpreter while others want it; ten times that is usual.
+
+The window's thread asks for it at every event: while the model learned, events came 1.5 times
+as late by the usual (99th percentile, by `python -m benchmarks.app_learning`).
+"""
 
 Request = LoadRequest | PredictRequest | InsightRequest
 Answer = ModelInfo | Prediction | InsightAnswer
@@ -34,6 +44,7 @@ class ModelClient(QObject):
     Signals:
         model_loaded(ModelInfo), predicted(Prediction), insight_answered(InsightAnswer): answers.
         progressed(Progress): learning did a step.
+        improved(Improved): learning goes on, but has something better to show already.
         learned(Learned): learning ended with a new model.
         learning_failed(str): learning ended without one, and why.
         failed(str): a request could not be answered, and why.
@@ -44,15 +55,18 @@ class ModelClient(QObject):
     predicted = Signal(object)
     insight_answered = Signal(object)
     progressed = Signal(object)
+    improved = Signal(object)
     learned = Signal(object)
     learning_failed = Signal(str)
     failed = Signal(str)
     noticed = Signal(str)
     _request = Signal(object)
     _learn = Signal(object)
+    _prepare = Signal()
 
     def __init__(self) -> None:
         super().__init__()
+        sys.setswitchinterval(_SWITCH_S)
         self._waiting: dict[type[Request], Request] = {}
         self._notices: dict[type[Answer | Progress], str] = {}
         self._busy = False
@@ -65,7 +79,10 @@ class ModelClient(QObject):
         self._worker.answered.connect(self._on_answer)
         self._worker.failed.connect(self._on_failure)
         self._learn.connect(self._learner.learn)
+        self._prepare.connect(self._learner.prepare)
+        self._is_prepared = False
         self._learner.progressed.connect(self._on_progress)
+        self._learner.improved.connect(self._on_improved)
         self._learner.learned.connect(self._on_learned)
         self._learner.failed.connect(self._on_learning_failed)
         self._serving_thread.start()
@@ -98,6 +115,16 @@ class ModelClient(QObject):
         self._learner.cancel.set()
         self._learner.stop.set()
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing is asked for and nothing is being learned."""
+        return not (self._busy or self._waiting or self.is_learning)
+
+    @property
+    def is_cancelled(self) -> bool:
+        """Whether the learning under way, or the last one, is to keep nothing."""
+        return self._learner.cancel.is_set()
+
     def close(self) -> None:
         """End the threads; a request under way is waited for, learning is cancelled."""
         self._waiting.clear()
@@ -125,9 +152,16 @@ class ModelClient(QObject):
             self.model_loaded.emit(answer)
         elif isinstance(answer, Prediction):
             self.predicted.emit(answer)
+            self._prepare_learning()
         else:
             self.insight_answered.emit(answer)
         self._send_next()
+
+    def _prepare_learning(self) -> None:
+        """Make the learner ready, once the user has something to look at."""
+        if not self._is_prepared:
+            self._is_prepared = True
+            self._prepare.emit()
 
     def _pass_on_notice(self, answer: Answer | Progress) -> None:
         """Hand on the notice of an answer, unless the last one of any kind still says it."""
@@ -145,6 +179,11 @@ class ModelClient(QObject):
         self._busy = False
         self.failed.emit(reason)
         self._send_next()
+
+    @Slot(object)
+    def _on_improved(self, improved: Improved) -> None:
+        if not self._learner.stop.is_set():
+            self.improved.emit(improved)
 
     @Slot(object)
     def _on_learned(self, learned: Learned) -> None:

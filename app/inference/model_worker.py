@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import hashlib
 import logging
 import threading
 from collections.abc import Callable, Iterator
@@ -15,6 +16,7 @@ from PySide6.QtCore import QObject, Signal, Slot
 from app.inference.insight_handler import InsightHandler
 from app.inference.insight_messages import InsightAnswer, InsightRequest
 from app.inference.messages import (
+    Improved,
     Learned,
     LearnRequest,
     LiveStrokes,
@@ -26,11 +28,13 @@ from app.inference.messages import (
 )
 from mdlstm_core.data.images import read_image
 from mdlstm_core.errors import InputError
+from mdlstm_core.host_memory import give_back
 
 if TYPE_CHECKING:
     import mdlstm_core.prediction as core
+    from app.document.project_classes import Outputs
     from mdlstm_core.checkpoint import Checkpoint
-    from mdlstm_core.learning.fine_tuning import LearningProgress
+    from mdlstm_core.learning.fine_tuning import CorrectedImage, LearningProgress
     from mdlstm_core.learning.live_learner import LiveLearner
     from mdlstm_core.predictor import Predictor
 
@@ -38,7 +42,8 @@ _log = logging.getLogger(__name__)
 _T = TypeVar("_T")
 
 
-def _load(model: str | Path | bytes) -> Checkpoint:
+def load_model(model: str | Path | bytes) -> Checkpoint:
+    """Return the checkpoint of a shipped one's name, a file or bytes."""
     from mdlstm_core.checkpoint import checkpoint_from_bytes, load_checkpoint
 
     return checkpoint_from_bytes(model) if isinstance(model, bytes) else load_checkpoint(model)
@@ -64,7 +69,7 @@ class ModelWorker(QObject):
     @Slot(object)
     def handle(self, request: LoadRequest | PredictRequest | InsightRequest) -> None:
         """Answer one request."""
-        answer = _guarded(self.failed.emit, lambda: self._answer(request))
+        answer = guarded(self.failed.emit, lambda: self._answer(request))
         if answer is not None:
             self.answered.emit(answer)
 
@@ -85,11 +90,11 @@ class ModelWorker(QObject):
 
         warning, source = "", request.model
         try:
-            checkpoint = _load(source)
+            checkpoint = load_model(source)
         except InputError as error:
             if request.fallback is None:
                 raise
-            checkpoint, warning = _load(request.fallback), f"{error} Its base model serves."
+            checkpoint, warning = load_model(request.fallback), f"{error} Its base model serves."
             source = request.fallback
         predictor = Predictor(checkpoint, request.device)
         self._predictor, self._live = predictor, None
@@ -111,13 +116,14 @@ class ModelWorker(QObject):
             found = predictor.predict(request.image)
         else:
             found = self._follow(strokes, predictor)
-        for array in (found.label_map, found.confidence, found.uncertainty):
+        for array in (found.label_map, found.confidence, found.uncertainty, found.entropy):
             array.setflags(write=False)
         return Prediction(
             request.image_path,
             found.label_map,
             found.confidence,
             found.uncertainty,
+            found.entropy,
             found.notice,
             is_live=strokes is not None,
         )
@@ -140,11 +146,13 @@ class LearningWorker(QObject):
 
     Signals:
         progressed(Progress): a step is done.
+        improved(Improved): learning goes on, but has something better to show already.
         learned(Learned): the new model.
         failed(str): why nothing was learned, in one sentence.
     """
 
     progressed = Signal(object)
+    improved = Signal(object)
     learned = Signal(object)
     failed = Signal(str)
 
@@ -154,47 +162,124 @@ class LearningWorker(QObject):
         self.stop = threading.Event()
         self.cancel = threading.Event()
 
+    @Slot()
+    def prepare(self) -> None:
+        """Import what learning needs, before anyone waits for it.
+
+        torch's optimisers bring a thousand modules, when the first of them is made: seconds.
+        """
+        with _long_lived():
+            import torch
+
+            import mdlstm_core.learning.fine_tuning  # noqa: F401
+
+            torch.optim.AdamW([torch.zeros(1, requires_grad=True)])
+
     @Slot(object)
     def learn(self, request: LearnRequest) -> None:
         """Learn; ends early with what was learned after `stop`, with nothing after `cancel`."""
-        learned = _guarded(self.failed.emit, lambda: self._learn(request))
+        learned = guarded(self.failed.emit, lambda: self._learn(request))
+        give_back()
         if learned is not None:
             self.learned.emit(learned)
 
     def _learn(self, request: LearnRequest) -> Learned:
         from mdlstm_core.checkpoint import checkpoint_to_bytes, with_outputs
-        from mdlstm_core.learning.fine_tuning import CorrectedImage, LearningOptions
+        from mdlstm_core.learning.fine_tuning import LearningOptions
         from mdlstm_core.predictor import Predictor
 
-        base = _load(request.model)
+        base = load_model(request.model)
         outputs = request.classes.outputs(base.classes)
         grown = with_outputs(base, outputs.sources, outputs.classes)
         predictor = Predictor(grown, request.device)
-
-        def corrected() -> Iterator[CorrectedImage]:
-            for file in request.corrected:
-                self._check_cancelled()
-                labels = outputs.indices_of(file.corrections())
-                yield CorrectedImage(read_image(file.image_path, file.window), labels)
+        reading = _Reading(request, outputs, self._check_cancelled)
 
         def report(progress: LearningProgress) -> None:
             self._check_cancelled()
-            notice = progress.notice or predictor.notice
-            self.progressed.emit(Progress(progress.step, progress.steps, progress.loss, notice))
+            self.progressed.emit(
+                Progress(
+                    progress.step,
+                    progress.steps,
+                    progress.loss,
+                    progress.notice or predictor.notice,
+                    progress.seconds,
+                    progress.held_out,
+                )
+            )
+
+        def show(checkpoint: Checkpoint) -> None:
+            self._check_cancelled()
+            content = checkpoint_to_bytes(checkpoint)
+            self.improved.emit(Improved(request.project, content, outputs.names))
 
         options = LearningOptions(seconds=request.seconds)
-        learned = predictor.learn(corrected, options, report, self.stop)
+        result = predictor.learn(reading.images, options, report, self.stop, show)
         self._check_cancelled()
         return Learned(
             request.project,
             checkpoint_to_bytes(base),
-            checkpoint_to_bytes(learned),
+            checkpoint_to_bytes(result.checkpoint),
             outputs.names,
+            result.strokes,
+            reading.digest,
+            result.before,
+            result.figures,
+            result.overfits,
+            " ".join(filter(None, (reading.left_out, result.notice))),
+            self.stop.is_set(),
         )
 
     def _check_cancelled(self) -> None:
         if self.cancel.is_set():
             raise InputError("Learning was cancelled; the model before stays.")
+
+
+class _Reading:
+    """Reads the corrected images of a request; one that cannot be read is left out.
+
+    Attributes:
+        left_out: which images are not there, in a sentence; empty if all are.
+    """
+
+    def __init__(self, request: LearnRequest, outputs: Outputs, check: Callable[[], None]) -> None:
+        self.left_out = ""
+        self._request, self._outputs, self._check = request, outputs, check
+        self._digest = hashlib.sha256()
+
+    @property
+    def digest(self) -> str:
+        """The hash of all corrections that were read, and of their images' names."""
+        return self._digest.hexdigest()
+
+    def images(self) -> Iterator[CorrectedImage]:
+        """Yield the images, one after the other.
+
+        Raises:
+            InputError: none of them can be read.
+        """
+        from mdlstm_core.learning.fine_tuning import CorrectedImage
+
+        self._digest = hashlib.sha256()
+        missing: list[InputError] = []
+        for file in self._request.corrected:
+            self._check()
+            try:
+                image = read_image(file.image_path, file.window)
+                corrections = file.corrections()
+                if image.shape[:2] != corrections.shape:
+                    raise InputError(f"{file.image_path} has another size than its corrections.")
+            except InputError as error:
+                _log.warning("left out of learning", exc_info=True)
+                missing.append(error)
+                continue
+            self._digest.update(file.image_path.name.encode())
+            self._digest.update(corrections.tobytes())
+            yield CorrectedImage(image, self._outputs.indices_of(corrections), file.image_path.name)
+        if len(missing) == len(self._request.corrected):
+            raise missing[0]
+        if missing:
+            others = f" So were {len(missing) - 1} more." if len(missing) > 1 else ""
+            self.left_out = f"An image was left out of learning: {missing[0]}{others}"
 
 
 @contextmanager
@@ -212,7 +297,7 @@ def _long_lived() -> Iterator[None]:
         gc.enable()
 
 
-def _guarded(fail: Callable[[str], None], work: Callable[[], _T]) -> _T | None:
+def guarded(fail: Callable[[str], None], work: Callable[[], _T]) -> _T | None:
     """Do some work; on an error say one sentence, the whole of it in the log."""
     try:
         return work()

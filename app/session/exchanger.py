@@ -107,7 +107,7 @@ class Exchanger(QObject):
     def export(self, request: ExportRequest) -> None:
         """Write labels of the project, all or none."""
         view, images = self._view(), self._chosen(request)
-        model = self._teacher.source if request.whose == "all" else None
+        model = (self._teacher.source or self._teacher.base) if request.whose == "all" else None
         text = f"Exporting to {request.folder.name} …"
 
         def write() -> None:

@@ -144,7 +144,7 @@ class Labeler(QObject):
             label_map = self._stored.project.classes.current(said.label_map)
         else:
             label_map = self._with_labels(said.label_map)
-        document.set_prediction(label_map, said.confidence, said.uncertainty)
+        document.set_prediction(label_map, said.confidence, said.uncertainty, said.entropy)
 
     def _with_labels(self, label_map_HW: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Return a model's label map with the project's labels."""

@@ -19,6 +19,7 @@ from app.session.exchanger import Exchanger
 from app.session.insight import Insight
 from app.session.labeler import Labeler
 from app.session.opening import project_of, projects_and_images
+from app.session.review import Review
 from app.session.stored_project import StoredProject
 from app.session.teacher import Teacher
 from app.storage.disk_worker import DiskWorker, LoadedImage
@@ -31,6 +32,10 @@ from mdlstm_core.errors import InputError
 
 class LabelingSession(QObject):
     """What the user works on, and the model that works along.
+
+    Attributes:
+        teacher: loads the project's model, lets it learn, and keeps its timeline.
+        review: what another model changed, and what it says of images not shown.
 
     Signals:
         document_changed(ImageDocument | None): another image is shown.
@@ -78,15 +83,17 @@ class LabelingSession(QObject):
         self._is_started = False
         self._disk = DiskWorker()
         self._client = ModelClient()
-        self._teacher = Teacher(self.stored, self._client, base_model, device)
+        self.teacher = Teacher(self.stored, self._client, base_model, device)
         self._labeler = Labeler(self.stored, self._client)
-        self.exchanger = Exchanger(self.stored, self._teacher)
-        self.insight = Insight(self._client, self._teacher, self._labeler)
+        self.exchanger = Exchanger(self.stored, self.teacher)
+        self.insight = Insight(self._client, self.teacher, self._labeler)
+        self.review = Review(self.stored, self._client, self.teacher, self.edit)
         self._connect()
 
     def _connect(self) -> None:
-        self.stored.said.connect(self.said)
-        self.stored.warned.connect(self.warned)
+        for part in (self.stored, self.teacher, self.review):
+            part.said.connect(self.said)
+            part.warned.connect(self.warned)
         self.project.classes_changed.connect(self._on_classes_changed)
         self.project.changed.connect(self.insight.set_changed)
         self.document_changed.connect(self.insight.set_document)
@@ -101,10 +108,8 @@ class LabelingSession(QObject):
         self._client.failed.connect(self.warned)
         self._client.noticed.connect(self.said)
         self._client.progressed.connect(self.progressed)
-        self._teacher.model_changed.connect(self._on_model)
-        self._teacher.learning_changed.connect(self.learning_changed)
-        self._teacher.said.connect(self.said)
-        self._teacher.warned.connect(self.warned)
+        self.teacher.model_changed.connect(self._on_model)
+        self.teacher.learning_changed.connect(self.learning_changed)
 
     @property
     def project_path(self) -> Path | None:
@@ -119,7 +124,7 @@ class LabelingSession(QObject):
     @property
     def model(self) -> ModelInfo | None:
         """The model that serves, None if none does."""
-        return self._teacher.model
+        return self.teacher.model
 
     @property
     def is_learning(self) -> bool:
@@ -129,7 +134,7 @@ class LabelingSession(QObject):
     def start_model(self) -> None:
         """Load the model in its thread: the project's own, or the one to start from."""
         self._is_started = True
-        self._teacher.start()
+        self.teacher.start()
 
     def open_paths(self, paths: list[Path]) -> None:
         """Open images, folders of images, or a project file, and show the first image.
@@ -226,11 +231,11 @@ class LabelingSession(QObject):
 
     def learn(self, seconds: float) -> None:
         """Learn from all corrections of the project, from the model it started with."""
-        self._change(lambda: self._teacher.learn(seconds))
+        self._change(lambda: self.teacher.learn(seconds))
 
     def use_model(self, model: str | Path) -> None:
         """Let another model serve: a shipped one's name, or a file."""
-        self._change(lambda: self._teacher.use(model))
+        self._change(lambda: self.teacher.use(model))
 
     def stop_learning(self) -> None:
         """End learning soon; what was learned is kept."""
@@ -256,8 +261,8 @@ class LabelingSession(QObject):
         """End the threads and close the files; `journal.has_unsaved` tells beforehand."""
         self._is_started = False
         self.exchanger.close()
-        self._client.close()
-        self._disk.close()
+        for part in (self._client, self.review, self.teacher.timeline, self._disk):
+            part.close()
         self.stored.close()
 
     def _request_of(self, image: Path) -> object:
@@ -330,7 +335,7 @@ class LabelingSession(QObject):
             self._leave(before)
             raise
         self._wanted = None
-        self._teacher.forget()
+        self.teacher.forget()
         if self._is_started:
             self.start_model()
 
@@ -340,6 +345,7 @@ class LabelingSession(QObject):
         self.document_changed.emit(document)
         self._left = None
         self._labeler.set_document(document)
+        self.review.set_document(document)
 
     @Slot(object)
     def _on_classes_changed(self, classes: ClassTable) -> None:

@@ -22,7 +22,6 @@ from app.storage.changes import (
     Receipt,
     SaveClasses,
     SaveFingerprint,
-    SaveModels,
     SaveWindow,
 )
 from app.storage.disk_worker import LoadedImage
@@ -65,6 +64,7 @@ class StoredProject(QObject):
         self._known: dict[Path, Fingerprint] = {}
         self._loaded: dict[Path, Fingerprint] = {}
         self._is_new = False
+        self._has_own_classes = False
         self._said_pruned = False
         self.project.changed.connect(self._on_changed)
         self.journal.receipt.connect(self._on_receipt)
@@ -96,6 +96,7 @@ class StoredProject(QObject):
         self.shown = None
         self.project.clear()
         self._loaded, self._is_new, self._said_pruned = {}, not path.exists(), False
+        self._has_own_classes = False
         self._load()
         if not is_ours:
             self.warned.emit(
@@ -129,7 +130,8 @@ class StoredProject(QObject):
         stored = self.journal.file.classes() if self.journal.file else None
         names = tuple(c.name for c in classes)
         is_empty = stored is None and not self.project.undo_stack.count()
-        if is_empty or self.project.classes == ClassTable():
+        is_blank = stored is None and self.project.classes == ClassTable()
+        if (is_empty or is_blank) and not self._has_own_classes:
             table = ClassTable.of(classes)
             self._model_classes = names
             self.journal.first_classes = SaveClasses(table, names)
@@ -145,6 +147,14 @@ class StoredProject(QObject):
                 f"{', '.join(names)}; start the program with --model and the project's model."
             )
 
+    @property
+    def can_choose_classes(self) -> bool:
+        """Whether the project can still begin with other classes: nothing was done yet."""
+        file = self.journal.file
+        if file is None or self._has_own_classes or self.project.undo_stack.count():
+            return False
+        return not self.journal.is_read_only and file.classes() is None
+
     def start_with_classes(
         self, classes: Sequence[LabelClass | None], model: Sequence[LabelClass]
     ) -> bool:
@@ -158,25 +168,20 @@ class StoredProject(QObject):
             whether the project did; one in which something was done keeps its classes.
         """
         self.check_writable()
-        stored = self.journal.file.classes() if self.journal.file else None
-        if stored is not None or self.project.undo_stack.count() or self.path is None:
+        if not self.can_choose_classes:
             return False
         table, names = ClassTable().take_list(classes), {c.name for c in model}
+        self._has_own_classes = True
         self._model_classes = tuple(c.name if c and c.name in names else "" for c in classes)
         self.journal.first_classes = None
         self.journal.record(SaveClasses(table, self._model_classes))
         self.project.set_classes(table)
         return True
 
-    def save_models(
-        self, base: bytes, learned: bytes, names: Mapping[int, str] | None = None
-    ) -> None:
-        """Store the checkpoint that learning starts from, and the one it led to.
-
-        `names` is what the one learned calls labels that no model knew before.
-        """
-        self._model_classes = self.classes_of_models.known_with(names or {})
-        self.journal.record(SaveModels(base, learned, self._model_classes))
+    def know_names(self, names: Mapping[int, str]) -> tuple[str, ...]:
+        """Note what a model calls labels that none knew before; return all names by label."""
+        self._model_classes = self.classes_of_models.known_with(names)
+        return self._model_classes
 
     def check_file(self, loaded: LoadedImage) -> None:
         """Refuse a picture in the place of the one that was labeled.

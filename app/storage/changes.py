@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from app.document.class_table import ClassTable
 from app.document.project import Status
-from app.document.steps import HistoryChange
+from app.document.steps import HistoryChange, Roles
 from mdlstm_core.data.display_window import DisplayWindow
 
 
@@ -23,17 +23,62 @@ class SaveClasses(NamedTuple):
     model: tuple[str, ...]
 
 
-class SaveModels(NamedTuple):
-    """The checkpoint that learning starts from, and the one it led to.
+class CheckpointRow(NamedTuple):
+    """What is known of a checkpoint of the timeline, but its weights.
 
     Attributes:
-        base, learned: their bytes.
+        number: of the checkpoint, from 1; never given twice in a project.
+        created: when, in UTC, as "2026-01-31 12:00:00".
+        origin: "start" (the first one), "learned" or "imported".
+        strokes: how many strokes it was learned from.
+        strokes_hash: of what they set; equal hashes, equal corrections. Empty if unknown.
+        figures: what was measured, JSON (`mdlstm_core.learning.figures`); empty if nothing.
+        thumbnail: PNG of the image that was shown with its labels; empty if there is none.
+        size: of the checkpoint, in bytes.
+    """
+
+    number: int
+    created: str
+    origin: str
+    strokes: int = 0
+    strokes_hash: str = ""
+    figures: str = ""
+    thumbnail: bytes = b""
+    size: int = 0
+
+
+class NewCheckpoint(NamedTuple):
+    """A checkpoint that joins the timeline: what is known of it, and its bytes."""
+
+    row: CheckpointRow
+    checkpoint: bytes
+
+
+class SaveCheckpoints(NamedTuple):
+    """Checkpoints join the timeline; all are let go if the disk does not take them.
+
+    Attributes:
+        checkpoints: which.
+        roles: the checkpoints that the project works with from now on.
         names: what the models call the label at each place; None if that stays.
     """
 
-    base: bytes
-    learned: bytes
+    checkpoints: tuple[NewCheckpoint, ...]
+    roles: Roles
     names: tuple[str, ...] | None = None
+
+
+class SaveThumbnail(NamedTuple):
+    """What the checkpoint of this number said of the image shown, PNG."""
+
+    number: int
+    thumbnail: bytes
+
+
+class DropCheckpoints(NamedTuple):
+    """The checkpoints of these numbers leave the timeline."""
+
+    numbers: tuple[int, ...]
 
 
 class Fingerprint(NamedTuple):
@@ -79,7 +124,15 @@ class MoveImage(NamedTuple):
 
 
 Change = (
-    HistoryChange | SaveClasses | SaveModels | SaveFingerprint | SaveWindow | MarkDone | MoveImage
+    HistoryChange
+    | SaveClasses
+    | SaveCheckpoints
+    | SaveThumbnail
+    | DropCheckpoints
+    | SaveFingerprint
+    | SaveWindow
+    | MarkDone
+    | MoveImage
 )
 
 

@@ -23,7 +23,7 @@ from PySide6.QtCore import (
     Slot,
 )
 
-from app.storage.changes import Change, Receipt, SaveClasses
+from app.storage.changes import Change, Receipt, SaveCheckpoints, SaveClasses
 from app.storage.project_file import ProjectFile
 from app.storage.project_lock import ProjectLock
 from app.storage.project_writer import ProjectWriter
@@ -50,10 +50,19 @@ class Failed(NamedTuple):
     reason: str
 
 
+class LetGo(NamedTuple):
+    """Checkpoints found no room and are not tried again, and why; else as `Written`."""
+
+    number: int
+    reason: str
+    has_recovered: bool
+
+
 class Journal(QObject):
     """Writes changes into a project file in a thread of its own, in the order they came.
 
     What cannot be written is tried again until it can: the disk may be full for a while.
+    A checkpoint is not: strokes come after it, which are small and must not wait for room.
     The window's thread never waits for the disk, but in `store` and `close`.
 
     Attributes:
@@ -65,12 +74,14 @@ class Journal(QObject):
         stored(int): all changes up to this number are on disk.
         receipt(Receipt): what is on disk now.
         recovered: all changes are on disk again after `failed`.
+        let_go(int, str): the checkpoints of this change will not be stored, and why.
     """
 
     failed = Signal(str)
     stored = Signal(int)
     receipt = Signal(object)
     recovered = Signal()
+    let_go = Signal(int, str)
     _answered = Signal(object)
 
     def __init__(self) -> None:
@@ -235,6 +246,12 @@ class Journal(QObject):
             if isinstance(answer, Failed) and size > 1:
                 size = 1  # there may be room for some of it
                 continue
+            number, change = batch[0]
+            if isinstance(answer, Failed) and isinstance(change, SaveCheckpoints):
+                with self._committing:
+                    recovered = self._take_off(1)
+                self._answered.emit(LetGo(number, answer.reason, recovered))
+                continue
             if isinstance(answer, Failed):
                 with self._guard:
                     self._is_writing, self._has_failed = False, True
@@ -253,15 +270,20 @@ class Journal(QObject):
             except Exception as error:
                 _log.exception("the journal's thread")
                 return Failed(f"Storing failed ({type(error).__name__}); see the log.")
-            with self._guard:
-                for _ in batch:
-                    self._pending.popleft()
-                has_recovered = self._has_failed and not self._pending
-                self._has_failed = self._has_failed and not has_recovered
+            has_recovered = self._take_off(len(batch))
         return Written(receipt, has_recovered)
 
+    def _take_off(self, count: int) -> bool:
+        """Take settled changes off what is pending; return whether a failing disk is over."""
+        with self._guard:
+            for _ in range(count):
+                self._pending.popleft()
+            has_recovered = self._has_failed and not self._pending
+            self._has_failed = self._has_failed and not has_recovered
+        return has_recovered
+
     @Slot(object)
-    def _on_answered(self, answer: Written | Failed) -> None:
+    def _on_answered(self, answer: Written | Failed | LetGo) -> None:
         """Tell what became of changes; in the window's thread."""
         if self._writer is None:
             return  # it was closed before its answer came
@@ -271,10 +293,14 @@ class Journal(QObject):
                 self._said_failed = True
                 self.failed.emit(answer.reason)
             return
-        self._said_failed = False  # said again should it fail again
-        self.receipt.emit(answer.receipt)
-        self.stored.emit(answer.receipt.number)
+        if isinstance(answer, LetGo):
+            self.let_go.emit(answer.number, answer.reason)
+        else:
+            self._said_failed = False  # said again should it fail again
+            self.receipt.emit(answer.receipt)
+            self.stored.emit(answer.receipt.number)
         if answer.has_recovered:
+            self._said_failed = False
             self._retry.stop()
             self.recovered.emit()
 

@@ -20,9 +20,17 @@ from app.document.class_table import ClassTable
 from app.document.packed_patch import PackedPatch
 from app.document.patch import Patch
 from app.document.project import Status
-from app.document.steps import ClassChange, ImagePatch, PackedImagePatch, Step, StepHeader
+from app.document.steps import (
+    ClassChange,
+    ImagePatch,
+    ModelChange,
+    PackedImagePatch,
+    Roles,
+    Step,
+    StepHeader,
+)
 from app.document.stroke import Box
-from app.storage.changes import Fingerprint
+from app.storage.changes import CheckpointRow, Fingerprint
 from app.storage.schema import connect_reader, errors
 from app.storage.tiles import StoredLabels
 from mdlstm_core.data.display_window import DisplayWindow
@@ -140,7 +148,29 @@ class ProjectFile:
 
     def load_model(self, role: Literal["base", "learned"]) -> bytes | None:
         """Return a checkpoint: the one learning starts from, or led to; None at first."""
-        found = self._read("SELECT checkpoint FROM models WHERE role = ?", (role,))
+        found = self._read(
+            "SELECT checkpoints.checkpoint FROM roles"
+            " JOIN checkpoints ON checkpoints.number = roles.checkpoint WHERE role = ?",
+            (role,),
+        )
+        return found[0][0] if found else None
+
+    def roles(self) -> Roles | None:
+        """Return which checkpoints the project works with, None before there are any."""
+        found = dict(self._read("SELECT role, checkpoint FROM roles"))
+        return Roles(found["base"], found["learned"]) if found else None
+
+    def checkpoints(self) -> list[CheckpointRow]:
+        """Return what is known of the checkpoints of the timeline, oldest first."""
+        rows = self._read(
+            "SELECT number, created, origin, strokes, strokes_hash, figures, thumbnail, size"
+            " FROM checkpoints ORDER BY number"
+        )
+        return [CheckpointRow(*row) for row in rows]
+
+    def load_checkpoint(self, number: int) -> bytes | None:
+        """Return a checkpoint of the timeline, None if it is not there any more."""
+        found = self._read("SELECT checkpoint FROM checkpoints WHERE number = ?", (number,))
         return found[0][0] if found else None
 
     def history(self) -> tuple[list[StepHeader], int]:
@@ -158,13 +188,13 @@ class ProjectFile:
     def load_step(self, number: int) -> Step:
         """Return a step; without patches if it gave a class another label everywhere."""
         found = self._read(
-            "SELECT text, path, classes FROM steps"
+            "SELECT text, path, classes, models FROM steps"
             " LEFT JOIN images ON images.id = steps.image WHERE number = ?",
             (number,),
         )
         if not found:
             raise InputError(f"The step {number} is missing in the history of {self.path}.")
-        ((text, path, classes),) = found
+        ((text, path, classes, models),) = found
         image = image_path(self.path, path) if path else None
         change = class_change_from_json(classes) if classes else None
         if change and change.relabeled:
@@ -178,7 +208,8 @@ class ProjectFile:
             PackedImagePatch(image_path(self.path, r[0]), (r[1], r[2]), _packed(*r[3:]))
             for r in rows
         ]
-        step = Step(number, text, image, tuple(packed), change)
+        model_change = model_change_from_json(models) if models else None
+        step = Step(number, text, image, tuple(packed), change, model_change)
         if step.spans_images:  # an import: its arrays together may be too much for memory
             return step
         patches = tuple(ImagePatch(p.image, p.size, p.patch) for p in packed)
@@ -257,3 +288,21 @@ def class_change_from_json(text: str) -> ClassChange:
         raise InputError(f"A stored step of the history is damaged: {error}.") from error
     pair = (int(relabeled[0]), int(relabeled[1])) if relabeled else None
     return ClassChange(ClassTable.from_json(before), ClassTable.from_json(after), pair)
+
+
+def model_change_to_json(change: ModelChange) -> str:
+    """Return a change of the models as text."""
+    return json.dumps(change)
+
+
+def model_change_from_json(text: str) -> ModelChange:
+    """Return the change that `model_change_to_json` wrote.
+
+    Raises:
+        InputError: the text is damaged.
+    """
+    try:
+        before, after = (Roles(*map(int, roles)) for roles in json.loads(text))
+    except (ValueError, TypeError) as error:
+        raise InputError(f"A stored step of the history is damaged: {error}.") from error
+    return ModelChange(before, after)

@@ -10,19 +10,26 @@ from pathlib import Path
 from app.document.class_table import ClassTable
 from app.document.packed_patch import PackedPatch
 from app.document.project import Status
-from app.document.steps import Do, ImagePatch, PackedImagePatch, Prune, Redo, Step, Undo
+from app.document.steps import Do, ImagePatch, PackedImagePatch, Prune, Redo, Roles, Step, Undo
 from app.document.stroke import Box
 from app.storage.changes import (
     Change,
+    DropCheckpoints,
     MarkDone,
     MoveImage,
     Receipt,
+    SaveCheckpoints,
     SaveClasses,
     SaveFingerprint,
-    SaveModels,
+    SaveThumbnail,
     SaveWindow,
 )
-from app.storage.project_file import class_change_to_json, image_key, window_setting
+from app.storage.project_file import (
+    class_change_to_json,
+    image_key,
+    model_change_to_json,
+    window_setting,
+)
 from app.storage.schema import connect_writer, errors, transaction
 from app.storage.tiles import TiledLabels
 
@@ -81,13 +88,18 @@ class _Batch:
             case SaveClasses(table, model):
                 self._save_first("classes", table.to_json())
                 self._save_first("model_classes", json.dumps(model))
-            case SaveModels(base, learned, names):
-                self._database.executemany(
-                    "INSERT OR REPLACE INTO models (role, checkpoint) VALUES (?, ?)",
-                    [("base", base), ("learned", learned)],
+            case SaveCheckpoints():
+                self._save_checkpoints(change)
+            case SaveThumbnail(number, thumbnail):
+                self._database.execute(
+                    "UPDATE checkpoints SET thumbnail = ? WHERE number = ?", (thumbnail, number)
                 )
-                if names is not None:
-                    self._save("model_classes", json.dumps(names))
+            case DropCheckpoints(numbers):
+                self._database.executemany(
+                    "DELETE FROM checkpoints WHERE number = ?"
+                    " AND number NOT IN (SELECT checkpoint FROM roles)",
+                    [(number,) for number in numbers],
+                )
             case SaveFingerprint(image, fingerprint):
                 self._database.execute(
                     "UPDATE images SET bytes = ?, digest = ? WHERE path = ?",
@@ -118,8 +130,10 @@ class _Batch:
         self._database.execute("DELETE FROM steps WHERE number > ?", (self._position(),))
         image = self._image_of(step)
         classes = class_change_to_json(step.classes) if step.classes else None
+        models = model_change_to_json(step.models) if step.models else None
         self._database.execute(
-            "INSERT INTO steps VALUES (?, ?, ?, 0, ?)", (step.number, step.text, image, classes)
+            "INSERT INTO steps VALUES (?, ?, ?, 0, ?, ?)",
+            (step.number, step.text, image, classes, models),
         )
         size = len(classes or "")
         for found in step.patches:
@@ -132,6 +146,8 @@ class _Batch:
         self._database.execute("UPDATE steps SET size = ? WHERE number = ?", (size, step.number))
         if step.classes:
             self._save("classes", step.classes.after.to_json())
+        if step.models:
+            self._save_roles(step.models.after)
         self._save("history_position", str(step.number))
 
     def _move(self, step: Step, *, forward: bool) -> None:
@@ -142,6 +158,8 @@ class _Batch:
         if step.classes:
             table: ClassTable = step.classes.after if forward else step.classes.before
             self._save("classes", table.to_json())
+        if step.models:
+            self._save_roles(step.models.after if forward else step.models.before)
         position = step.number
         if not forward:
             (before,) = self._database.execute(
@@ -200,6 +218,26 @@ class _Batch:
             "SELECT value FROM settings WHERE name = 'history_position'"
         ).fetchone()
         return int(found[0]) if found else 0
+
+    def _save_checkpoints(self, change: SaveCheckpoints) -> None:
+        self._database.executemany(
+            "INSERT INTO checkpoints VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            [(*new.row, new.checkpoint) for new in change.checkpoints],
+        )
+        self._save_roles(change.roles)
+        if change.names is not None:
+            self._save("model_classes", json.dumps(change.names))
+
+    def _save_roles(self, roles: Roles) -> None:
+        """Note which checkpoints serve; if one was let go meanwhile, those before go on."""
+        (there,) = self._database.execute(
+            "SELECT count(*) FROM checkpoints WHERE number IN (?, ?)", roles
+        ).fetchone()
+        if there == len(set(roles)):
+            self._database.executemany(
+                "INSERT OR REPLACE INTO roles VALUES (?, ?)",
+                zip(Roles._fields, roles, strict=True),
+            )
 
     def _save(self, name: str, value: str) -> None:
         self._database.execute("INSERT OR REPLACE INTO settings VALUES (?, ?)", (name, value))

@@ -14,7 +14,7 @@ TILE = 256
 """Pixels a side of a tile."""
 
 APPLICATION_ID = 0x4D444C50  # "MDLP"
-VERSION = 2
+VERSION = 3
 
 _VERSION_1 = """
 CREATE TABLE images (
@@ -83,7 +83,36 @@ CREATE TABLE patches (
 );
 """
 
-_MIGRATIONS = (_VERSION_1, _VERSION_2)
+_VERSION_3 = """
+CREATE TABLE checkpoints (
+    number INTEGER PRIMARY KEY,
+    created TEXT NOT NULL,
+    origin TEXT NOT NULL,
+    strokes INTEGER NOT NULL,
+    strokes_hash TEXT NOT NULL,
+    figures TEXT NOT NULL,
+    thumbnail BLOB NOT NULL,
+    size INTEGER NOT NULL,
+    checkpoint BLOB NOT NULL
+);
+INSERT INTO checkpoints
+    SELECT 1, created, 'start', 0, '', '', x'', length(checkpoint), checkpoint
+    FROM models WHERE role = 'base';
+INSERT INTO checkpoints
+    SELECT 2, created, 'learned', 0, '', '', x'', length(checkpoint), checkpoint
+    FROM models WHERE role = 'learned' AND NOT EXISTS (SELECT 1 FROM models AS other
+        WHERE other.role = 'base' AND other.checkpoint = models.checkpoint);
+CREATE TABLE roles (
+    role TEXT PRIMARY KEY CHECK (role IN ('base', 'learned')),
+    checkpoint INTEGER NOT NULL REFERENCES checkpoints
+);
+INSERT INTO roles SELECT 'base', min(number) FROM checkpoints HAVING count(*) > 0;
+INSERT INTO roles SELECT 'learned', max(number) FROM checkpoints HAVING count(*) > 0;
+DROP TABLE models;
+ALTER TABLE steps ADD COLUMN models TEXT;
+"""
+
+_MIGRATIONS = (_VERSION_1, _VERSION_2, _VERSION_3)
 """What makes each version out of the one before; the first out of nothing."""
 
 

@@ -52,7 +52,8 @@ CLASS_KEYS = range(1, 11)
 
 _FILE, _EDIT, _TOOLS, _CLASSES = "&File", "&Edit", "&Tools", "&Classes"
 _IMAGE, _VIEW, _MODEL, _HELP = "&Image", "&View", "&Model", "&Help"
-_SCHEME = f"{_VIEW}/&Colours"
+_MEASURE = f"{_VIEW}/&Measure of uncertainty"
+_SCHEME, _CHANGES = f"{_VIEW}/&Colours", f"{_MODEL}/C&hanges"
 
 MENUS = (_FILE, _EDIT, _TOOLS, _CLASSES, _IMAGE, _VIEW, _MODEL, _HELP)
 """The menu bar, from left to right."""
@@ -129,6 +130,9 @@ ACTIONS = (
                "Show how unsure the model is, in place of its labels", checkable=True),
     ActionSpec("gates", _VIEW, "Show &gates", ("Shift+X",), "grid",
                "Show what a gate of the 2D-LSTM does, over the image; again hides it"),
+    ActionSpec("measure-margin", _MEASURE, "&Margin of the two best classes",
+               group="measure"),
+    ActionSpec("measure-entropy", _MEASURE, "&Entropy of all classes", group="measure"),
     ActionSpec("rulers", _VIEW, "&Rulers", ("Ctrl+R",), "ruler", checkable=True),
     ActionSpec("scheme-system", _SCHEME, "As the &system", group="scheme"),
     ActionSpec("scheme-light", _SCHEME, "&Light", group="scheme"),
@@ -142,7 +146,23 @@ ACTIONS = (
     ActionSpec("why", _MODEL, "Wh&y this class here?", ("X",), "help-circle-outline",
                "Split the logits of the pixel under the pointer, and show its context"),
     ActionSpec("learn", _MODEL, "&Learn from corrections", ("L",), "school-outline"),
-    ActionSpec("stop", _MODEL, "&Stop learning", ("Shift+L",), "stop-circle-outline"),
+    ActionSpec("stop", _MODEL, "&Stop learning", ("Shift+L",), "stop-circle-outline",
+               "End learning and keep the best so far"),
+    ActionSpec("cancel", _MODEL, "&Cancel learning", (), "close-circle-outline",
+               "End learning and keep nothing: the model stays as it was"),
+    ActionSpec("change-previous", _CHANGES, "&Previous changed region", ("Shift+J",),
+               "arrow-left"),
+    ActionSpec("change-next", _CHANGES, "&Next changed region", ("J",), "arrow-right",
+               "Go to the next region that the training changed"),
+    ActionSpec("change-accept", _CHANGES, "&Accept", ("Y",), "check",
+               "Leave this region as the model labels it now"),
+    ActionSpec("change-refuse", _CHANGES, "&Refuse", ("Shift+Y",), "close",
+               "Give this region its label before, as your own; undoable"),
+    ActionSpec("changes-accept", _CHANGES, "Accept all on this image", (), "check-all",
+               "Leave all that changed on this image as it is now", begins_section=True),
+    ActionSpec("changes-refuse", _CHANGES, "Refuse all on this image", (),
+               "close-box-multiple-outline",
+               "Set all that changed on this image back, as your own; one step to undo"),
     ActionSpec("palette", _HELP, "&Find an action …", ("Ctrl+K",), "text-search"),
     ActionSpec("shortcuts", _HELP, "&Keyboard shortcuts …", ("F1",), "keyboard-outline"),
 )  # fmt: skip

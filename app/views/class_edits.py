@@ -9,6 +9,7 @@ from PySide6.QtCore import QObject, Slot
 
 from app.document.class_table import ClassTable
 from app.session import LabelingSession
+from app.views.panels.class_start import ClassStart
 from app.views.panels.classes_panel import ClassesPanel
 from mdlstm_core.config import IGNORE_INDEX
 from mdlstm_core.errors import InputError
@@ -33,11 +34,36 @@ class ClassEdits(QObject):
         panel.import_asked.connect(self._import)
         panel.export_asked.connect(self._export)
         session.project.classes_changed.connect(self._show)
+        self._start = ClassStart()
+        self._settled: Path | None = None
+        panel.add_start(self._start)
+        self._start.model_chosen.connect(self._keep_models)
+        self._start.list_chosen.connect(panel.ask_import)
+        self._start.blank_chosen.connect(self._begin_blank)
+        session.document_changed.connect(self._offer_start)
+        session.project.changed.connect(self._offer_start)
         self._show()
 
     def _show(self) -> None:
         self._panel.set_classes(self._session.project.classes.classes)
         self._paint_only(self._panel.model.only or None)  # another project begins without
+
+    @Slot()
+    def _offer_start(self) -> None:
+        """Offer other classes to begin with, as long as nothing was done."""
+        session = self._session
+        can = session.document is not None and session.stored.can_choose_classes
+        self._start.setVisible(can and session.project_path != self._settled)
+
+    @Slot()
+    def _keep_models(self) -> None:
+        self._settled = self._session.project_path
+        self._offer_start()
+
+    @Slot()
+    def _begin_blank(self) -> None:
+        self._session.start_with_classes(())
+        self._offer_start()
 
     def _edit(self, edit: Callable[[ClassTable], ClassTable], text: str) -> None:
         """Change the table, or say why it cannot be changed."""
@@ -90,6 +116,7 @@ class ClassEdits(QObject):
             classes = read_class_list(path)
             if not self._session.start_with_classes(classes):
                 self._edit(lambda table: table.take_list(classes), "Import classes")
+            self._offer_start()
         except InputError as error:
             self._session.warned.emit(str(error))
 

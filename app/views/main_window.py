@@ -11,7 +11,6 @@ from PySide6.QtGui import QCloseEvent, QColor, QDragEnterEvent, QDropEvent
 from PySide6.QtWidgets import QMainWindow
 
 from app.document.document import ImageDocument
-from app.inference.messages import ModelInfo
 from app.session import LabelingSession
 from app.settings import (
     COLOR_SCHEMES,
@@ -31,6 +30,7 @@ from app.views.exchange_links import exchange_slots
 from app.views.gate_links import link_gates, link_heat_maps
 from app.views.insight.gates_panel import GatesPanel
 from app.views.insight.side_by_side import SideBySide
+from app.views.learning_views import LearningViews
 from app.views.links import (
     link_activity,
     link_canvas,
@@ -92,6 +92,7 @@ class MainWindow(QMainWindow):
         self.learning = LearningPanel(settings.learning_seconds)
         self.gates, self.beside = GatesPanel(session.insight), SideBySide(self.canvas)
         self.where_next = WhereNext(session, self.canvas)
+        self.learning_views = LearningViews(session, self.canvas, self.learning)
         self.status = StatusLine(self.statusBar())
         self.recent, self.models = RecentMenu(), ModelMenu(self)
         self.palette_of_commands = CommandPalette(self)
@@ -129,7 +130,7 @@ class MainWindow(QMainWindow):
             {
                 "Images": Place(self.images, LEFT, 760),
                 "Classes": Place(self.classes, RIGHT, 380),
-                "Learning": Place(self.learning, RIGHT, 200),
+                **self.learning_views.places(),
                 "Gates": Place(self.gates, LEFT, 760, behind="Images"),
             },
         )
@@ -140,7 +141,8 @@ class MainWindow(QMainWindow):
             self.actions_by_name[f"panel-{title.lower()}"] = action
             self.menu_of[f"panel-{title.lower()}"] = "View › Panels"
         self.shortcuts = Shortcuts(self.actions_by_name, self)
-        self.actions_by_name[f"scheme-{self.theme.scheme}"].setChecked(True)
+        for name in (f"scheme-{self.theme.scheme}", "measure-margin"):
+            self.actions_by_name[name].setChecked(True)
 
     def _slots(self) -> dict[str, Callable[..., object]]:
         """Return what each action of the table calls."""
@@ -178,9 +180,10 @@ class MainWindow(QMainWindow):
             "gates": lambda: self.explorer.toggle(),
             "why": lambda: self.explorer.why(),
             "next-region": self.where_next.go,
+            "measure-margin": partial(self.where_next.set_measure, "margin"),
+            "measure-entropy": partial(self.where_next.set_measure, "entropy"),
             "live": session.set_live,
-            "learn": self.learning.ask,
-            "stop": session.stop_learning,
+            **self.learning_views.slots(),
             "palette": self._open_palette,
             "shortcuts": self._open_shortcuts,
         }
@@ -214,8 +217,6 @@ class MainWindow(QMainWindow):
         self.classes.class_chosen.connect(self._on_class_chosen)
         self.recent.chosen.connect(lambda project: self.open_paths([project]))
         self.models.chosen.connect(self.session.use_model)
-        self.learning.learn_asked.connect(self.session.learn)
-        self.learning.stop_asked.connect(self.session.stop_learning)
 
     def _connect_session(self) -> None:
         session, undo = self.session, self.session.project.undo_stack
@@ -225,7 +226,7 @@ class MainWindow(QMainWindow):
         ):
             changed.connect(self.actions_by_name[name].setEnabled)
             self.actions_by_name[name].setEnabled(can)
-        self._enable(("stop", "learn"), False)
+        self.learning_views.set_actions(self.actions_by_name, self.docks)
         session.classes_changed.connect(self._on_classes)
         self._on_classes(session.classes)
         link_classes(self.classes, self.canvas, session)
@@ -239,9 +240,6 @@ class MainWindow(QMainWindow):
         session.prediction_changed.connect(self._on_prediction)
         session.journal.failed.connect(self.status.unsaved.show)
         session.journal.stored.connect(self._on_stored)
-        session.model_changed.connect(self._on_model)
-        session.learning_changed.connect(self._on_learning)
-        session.progressed.connect(self.learning.show_progress)
         session.said.connect(self.messages.say)
         session.warned.connect(self.messages.warn)
 
@@ -288,16 +286,6 @@ class MainWindow(QMainWindow):
     def _on_stored(self) -> None:
         self.status.unsaved.hide()
         self._closing_anyway = False
-
-    @Slot(object)
-    def _on_model(self, info: ModelInfo | None) -> None:
-        self._enable(("learn",), info is not None)
-        self.learning.set_model(info)
-
-    @Slot(bool)
-    def _on_learning(self, learning: bool) -> None:
-        self.learning.set_learning(learning)
-        self.actions_by_name["stop"].setEnabled(learning)
 
     @Slot(int)
     def _on_class_chosen(self, label: int) -> None:

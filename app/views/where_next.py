@@ -4,18 +4,27 @@ from __future__ import annotations
 
 from collections import defaultdict
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from PySide6.QtCore import QObject, Signal, Slot
 
 from app.document.document import ImageDocument
-from app.document.regions.uncertain import UncertainRegion, most_uncertain
+from app.document.regions.uncertain import (
+    UncertainRegion,
+    difference,
+    labeled_colors,
+    uncertain_regions,
+    worth,
+)
 from app.document.stroke import Box
 from app.session import LabelingSession
 from app.views.canvas.canvas_view import CanvasView
 from app.views.canvas.layers import HeatMapLayer
 from mdlstm_core.config import IGNORE_INDEX
 from mdlstm_core.insight.drawing import UNSIGNED_COLORS, color_table
+
+Measure = Literal["margin", "entropy"]
 
 _MOST_CELLS = 1000
 """Cells a side of the map."""
@@ -34,6 +43,7 @@ class WhereNext(QObject):
         super().__init__(canvas)
         self._session, self._canvas = session, canvas
         self._is_shown = False
+        self._measure: Measure = "margin"
         self._seen: defaultdict[Path, list[Box]] = defaultdict(list)
         self._left: list[Path] = []
         self._awaited: Path | None = None
@@ -51,29 +61,49 @@ class WhereNext(QObject):
             else:
                 self._canvas.set_heat_map(None)
 
+    def set_measure(self, measure: Measure) -> None:
+        """Show one less the margin of the two best classes, or the entropy of all."""
+        self._measure = measure
+        self._draw()
+
     def go(self) -> None:
-        """Go to the most rewarding place of the image shown, else of the next one."""
+        """Go to the most rewarding place of the image shown, else of another one."""
         document = self._session.document
         if document is None:
             return
         if document.uncertainty is None:
             self._session.said.emit("The model has not labeled this image yet.")
             return
-        images = self._session.project.images
-        after = images.index(document.path) + 1
-        self._left = [*images[after:], *images[: after - 1]]
+        self._left = self._others(document)
         self._look(document)
+
+    def _others(self, document: ImageDocument) -> list[Path]:
+        """Return the other images, those first where a stroke brings most.
+
+        Images that nobody has looked at yet follow in their order; one without a place that
+        is worth a stroke is left out.
+        """
+        survey, images = self._session.review.survey, self._session.project.images
+        places = survey.ranked(labeled_colors(document.image, document.corrections.values))
+        ranked = [path for _, path, region in places if region.box not in self._seen[path]]
+        after = images.index(document.path) + 1
+        unknown = [p for p in [*images[after:], *images[: after - 1]] if not survey.has_looked(p)]
+        return list(dict.fromkeys([*ranked, *unknown]))
 
     def _look(self, document: ImageDocument) -> None:
         """Show the place to go to on this image, or turn to the next one that is left."""
         assert document.uncertainty is not None
         self._awaited = None
-        is_set = document.corrections.values != IGNORE_INDEX
-        found = most_uncertain(document.uncertainty, is_set, self._seen[document.path])
-        if found is not None:
+        corrections, seen = document.corrections.values, self._seen[document.path]
+        places = uncertain_regions(
+            document.uncertainty, corrections != IGNORE_INDEX, document.image, seen
+        )
+        if places:
+            labeled = labeled_colors(document.image, corrections)
+            found = max(places, key=lambda region: worth(region, labeled))
             self._seen[document.path].append(found.box)
             self._canvas.show_box(found.box)
-            self._session.said.emit(self._reason(document, found))
+            self._session.said.emit(self._reason(document, found, difference(found, labeled)))
             return
         self._seen.pop(document.path, None)
         if self._left:
@@ -82,7 +112,7 @@ class WhereNext(QObject):
         else:
             self._session.said.emit("There is no place left where the model is unsure.")
 
-    def _reason(self, document: ImageDocument, found: UncertainRegion) -> str:
+    def _reason(self, document: ImageDocument, found: UncertainRegion, differs: float) -> str:
         """Say why this place."""
         classes = self._session.classes
         labels = document.shown(found.box)
@@ -90,7 +120,8 @@ class WhereNext(QObject):
         name = f", most of it shown as {classes[label].name}" if label < len(classes) else ""
         return (
             f"The model is unsure here: {found.uncertainty:.0%} on average over "
-            f"{found.pixels:,} pixels that nobody labeled{name}."
+            f"{found.pixels:,} pixels that nobody labeled{name}; colours {differs:.0%} unlike "
+            "those labeled so far."
         )
 
     @Slot()
@@ -115,8 +146,11 @@ class WhereNext(QObject):
 
     def _draw(self) -> None:
         document = self._session.document
-        if not self._is_shown or document is None or document.uncertainty is None:
+        if not self._is_shown or document is None:
             return
-        step = -(-max(document.uncertainty.shape) // _MOST_CELLS)
-        colors = color_table(UNSIGNED_COLORS)[document.uncertainty[::step, ::step]]
+        values = document.uncertainty if self._measure == "margin" else document.entropy
+        if values is None:
+            return
+        step = -(-max(values.shape) // _MOST_CELLS)
+        colors = color_table(UNSIGNED_COLORS)[values[::step, ::step]]
         self._canvas.set_heat_map(HeatMapLayer(colors, (step, step)))

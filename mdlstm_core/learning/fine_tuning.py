@@ -1,9 +1,11 @@
 """Fine-tuning a model on the pixels that a person labeled.
 
 Learning always starts from the checkpoint it is given: taking strokes back and learning
-again gives what never having made them gives. Pixels that nobody touched are held to what
-the model said before, so that it does not forget; except those it gave a class that the
-person took back elsewhere on the same image, for there it is likely to be wrong too.
+again gives what never having made them gives. First the last layer is fitted, which takes
+seconds, then the whole network learns from views around the strokes and, towards the end,
+from whole images. Pixels that nobody touched are held to what the model said before, so that
+it does not forget; except those it gave a class that the person took back elsewhere on the
+same image, for there it is likely to be wrong too.
 """
 
 from __future__ import annotations
@@ -16,32 +18,37 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import nn
 
 from mdlstm_core.checkpoint import Checkpoint, checkpoint_of
 from mdlstm_core.config import IGNORE_INDEX
 from mdlstm_core.errors import InputError
 from mdlstm_core.kernels import NotFiniteError, select_kernel
-from mdlstm_core.learning.live import LiveOptions, labeled_cells, refit
-from mdlstm_core.learning.targets import cell_targets
-from mdlstm_core.losses import balanced_weights, soft_cross_entropy
+from mdlstm_core.learning.figures import Figures, overfitting
+from mdlstm_core.learning.lessons import (
+    CorrectedImage,
+    Lesson,
+    Preparation,
+    Views,
+    has_weights,
+    views_of,
+    whole_view,
+)
+from mdlstm_core.learning.live import LiveOptions, refit
+from mdlstm_core.learning.measuring import Measuring
+from mdlstm_core.losses import balanced_weights, class_shares, soft_cross_entropy
 from mdlstm_core.memory import Attempt, first_that_fits
 from mdlstm_core.network import LabelingNetwork
-from mdlstm_core.prediction import finite_weights, network_input
+from mdlstm_core.prediction import finite_weights
 
+_PREPARING = 0.4
+"""Share of the time after which no further image is prepared."""
 
-@dataclass(frozen=True)
-class CorrectedImage:
-    """An image and what a person said of it.
+_WHOLE = 0.7
+"""Share of the run after which every other step learns from a whole image."""
 
-    Attributes:
-        image: H×W×3 RGB, 0 to 255.
-        corrections: class index of each pixel H×W, `IGNORE_INDEX` where nobody set one.
-    """
-
-    image: NDArray[np.uint8]
-    corrections: NDArray[np.uint8]
+_MEASURED = (0.4, 0.75)
+"""Shares of the run at which it is measured, and the best is kept."""
 
 
 @dataclass(frozen=True)
@@ -50,17 +57,19 @@ class LearningOptions:
 
     Attributes:
         steps: at most this many steps.
-        seconds: at most this long.
-        learning_rate: of AdamW.
+        seconds: at most this long, preparation and all.
+        learning_rate: the highest, of AdamW.
         keep: weight of holding untouched pixels to what the model said before.
         enough: stop early when the loss on the corrections falls below this.
+        seed: of the views.
     """
 
-    steps: int = 60
+    steps: int = 300
     seconds: float = 20.0
     learning_rate: float = 5e-4
     keep: float = 1.0
     enough: float = 0.03
+    seed: int = 0
 
 
 @dataclass(frozen=True)
@@ -72,31 +81,39 @@ class LearningProgress:
         steps: at most so many.
         loss: on the corrections.
         notice: why it is not done as usual, for the user; empty if it is.
+        seconds: since learning began.
+        held_out: pixel accuracy, 0 to 1, on the strokes that were set aside; None where it
+            was not measured.
     """
 
     step: int
     steps: int
     loss: float
     notice: str = ""
+    seconds: float = 0.0
+    held_out: float | None = None
 
 
 @dataclass(frozen=True)
-class _Lesson:
-    """One image as the network sees it, with what to learn and what to keep.
+class LearningResult:
+    """What learning led to.
 
     Attributes:
-        image_13HW: the image at the network's working size.
-        shares_1Khw: what share of each output cell's corrections each class has.
-        learned_1hw: how much each cell's corrections count.
-        before_1Khw: the probabilities before learning.
-        kept_1hw: 1 where a cell is held to them.
+        checkpoint: the model.
+        strokes: number of strokes that were learned.
+        before: figures of the model before, on the strokes that were set aside; None if
+            none were.
+        figures: of the new one, on the same.
+        overfits: why it may do so, in one sentence; empty if it does not.
+        notice: what is wrong with the strokes, in one sentence; empty if nothing is.
     """
 
-    image_13HW: Tensor
-    shares_1Khw: Tensor
-    learned_1hw: Tensor
-    before_1Khw: Tensor
-    kept_1hw: Tensor
+    checkpoint: Checkpoint
+    strokes: int = 0
+    before: Figures | None = None
+    figures: Figures | None = None
+    overfits: str = ""
+    notice: str = ""
 
 
 def fine_tune(
@@ -106,120 +123,228 @@ def fine_tune(
     device: torch.device,
     on_progress: Callable[[LearningProgress], None],
     stop: threading.Event,
-) -> Checkpoint:
-    """Return the checkpoint after learning (see `Predictor.learn`)."""
+    on_improved: Callable[[Checkpoint], None] = lambda _checkpoint: None,
+) -> LearningResult:
+    """Return what learning led to (see `Predictor.learn`)."""
     # One for all attempts: the time is what the user gave.
-    deadline = time.monotonic() + options.seconds
+    clock = _Clock(options, stop)
 
-    def learn(attempt: Attempt) -> Checkpoint:
+    def learn(attempt: Attempt) -> LearningResult:
         network = checkpoint.network().to(attempt.device)
         # All steps with one kernel: learning again gives the same to the last bit.
         select_kernel(device=attempt.device, wait=True)
         with finite_weights():
-            lessons = _lessons(network, corrected(), attempt.share, stop)
-            if _has_new_class(network):
-                network = _refitted(network, lessons)
-
-        def report(step: int, loss: float) -> bool:
-            on_progress(LearningProgress(step, options.steps, loss, attempt.notice))
-            return stop.is_set() or time.monotonic() > deadline
-
-        _learn(network, lessons, options, report)
-        return checkpoint_of(network, checkpoint)
+            lessons, left_out = _lessons(network, corrected(), attempt.share, clock)
+            fitted = refit(network, [lesson.cells for lesson in lessons], LiveOptions())
+        notice = _notice(checkpoint, network, lessons) or left_out
+        on_improved(checkpoint_of(fitted, checkpoint))
+        # From where a new class starts, gradients take long.
+        network = network if has_weights(network).all() else fitted
+        names = tuple(c.name for c in checkpoint.classes)
+        run = _Run(network, lessons, options, clock, Measuring(lessons, names))
+        run.learn(lambda progress: on_progress(progress), attempt.notice)
+        return run.result(checkpoint, notice)
 
     return first_that_fits(device, learn)
 
 
-def _learn(
-    network: LabelingNetwork,
-    lessons: list[_Lesson],
-    options: LearningOptions,
-    report: Callable[[int, float], bool],
-) -> None:
-    """Learn from one lesson after the other until they are learned or `report` says to end."""
-    optimizer = torch.optim.AdamW(network.parameters(), lr=options.learning_rate, weight_decay=0.0)
-    losses: list[float] = []
-    for step in range(options.steps):
-        # In evaluation mode: no dropout, the network learns as it predicts.
-        loss = _step(network, lessons[step % len(lessons)], optimizer, options.keep)
-        if not math.isfinite(loss):
-            raise InputError("Learning failed, its loss is not a number; the model before stays.")
-        losses.append(loss)
-        is_over = report(step + 1, loss)
-        each_once = losses[-len(lessons) :]
-        learned = len(each_once) == len(lessons) and max(each_once) < options.enough
-        if is_over or learned:
-            break
+class _Clock:
+    """Says how far learning is, and when it has to end."""
+
+    def __init__(self, options: LearningOptions, stop: threading.Event) -> None:
+        self._start, self._seconds, self._stop = time.monotonic(), options.seconds, stop
+
+    @property
+    def seconds(self) -> float:
+        return time.monotonic() - self._start
+
+    @property
+    def share(self) -> float:
+        return self.seconds / self._seconds
+
+    @property
+    def is_stopped(self) -> bool:
+        return self._stop.is_set()
+
+    def has_time_for(self, seconds: float) -> bool:
+        return not self.is_stopped and self.seconds + seconds < self._seconds
+
+
+class _Run:
+    """The steps of one attempt, and the best model so far."""
+
+    def __init__(
+        self,
+        network: LabelingNetwork,
+        lessons: list[Lesson],
+        options: LearningOptions,
+        clock: _Clock,
+        measuring: Measuring,
+    ) -> None:
+        self._network, self._lessons, self._options = network, lessons, options
+        self._clock, self._measuring = clock, measuring
+        self._generator = np.random.default_rng(options.seed)
+        self._losses: list[float] = []
+        self._best_score = -math.inf
+        self._best = checkpoint_weights(network)
+        self._figures: Figures | None = None
+        self._longest = 0.0
+
+    def learn(self, report: Callable[[LearningProgress], None], notice: str) -> None:
+        """Do the steps, until they are done, the time is up or the strokes are learned."""
+        options, clock = self._options, self._clock
+        optimizer = torch.optim.AdamW(
+            self._network.parameters(), lr=options.learning_rate, weight_decay=0.0
+        )
+        to_measure = list(_MEASURED)
+        began = clock.share
+        held_out = self._keep_if_best() if self._measuring.is_telling else None
+        for step in range(options.steps):
+            share = max(step / options.steps, (clock.share - began) / max(1e-9, 1 - began))
+            for group in optimizer.param_groups:
+                group["lr"] = options.learning_rate * _cycle(share)
+            start = clock.seconds
+            self._losses.append(_step(self._network, self._view(step, share), optimizer, options))
+            self._longest = max(self._longest, clock.seconds - start)
+            if not math.isfinite(self._losses[-1]):
+                raise InputError(
+                    "Learning failed, its loss is not a number; the model before stays."
+                )
+            if to_measure and share >= to_measure[0]:
+                to_measure.pop(0)
+                held_out = self._keep_if_best()
+            found = LearningProgress(
+                step + 1, options.steps, self._losses[-1], notice, clock.seconds, held_out
+            )
+            report(found)
+            held_out = None
+            reserve = self._longest + self._measuring.seconds
+            if not clock.has_time_for(reserve) or self._is_learned():
+                break
+        if self._losses:
+            self._keep_if_best()
+
+    def result(self, checkpoint: Checkpoint, notice: str) -> LearningResult:
+        """Return the best model with its figures."""
+        self._network.load_state_dict(self._best)
+        before, figures = self._measuring.before, self._figures
+        learned = self._measuring.learned_accuracy
+        overfits = overfitting(before, figures, learned) if before and figures else ""
+        if not notice and self._losses and np.mean(self._losses[-len(self._lessons) :]) > 1.0:
+            notice = "The strokes could not all be learned: some may contradict one another."
+        strokes = sum(lesson.split.learned_strokes for lesson in self._lessons)
+        return LearningResult(
+            checkpoint_of(self._network, checkpoint), strokes, before, figures, overfits, notice
+        )
+
+    def _view(self, step: int, share: float) -> Views:
+        """Return what a step learns from: the images in turn."""
+        lesson = self._lessons[step % len(self._lessons)]
+        if share > _WHOLE and step // len(self._lessons) % 2:
+            return whole_view(lesson, self._generator)
+        config = self._network.config
+        return views_of(lesson, self._network.output_stride, config.window, self._generator)
+
+    def _keep_if_best(self) -> float | None:
+        """Measure the model, keep it if it is the best so far, return its held-out accuracy."""
+        figures = self._measuring.measure(self._network)
+        score = -float(np.mean(self._losses[-2 * len(self._lessons) :] or [math.inf]))
+        if figures is not None and self._measuring.is_telling:
+            score = figures.pixel_accuracy
+        if score >= self._best_score:
+            self._best_score, self._figures = score, figures
+            self._best = checkpoint_weights(self._network)
+        return None if figures is None else figures.pixel_accuracy
+
+    def _is_learned(self) -> bool:
+        each_once = self._losses[-len(self._lessons) :]
+        return len(each_once) == len(self._lessons) and max(each_once) < self._options.enough
+
+
+def checkpoint_weights(network: LabelingNetwork) -> dict[str, torch.Tensor]:
+    """Return a copy of a network's weights, on its device."""
+    return {name: value.detach().clone() for name, value in network.state_dict().items()}
 
 
 @torch.no_grad()
 def _lessons(
-    network: LabelingNetwork,
-    corrected: Iterable[CorrectedImage],
-    share: float,
-    stop: threading.Event,
-) -> list[_Lesson]:
-    """Prepare the images that have corrections; only their reduced size stays in memory."""
+    network: LabelingNetwork, corrected: Iterable[CorrectedImage], share: float, clock: _Clock
+) -> tuple[list[Lesson], str]:
+    """Prepare the images that have corrections; say which there was no time for."""
     classes = network.config.classes
-    lessons = []
+    preparation = Preparation(network, share)
+    left_out = 0
     for sample in corrected:
-        if stop.is_set():
+        if clock.is_stopped and len(preparation):
             break
-        known = sample.corrections != IGNORE_INDEX
-        if not known.any():
-            continue
-        if int(sample.corrections[known].max()) >= classes:
+        known = sample.corrections[sample.corrections != IGNORE_INDEX]
+        if known.size and int(known.max()) >= classes:
             raise InputError(f"The corrections have a class that the model's {classes} lack.")
-        image = network_input(sample.image, network, share)
-        shares, area = cell_targets(sample.corrections, range(classes), image, network)
-        before = network(image).softmax(dim=1)
-        kept = (area == 0) & ~_overruled(shares, area, before)
-        lessons.append(_Lesson(image, shares, balanced_weights(shares, area), before, kept.float()))
-    if not lessons:
+        if clock.share > _PREPARING and len(preparation):
+            left_out += bool(known.size)
+            continue
+        preparation.add(sample)
+    if not len(preparation):
         raise InputError("There is nothing to learn from: paint a correction first.")
-    return lessons
+    if left_out:
+        return preparation.lessons(), (
+            f"The time sufficed for {len(preparation)} of {len(preparation) + left_out} "
+            "corrected images; allow more seconds."
+        )
+    return preparation.lessons(), ""
 
 
-def _has_new_class(network: LabelingNetwork) -> bool:
-    """Return whether a class has no weights yet (see `network.with_classes`)."""
-    rows = torch.cat([layer.weight.flatten(1) for layer in network.class_layers], dim=1)
-    return not bool(rows.any(dim=1).all())
+def _notice(checkpoint: Checkpoint, network: LabelingNetwork, lessons: list[Lesson]) -> str:
+    """Say what keeps the strokes from teaching much.
 
-
-@torch.no_grad()
-def _refitted(network: LabelingNetwork, lessons: list[_Lesson]) -> LabelingNetwork:
-    """Give new classes their first weights: from where they start, gradients take long."""
-    cells = [
-        # These weights are the cells' areas, but for a factor a class.
-        labeled_cells(network.features(found.image_13HW), found.shares_1Khw, found.learned_1hw)
-        for found in lessons
-    ]
-    with torch.enable_grad():
-        return refit(network, cells, LiveOptions())
+    Raises:
+        InputError: they can teach nothing.
+    """
+    painted = np.zeros(network.config.classes, dtype=bool)
+    for lesson in lessons:
+        labels = lesson.split.learned
+        painted[np.unique(labels[labels != IGNORE_INDEX])] = True
+    knows = has_weights(network).cpu().numpy()
+    names = [c.name for c in checkpoint.classes]
+    (first, *others) = np.flatnonzero(painted)
+    if not others and not np.delete(knows, first).any():
+        raise InputError(
+            f"All strokes are of the class {names[first]} and the model knows no other; "
+            "paint a second class."
+        )
+    unknown = [names[index] for index in np.flatnonzero(~painted & ~knows)]
+    if unknown:
+        more = f" and {len(unknown) - 1} more have" if len(unknown) > 1 else " has"
+        return f"The class {unknown[0]}{more} no stroke yet and will be found nowhere."
+    if not others:
+        return f"All strokes are of the class {names[first]}; paint where it ends, too."
+    return ""
 
 
 def _step(
     network: LabelingNetwork,
-    lesson: _Lesson,
+    views: Views,
     optimizer: torch.optim.Optimizer,
-    keep: float,
+    options: LearningOptions,
 ) -> float:
-    """Learn from one image and return the loss on its corrections."""
+    """Learn from views of one image and return the loss on its corrections."""
     try:
-        logits = network(lesson.image_13HW)
+        # In evaluation mode: no dropout, the network learns as it predicts.
+        logits = network(views.images_B3HW)
     except NotFiniteError:
         return math.nan
-    loss = soft_cross_entropy(logits, lesson.shares_1Khw, lesson.learned_1hw)
-    kept = soft_cross_entropy(logits, lesson.before_1Khw, lesson.kept_1hw)
+    shares, area = class_shares(views.labels_BHW, network.config.classes, network.output_stride)
+    reach = shares.shape[2:]
+    seen = logits[:, :, : reach[0], : reach[1]]
+    loss = soft_cross_entropy(seen, shares, balanced_weights(shares, area))
+    kept = soft_cross_entropy(logits, views.before_BKhw, views.kept_Bhw)
     optimizer.zero_grad()
-    (loss + keep * kept).backward()
+    (loss + options.keep * kept).backward()
     nn.utils.clip_grad_norm_(network.parameters(), 1.0)
     optimizer.step()
     return loss.item()
 
 
-def _overruled(shares_1Khw: Tensor, area_1hw: Tensor, before_1Khw: Tensor) -> Tensor:
-    """Return the mask (1×h×w) of cells whose class before was taken back somewhere."""
-    said, corrected = before_1Khw.argmax(dim=1), shares_1Khw.argmax(dim=1)
-    taken_back = said[(area_1hw > 0) & (said != corrected)].unique()
-    return torch.isin(said, taken_back)
+def _cycle(share: float) -> float:
+    """Return the learning rate at a share of the run: a short rise, then half a cosine."""
+    return min(1.0, 0.3 + share / 0.03) * (0.55 + 0.45 * math.cos(math.pi * min(1.0, share)))

@@ -74,7 +74,7 @@ def labeled_cells(
     """
     stacked_CF = _stacked(features)
     area_C = area_1hw.flatten()
-    labeled = _spread(area_C.nonzero().flatten(), _MOST_LABELED)
+    labeled = labeled_places(area_1hw)
     sampled = _spread(torch.arange(len(area_C), device=area_C.device), _MOST_SAMPLED)
     return LabeledCells(
         stacked_CF[labeled],
@@ -82,6 +82,11 @@ def labeled_cells(
         area_C[labeled],
         stacked_CF[sampled],
     )
+
+
+def labeled_places(area_1hw: Tensor) -> Tensor:
+    """Return which cells `labeled_cells` picks: row times the grid's width plus column."""
+    return _spread(area_1hw.flatten().nonzero().flatten(), _MOST_LABELED)
 
 
 def refit(
@@ -105,7 +110,7 @@ def refit(
     area_N = torch.cat([image.area_N for image in images]).double()
     sampled_MF = torch.cat([image.sampled_MF for image in images]).double()
     weight_NK = _balanced(shares_NK * area_N.unsqueeze(1))
-    old_KF = _weights(network).double()
+    old_KF = class_weights(network).double()
     scale_F = _scale(sampled_MF)
     # change · features = moved · (features / scale), and the punished change is |moved|².
     scaled_NF = labeled_NF / scale_F
@@ -185,7 +190,7 @@ def _scale(sampled_MF: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def _weights(network: LabelingNetwork) -> Tensor:
+def class_weights(network: LabelingNetwork) -> Tensor:
     """Return the class layers' weights side by side, the sum of their biases last: K×F."""
     parts = [layer.weight.flatten(1) for layer in network.class_layers]
     biases = [layer.bias for layer in network.class_layers if layer.bias is not None]
@@ -194,7 +199,7 @@ def _weights(network: LabelingNetwork) -> Tensor:
 
 @torch.no_grad()
 def _set_weights(network: LabelingNetwork, weights_KF: Tensor) -> None:
-    """Set what `_weights` returns; the first layer gets the whole bias."""
+    """Set what `class_weights` returns; the first layer gets the whole bias."""
     first = 0
     for index, layer in enumerate(network.class_layers):
         count = layer.weight[0].numel()

@@ -1,20 +1,31 @@
-"""A network that follows a person's strokes: its last layer is refitted at each of them."""
+"""A network that follows a person's strokes: a classifier on its features, fitted at each."""
 
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from mdlstm_core.config import IGNORE_INDEX
-from mdlstm_core.learning.live import LabeledCells, LiveOptions, labeled_cells, refit
-from mdlstm_core.learning.targets import cell_targets
+from mdlstm_core.learning.live import class_weights
+from mdlstm_core.learning.local_features import local_features
+from mdlstm_core.learning.pixel_classifier import (
+    ClassifierOptions,
+    PixelClassifier,
+    PixelRows,
+    features_at,
+    fit,
+)
+from mdlstm_core.learning.set_aside import strokes_of
+from mdlstm_core.learning.targets import label_masses
 from mdlstm_core.memory import Attempt, first_that_fits
 from mdlstm_core.network import LabelingNetwork, with_classes
 from mdlstm_core.prediction import (
@@ -27,8 +38,14 @@ from mdlstm_core.prediction import (
     on_device,
 )
 
-_MOST_BYTES = 128 << 20
-"""Features kept of images, at most; those of one image of usual size take 7 MB."""
+_MOST_BYTES = 256 << 20
+"""Features kept of images, at most; those of one image of usual size take 35 MB."""
+
+_MOST_PIXELS = 512 * 512
+"""Larger images are labeled at a reduced size, and the answer is enlarged along their edges."""
+
+_MOST_LABELED, _MOST_SAMPLED = 2000, 1000
+"""Pixels of one image that are learned from, and that its features are scaled by, at most."""
 
 
 @dataclass(frozen=True)
@@ -50,50 +67,67 @@ class LiveImage:
 
 @dataclass(frozen=True)
 class _Look:
-    """What the network saw of an image, on the CPU: the last layer is small."""
+    """What the network and the filters saw of an image, on the CPU: the classifier is small."""
 
     features: tuple[Tensor, ...]
     working_13HW: Tensor
+    local_GHW: Tensor
     share: float
     notice: str
 
     @property
     def nbytes(self) -> int:
-        return sum(t.nbytes for t in (*self.features, self.working_13HW))
+        return sum(t.nbytes for t in (*self.features, self.working_13HW, self.local_GHW))
+
+    @property
+    def working(self) -> tuple[int, int]:
+        height, width = self.working_13HW.shape[2:]
+        return height, width
 
 
 @dataclass(frozen=True)
 class _Rows:
-    """Cells of an image at a revision of its corrections, with shares of `labels` alone."""
+    """Pixels of an image at a revision of its corrections, with shares of `labels` alone."""
 
     revision: Hashable
     labels: tuple[int, ...]
-    cells: LabeledCells
+    pixels: PixelRows
+
+
+@dataclass(frozen=True)
+class _Fitted:
+    """A classifier, None where nothing is painted, and what it was fitted to."""
+
+    to: Hashable
+    network: LabelingNetwork
+    labels: tuple[int, ...]
+    classifier: PixelClassifier | None
 
 
 class LiveLearner:
-    """Labels images with a copy of a network whose last layer fits a person's strokes.
+    """Labels images by a network's features with a classifier that fits a person's strokes.
 
     Features are kept for the images looked at last, as far as there is room; of the other
-    images only the rows of labeled cells.
+    images only the rows of labeled pixels.
 
     Args:
         network: gives the features; it stays as it is.
-        options: how to refit.
+        options: how to fit.
         most_bytes: of features to keep; those of the image shown always are.
     """
 
     def __init__(
         self,
         network: LabelingNetwork,
-        options: LiveOptions | None = None,
+        options: ClassifierOptions | None = None,
         most_bytes: int = _MOST_BYTES,
     ) -> None:
-        self._network, self._options = network, options or LiveOptions()
+        self._network, self._options = network, options or ClassifierOptions()
         self._on_cpu = on_device(network, torch.device("cpu"))
         self._most_bytes = most_bytes
         self._looks: OrderedDict[Hashable, _Look] = OrderedDict()
         self._rows: dict[Hashable, _Rows] = {}
+        self._fitted: _Fitted | None = None
 
     @property
     def nbytes(self) -> int:
@@ -107,11 +141,17 @@ class LiveLearner:
         sources: Sequence[int | None],
         labels: Sequence[int],
     ) -> Prediction:
-        """Label an image as the strokes on it and on others say.
+        """Label an image as the strokes on it and on others say (see `fit` and `label`)."""
+        self.fit([shown, *others], sources, labels)
+        return self.label(shown)
+
+    def fit(
+        self, images: Sequence[LiveImage], sources: Sequence[int | None], labels: Sequence[int]
+    ) -> None:
+        """Fit the strokes of some images; nothing is done if they were fitted last.
 
         Args:
-            shown: the image to label.
-            others: images whose strokes count too.
+            images: whose strokes count.
             sources: the class of the network that each output starts from, None if it is new.
             labels: the label of each output; two may share one. It stands in the label map.
 
@@ -119,35 +159,42 @@ class LiveLearner:
             InputError: the network gives no finite numbers, or an image cannot be read.
             MemoryError: the computer's own memory does not suffice.
         """
-        look = self._look(shown)
-        fitted = self.fitted([shown, *others], sources, labels)
-        with torch.no_grad():
-            if fitted is not None:
-                logits = fitted.classify(look.features)
-                seen = fitted.enlarge(logits, *look.working_13HW.shape[2:])
-            else:  # nothing is painted: what the model says itself
-                network = with_classes(self._on_cpu, sources)
-                seen = looks(network, shown.image(), look.share)
-        found = labels_of_looks(seen, shown.image())
-        named = np.array(labels, dtype=np.uint8)[found.label_map]
+        to = tuple((i.name, i.revision) for i in images), tuple(sources), tuple(labels)
+        if self._fitted is not None and self._fitted.to == to:
+            return
+        self._rows = {i.name: self._rows_of(i) for i in images}
+        rows = [_for_outputs(self._rows[i.name], labels) for i in images]
+        network = with_classes(self._on_cpu, sources)
+        classifier = None
+        if any(len(r.area_N) for r in rows):
+            # Images without a stroke say what features look like, but not at any price.
+            with torch.enable_grad():
+                classifier = fit(rows, class_weights(network), self._options)
+        self._fitted = _Fitted(to, network, tuple(labels), classifier)
+
+    @torch.no_grad()
+    def label(self, image: LiveImage) -> Prediction:
+        """Label an image as the strokes that were fitted last say; without any, the network.
+
+        Raises:
+            InputError: the network gives no finite numbers, or the image cannot be read.
+            MemoryError: the computer's own memory does not suffice.
+            ValueError: nothing was fitted.
+        """
+        fitted = self._fitted
+        if fitted is None:
+            raise ValueError("fit: expected before label")
+        look = self._look(image)
+        if fitted.classifier is None:  # nothing is painted: what the model says itself
+            seen = looks(fitted.network, image.image(), look.share)
+        else:
+            seen = fitted.classifier.logits(look.features, look.local_GHW, look.working)[None]
+        found = labels_of_looks(seen, image.image())
+        named = np.array(fitted.labels, dtype=np.uint8)[found.label_map]
         return dataclasses.replace(found, label_map=named, notice=look.notice)
 
-    def fitted(
-        self, images: Sequence[LiveImage], sources: Sequence[int | None], labels: Sequence[int]
-    ) -> LabelingNetwork | None:
-        """Return the network, on the CPU, with its last layer fit to the strokes on images.
-
-        None if nothing is painted. Arguments and errors are those of `predict`.
-        """
-        self._rows = {i.name: self._rows_of(i) for i in images}
-        cells = [_for_outputs(self._rows[i.name], labels) for i in images]
-        if not any(len(c.labeled_NF) for c in cells):
-            return None
-        with torch.enable_grad():
-            return refit(with_classes(self._on_cpu, sources), cells, self._options)
-
     def _look(self, image: LiveImage) -> _Look:
-        """Return the network's features of an image, worked out if they are not kept."""
+        """Return the features of an image, worked out if they are not kept."""
         found = self._looks.pop(image.name, None)
         self._looks[image.name] = found or self._looked(image.image())
         while self.nbytes > self._most_bytes and len(self._looks) > 1:
@@ -156,12 +203,14 @@ class LiveLearner:
 
     @torch.no_grad()
     def _looked(self, image_HW3: NDArray[np.uint8]) -> _Look:
+        local_GHW = torch.from_numpy(local_features(_reduced(image_HW3)))
+
         def look(attempt: Attempt) -> _Look:
             network = on_device(self._network, attempt.device)
             working = network_input(image_HW3, network, attempt.share)
             with finite_weights():
                 features = tuple(feature.float().cpu() for feature in network.features(working))
-            return _Look(features, working.cpu(), attempt.share, attempt.notice)
+            return _Look(features, working.cpu(), local_GHW, attempt.share, attempt.notice)
 
         return first_that_fits(device_of(self._network), look)
 
@@ -172,24 +221,70 @@ class LiveLearner:
         look, corrections = self._look(image), image.corrections()
         present = np.bincount(corrections.ravel(), minlength=256)[:IGNORE_INDEX].nonzero()[0]
         labels = tuple(int(label) for label in present) or (0,)
-        shares, area = cell_targets(corrections, labels, look.working_13HW, self._on_cpu)
-        return _Rows(image.revision, labels, labeled_cells(look.features, shares, area))
+        size = look.local_GHW.shape[1:]
+        masses_KHW = torch.from_numpy(label_masses(corrections, labels, *size))
+        return _Rows(image.revision, labels, _picked(look, masses_KHW))
 
 
-def _for_outputs(rows: _Rows, labels: Sequence[int]) -> LabeledCells:
-    """Return the cells with the shares of a network's outputs; of other labels there are none.
+@torch.no_grad()
+def _picked(look: _Look, masses_KHW: Tensor) -> PixelRows:
+    """Return the rows of an image's labeled pixels, and of a sample of all."""
+    area_P = masses_KHW.sum(dim=0).flatten()
+    labeled = _spread(area_P.nonzero().flatten(), _MOST_LABELED)
+    sampled = _spread(torch.arange(len(area_P)), _MOST_SAMPLED)
+    both = torch.cat([labeled, sampled])
+    size = look.local_GHW.shape[1:]
+    deep_BF = features_at(look.features, look.working, both, (int(size[0]), int(size[1])))
+    local_BG = look.local_GHW.flatten(1)[:, both].T
+    shares_NK = masses_KHW.flatten(1)[:, labeled].T / area_P[labeled].unsqueeze(1)
+    label_map = masses_KHW.argmax(dim=0).where(masses_KHW.sum(dim=0) > 0, IGNORE_INDEX)
+    numbers = strokes_of(label_map.numpy().astype(np.uint8)).numbers
+    count = len(labeled)
+    return PixelRows(
+        deep_BF[:count],
+        local_BG[:count],
+        shares_NK,
+        area_P[labeled],
+        torch.from_numpy(numbers).flatten()[labeled].long(),
+        deep_BF[count:],
+        local_BG[count:],
+    )
+
+
+def _for_outputs(rows: _Rows, labels: Sequence[int]) -> PixelRows:
+    """Return the pixels with the shares of a network's outputs; of other labels there are none.
 
     Of outputs that share a label the last one gets its strokes.
     """
+    pixels = rows.pixels
     place = {label: index for index, label in enumerate(labels)}
-    shares = rows.cells.shares_NK.new_zeros(len(rows.cells.shares_NK), len(labels))
+    shares = pixels.shares_NK.new_zeros(len(pixels.shares_NK), len(labels))
     for index, label in enumerate(rows.labels):
         if label in place:
-            shares[:, place[label]] = rows.cells.shares_NK[:, index]
+            shares[:, place[label]] = pixels.shares_NK[:, index]
     known = shares.sum(dim=1) > 0
-    return LabeledCells(
-        rows.cells.labeled_NF[known],
-        shares[known],
-        rows.cells.area_N[known],
-        rows.cells.sampled_MF,
+    return dataclasses.replace(
+        pixels,
+        deep_NF=pixels.deep_NF[known],
+        local_NG=pixels.local_NG[known],
+        shares_NK=shares[known],
+        area_N=pixels.area_N[known],
+        stroke_N=pixels.stroke_N[known],
     )
+
+
+def _reduced(image_HW3: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Scale a large image down."""
+    height, width = image_HW3.shape[:2]
+    scale = math.sqrt(_MOST_PIXELS / (height * width))
+    if scale >= 1:
+        return image_HW3
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    return cv2.resize(image_HW3, size, interpolation=cv2.INTER_AREA).astype(np.uint8)
+
+
+def _spread(indices: Tensor, most: int) -> Tensor:
+    """Return at most so many of some indices, evenly spread."""
+    if len(indices) <= most:
+        return indices
+    return indices[torch.linspace(0, len(indices) - 1, most).round().long()]

@@ -33,6 +33,17 @@ def cell_targets(
         network: whose cells.
     """
     height, width = image_13HW.shape[2:]
+    masses = label_masses(corrections_HW, labels, height, width)
+    mass_1KHW = torch.from_numpy(masses).to(image_13HW.device).unsqueeze(0)
+    window = network.config.window
+    padded = functional.pad(mass_1KHW, (0, -width % window, 0, -height % window))
+    return pool_shares(padded, network.output_stride)
+
+
+def label_masses(
+    corrections_HW: NDArray[np.uint8], labels: Sequence[int], height: int, width: int
+) -> NDArray[np.float32]:
+    """Return how much of each pixel of a reduced image has each label, K×height×width."""
     masses = [
         cv2.resize(
             (corrections_HW == label).astype(np.float32),
@@ -41,7 +52,4 @@ def cell_targets(
         )
         for label in labels
     ]
-    mass_1KHW = torch.from_numpy(np.stack(masses)).to(image_13HW.device).unsqueeze(0)
-    window = network.config.window
-    padded = functional.pad(mass_1KHW, (0, -width % window, 0, -height % window))
-    return pool_shares(padded, network.output_stride)
+    return np.stack(masses)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -115,6 +116,22 @@ def drag(qtbot: QtBot) -> Drag:
             QApplication.sendEvent(canvas, event)
 
     return send
+
+
+@pytest.fixture
+def until_learned(qtbot: QtBot) -> Callable[[LabelingSession], AbstractContextManager[None]]:
+    """Waits, after what is done inside, until learning has ended and its model has answered."""
+
+    @contextmanager
+    def wait(session: LabelingSession) -> Iterator[None]:
+        with qtbot.waitSignal(
+            session.learning_changed, timeout=60_000, check_params_cb=lambda on: not on
+        ):
+            yield
+        client = session._client
+        qtbot.waitUntil(lambda: not client._busy and not client._waiting, timeout=60_000)
+
+    return wait
 
 
 @pytest.fixture

@@ -154,7 +154,8 @@ def learned(
         yield CorrectedImage(image, corrections)
 
     options = LearningOptions(steps=4, seconds=600)
-    return fine_tune(checkpoint, corrected, options, CPU, on_progress, threading.Event())
+    stop = threading.Event()
+    return fine_tune(checkpoint, corrected, options, CPU, on_progress, stop).checkpoint
 
 
 @pytest.mark.parametrize("fails", [[True], [True, True]], ids=["coarser", "cpu"])

@@ -150,3 +150,15 @@ def test_scales_out_of_range_are_refused(
 ) -> None:
     with pytest.raises(InputError, match=r"scales of 0\.25 to 4"):
         dataclasses.replace(tiny_config, scales=scales)
+
+
+def test_entropy_is_that_of_the_probabilities() -> None:
+    draws = np.random.default_rng(4).dirichlet(np.ones(3), size=(6, 8)).astype(np.float32)
+    image = np.zeros((6, 8, 3), np.uint8)
+    found = most_probable(np.ascontiguousarray(draws.transpose(2, 0, 1)), image)
+    expected = -(draws * np.log(draws)).sum(axis=2) / np.log(3)
+    np.testing.assert_allclose(found.entropy / 255, expected, atol=0.003)
+    sure = np.zeros((3, 6, 8), np.float32)
+    sure[1] = 1
+    assert (most_probable(sure, image).entropy == 0).all()
+    assert (most_probable(np.full_like(sure, 1 / 3), image).entropy == 255).all()

@@ -16,6 +16,7 @@ from app.document.stroke import Box
 from app.views.canvas.gestures import GestureWidget
 from app.views.canvas.layer_stack import LayerStack
 from app.views.canvas.layers import HeatMapLayer
+from app.views.canvas.marks import Marks
 from app.views.canvas.overlays import Overlays
 from app.views.canvas.view_transform import ViewTransform
 from app.views.tools.tool import Tool, ToolOptions
@@ -54,6 +55,7 @@ class CanvasView(GestureWidget):
         self._layers = LayerStack(self)
         self._overlays = Overlays(self)
         self._hidden: frozenset[int] = frozenset()
+        self._marks: Marks | None = None
         self._transform = ViewTransform()
         self._fits = True
         self._painted = False
@@ -144,6 +146,11 @@ class CanvasView(GestureWidget):
         """Show a heat map in place of the model's labels, or these again."""
         self._layers.set_heat_map(heat)
 
+    def set_marks(self, marks: Marks | None) -> None:
+        """Draw outlines over the image, or none."""
+        self._marks = marks
+        self.update()
+
     def fit(self) -> None:
         """Show all of the image."""
         if self._layers.size is not None:
@@ -224,6 +231,8 @@ class CanvasView(GestureWidget):
             self._layers.paint(painter, placing, event.rect(), self.rect())
             scale = QTransform.fromScale(placing.grid.scale, placing.grid.scale)
             painter.setTransform(scale * placing.transform)
+            if self._marks is not None:
+                self._marks.paint(painter)
             self._paint_preview(painter)
         painter.end()
         if not self._painted:

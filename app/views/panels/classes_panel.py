@@ -83,7 +83,7 @@ class ClassesPanel(QWidget):
         self._buttons = QHBoxLayout()
         self._buttons.setContentsMargins(4, 2, 4, 4)
         self._buttons.setSpacing(2)
-        layout = QVBoxLayout(self)
+        self._layout = layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(0)
         layout.addWidget(self.list)
@@ -96,6 +96,10 @@ class ClassesPanel(QWidget):
         self._delegate.pressed.connect(self._on_button)
         self.model.rename_asked.connect(self.rename_asked)
         self.model.move_asked.connect(self.move_asked)
+
+    def add_start(self, start: QWidget) -> None:
+        """Ask above the list what the classes begin with."""
+        self._layout.insertWidget(0, start)
 
     def add_actions(self, buttons: Sequence[QAction], others: Sequence[QAction]) -> None:
         """Offer actions as small buttons, and these and others on a right click."""

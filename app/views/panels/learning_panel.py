@@ -1,4 +1,4 @@
-"""Learning from corrections: the live switch, start, progress, stop."""
+"""Learning from corrections: the live switch, start, progress, stop, cancel, figures."""
 
 from __future__ import annotations
 
@@ -6,17 +6,22 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QAction
 from PySide6.QtWidgets import (
     QFormLayout,
+    QFrame,
     QHBoxLayout,
     QLabel,
     QProgressBar,
     QPushButton,
+    QScrollArea,
+    QSizePolicy,
     QSpinBox,
     QToolButton,
     QVBoxLayout,
     QWidget,
 )
 
-from app.inference.messages import ModelInfo, Progress
+from app.inference.messages import Learned, ModelInfo, Progress
+from app.views.panels.figures_view import FiguresView
+from app.views.panels.learning_plot import LearningPlot
 
 
 class LearningPanel(QWidget):
@@ -24,11 +29,13 @@ class LearningPanel(QWidget):
 
     Signals:
         learn_asked(int): learn now, for at most so many seconds.
-        stop_asked: stop and keep what was learned.
+        stop_asked: stop and keep the best that was learned.
+        cancel_asked: stop and keep nothing.
     """
 
     learn_asked = Signal(int)
     stop_asked = Signal()
+    cancel_asked = Signal()
 
     def __init__(self, seconds: int, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -45,38 +52,59 @@ class LearningPanel(QWidget):
         self._learn.setToolTip("Learn from all corrections of this project (L)")
         self._stop = QPushButton("Stop")
         self._stop.setEnabled(False)
-        self._stop.setToolTip("Stop and keep what was learned so far")
+        self._stop.setToolTip("Stop and keep the best that was learned so far (Shift+L)")
+        self._cancel = QPushButton("Cancel")
+        self._cancel.setEnabled(False)
+        self._cancel.setToolTip("Stop and keep nothing: the model stays as it was")
         self._progress = QProgressBar()
         self._progress.setTextVisible(False)
         self._progress.setMaximum(1)
+        self._progress.setMaximumHeight(10)
+        self._progress.hide()
         self._state = _wrapped("Paint a correction, then let the model learn it.")
-        self._has_model = self._is_learning = False
+        self.plot, self.figures = LearningPlot(), FiguresView()
+        self._has_model = self._is_learning = self._is_cancelled = False
         self._last: Progress | None = None
         self._learn.setEnabled(False)
         # Space pans and digits choose a class, whatever was clicked last.
-        for button in (self._live, self._learn, self._stop):
+        for button in (self._live, self._learn, self._stop, self._cancel):
             button.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self._seconds.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
         self._learn.clicked.connect(self.ask)
-        self._stop.clicked.connect(self._on_stop)
+        self._stop.clicked.connect(self.ask_stop)
+        self._cancel.clicked.connect(self.ask_cancel)
         self._lay_out()
 
     def _lay_out(self) -> None:
         buttons = QHBoxLayout()
-        buttons.addWidget(self._learn)
-        buttons.addWidget(self._stop)
+        for button in (self._learn, self._stop, self._cancel):
+            # As narrow as the panel: three words need not the usual width of a button.
+            button.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+            buttons.addWidget(button)
         form = QFormLayout()
         form.addRow("Time limit", self._seconds)
         live = QHBoxLayout()
         live.addWidget(self._live)
         live.addWidget(self._live_state, stretch=1)
-        layout = QVBoxLayout(self)
+        content = QWidget()
+        area = QScrollArea()
+        area.setWidgetResizable(True)
+        area.setFrameShape(QFrame.Shape.NoFrame)
+        area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        area.setWidget(content)
+        around = QVBoxLayout(self)
+        around.setContentsMargins(0, 0, 0, 0)
+        around.addWidget(area)
+        layout = QVBoxLayout(content)
         layout.addWidget(self._model)
         layout.addLayout(live)
         layout.addLayout(form)
         layout.addLayout(buttons)
-        layout.addWidget(self._progress)
         layout.addWidget(self._state)
+        layout.addWidget(self._progress)
+        layout.addWidget(self.plot)
+        layout.addWidget(self.figures)
         layout.addStretch()
 
     @property
@@ -110,10 +138,21 @@ class LearningPanel(QWidget):
         if self._learn.isEnabled():
             self.learn_asked.emit(self.seconds)
 
-    def _on_stop(self) -> None:
-        self._stop.setEnabled(False)
-        self._state.setText("Stopping after this step …")
-        self.stop_asked.emit()
+    def ask_stop(self) -> None:
+        """Ask to stop and keep the best so far, as the button does."""
+        if self._stop.isEnabled():
+            self._stop.setEnabled(False)
+            self._state.setText("<b>Stopping …</b> The best so far is kept.")
+            self.stop_asked.emit()
+
+    def ask_cancel(self) -> None:
+        """Ask to stop and keep nothing, as the button does."""
+        if self._cancel.isEnabled():
+            self._is_cancelled = True
+            self._stop.setEnabled(False)
+            self._cancel.setEnabled(False)
+            self._state.setText("<b>Cancelling …</b> Nothing is kept.")
+            self.cancel_asked.emit()
 
     def set_model(self, info: ModelInfo | None) -> None:
         """Name the model that serves and the device really used, or say that none does."""
@@ -128,27 +167,45 @@ class LearningPanel(QWidget):
         self._is_learning = learning
         self._learn.setEnabled(self._has_model and not learning)
         self._stop.setEnabled(learning)
+        self._cancel.setEnabled(learning)
+        self._progress.setVisible(learning)
         if learning:
-            self._last = None
-            self._state.setText("Preparing …")
+            self._last, self._is_cancelled = None, False
+            self._state.setText("<b>Learning:</b> preparing … The model before serves.")
             self._progress.setRange(0, 0)
+            self.plot.begin()
             return
         self._progress.setRange(0, 1)
         self._progress.reset()
-        last = self._last
-        steps = "step" if last and last.step == 1 else "steps"
-        ended = f"Ended after {last.step} {steps} · loss {last.loss:.3f}" if last else "Ended."
-        self._state.setText(ended)
+        if self._is_cancelled:
+            self._state.setText("<b>Cancelled.</b> Nothing was kept; the model before serves.")
+        else:
+            self._state.setText("<b>Ended</b> without a new model; the one before serves.")
 
     def show_progress(self, progress: Progress) -> None:
         """Show a step."""
         self._last = progress
-        self._progress.setRange(0, progress.steps)
-        self._progress.setValue(progress.step)
-        self._state.setText(
-            f"Step {progress.step} of at most {progress.steps} · "
-            f"loss on your corrections {progress.loss:.3f}"
-        )
+        self._progress.setRange(0, self.seconds)
+        self._progress.setValue(min(round(progress.seconds), self.seconds))
+        self.plot.add(progress)
+        if self._stop.isEnabled():
+            self._state.setText(
+                f"<b>Learning:</b> step {progress.step}, {progress.seconds:.0f} s of at most "
+                f"{self.seconds} s · loss on your corrections {progress.loss:.3f}"
+            )
+
+    def show_learned(self, learned: Learned) -> None:
+        """Show what a run led to that has ended."""
+        last = self._last
+        how = "Stopped" if learned.stopped else "Learned"
+        steps = f" after {last.step} {'step' if last.step == 1 else 'steps'}" if last else ""
+        loss = f" · loss {last.loss:.3f}" if last else ""
+        self._state.setText(f"<b>{how}</b>{steps} from {_strokes(learned.strokes)}{loss}")
+        self.figures.show_learned(learned)
+
+
+def _strokes(number: int) -> str:
+    return "1 stroke" if number == 1 else f"{number} strokes"
 
 
 def _wrapped(text: str) -> QLabel:

@@ -16,9 +16,17 @@ from hypothesis import strategies as st
 
 from app.document.class_table import ClassTable
 from app.document.patch import Patch
-from app.document.steps import Do, ImagePatch, Step, Undo
+from app.document.steps import Do, ImagePatch, Roles, Step, Undo
 from app.document.stroke import Box
-from app.storage.changes import Fingerprint, MarkDone, SaveClasses, SaveFingerprint, SaveModels
+from app.storage.changes import (
+    CheckpointRow,
+    Fingerprint,
+    MarkDone,
+    NewCheckpoint,
+    SaveCheckpoints,
+    SaveClasses,
+    SaveFingerprint,
+)
 from app.storage.project_file import ProjectFile, project_path_for
 from app.storage.project_lock import ProjectLock
 from app.storage.project_writer import ProjectWriter
@@ -220,10 +228,14 @@ def test_keeps_models_classes_and_what_is_known_of_images(tmp_path: Path) -> Non
     image = _painted(path)
     table = ClassTable().add("sky").add("tree", (1, 2, 3)).lock(1, True).move(1, 0).remove(0, 1)
     writer, fingerprint = ProjectWriter(path), Fingerprint(9, b"digest")
+    base, first, second = (
+        NewCheckpoint(CheckpointRow(number, "2026-01-31 12:00:00", "learned"), content)
+        for number, content in enumerate((b"base", b"first", b"second"), 1)
+    )
     writer.commit(
         [
-            (1, SaveModels(b"base", b"first")),
-            (2, SaveModels(b"base", b"second")),
+            (1, SaveCheckpoints((base, first), Roles(1, 2))),
+            (2, SaveCheckpoints((second,), Roles(1, 3))),
             (3, SaveClasses(table, ("sky", "tree"))),
             (4, SaveClasses(ClassTable(), ())),  # the first counts
             (5, SaveFingerprint(image, fingerprint)),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import cv2
@@ -31,7 +32,11 @@ def _canvas_color(window: MainWindow, x: int, y: int) -> tuple[int, int, int]:
 
 
 def test_open_correct_learn_look_export(
-    qtbot: QtBot, labeled_window: MainWindow, drag: Callable[..., None], tmp_path: Path
+    qtbot: QtBot,
+    labeled_window: MainWindow,
+    drag: Callable[..., None],
+    until_learned: Callable[..., AbstractContextManager[None]],
+    tmp_path: Path,
 ) -> None:
     window, session = labeled_window, labeled_window.session
     document, model = session.document, session.model
@@ -59,11 +64,9 @@ def test_open_correct_learn_look_export(
     before = document.prediction
     assert before is not None
     share_before = (before[painted] == label).mean()
-    with qtbot.waitSignal(session.model_changed, timeout=PATIENCE_MS):
+    with until_learned(session):
         qtbot.keyClick(window, Qt.Key.Key_L)
         assert session.is_learning
-    with qtbot.waitSignal(session.prediction_changed, timeout=PATIENCE_MS):
-        pass
     after = document.prediction
     assert after is not None
     assert (after[painted] == label).mean() > max(share_before + 0.5, 0.6)

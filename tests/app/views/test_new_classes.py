@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QFileDialog
 from pytestqt.qtbot import QtBot
 
 from app.session import LabelingSession
 from app.storage.project_file import ProjectFile
 from app.views.main_window import MainWindow
+from app.views.panels.class_start import ClassStart
 from mdlstm_core.checkpoint import checkpoint_from_bytes
 from mdlstm_core.config import IGNORE_INDEX
 
@@ -69,7 +72,11 @@ def is_disc_found(labels: np.ndarray, disc: int) -> bool:
 
 
 def test_learned_live_and_by_the_stored_model(
-    qtbot: QtBot, opened: MainWindow, disc: Path, drag: Callable[..., None]
+    qtbot: QtBot,
+    opened: MainWindow,
+    disc: Path,
+    drag: Callable[..., None],
+    until_learned: Callable[..., AbstractContextManager[None]],
 ) -> None:
     session = opened.session
     assert session.model is not None
@@ -82,12 +89,10 @@ def test_learned_live_and_by_the_stored_model(
     assert is_disc_found(shown(opened), label)
     session.set_live(False)
 
-    with qtbot.waitSignal(session.model_changed, timeout=PATIENCE_MS):
+    with until_learned(session):
         opened.learning.ask()
     assert session.model is not None
     assert [c.name for c in session.model.classes] == [*own, "disc"]
-    with qtbot.waitSignal(session.prediction_changed, timeout=PATIENCE_MS):
-        pass
     assert is_disc_found(shown(opened), label)
 
     # Renamed, closed and opened again, the project's model still knows the class.
@@ -134,7 +139,10 @@ def test_starts_from_a_list_of_the_users(
 
 
 def test_merged_and_deleted_classes_go_on(
-    qtbot: QtBot, opened: MainWindow, drag: Callable[..., None]
+    qtbot: QtBot,
+    opened: MainWindow,
+    drag: Callable[..., None],
+    until_learned: Callable[..., AbstractContextManager[None]],
 ) -> None:
     session = opened.session
     label = add_class(opened, "disc")
@@ -145,7 +153,7 @@ def test_merged_and_deleted_classes_go_on(
         session.set_live(True)
     assert is_disc_found(shown(opened), 5)
     assert not np.isin(shown(opened), (label, 0)).any()
-    with qtbot.waitSignal(session.model_changed, timeout=PATIENCE_MS):
+    with until_learned(session):
         session.learn(5)
     session.journal.store()
     assert session.project_path is not None
@@ -157,3 +165,89 @@ def test_merged_and_deleted_classes_go_on(
     before = [c.name for c in checkpoint_from_bytes(base).classes]
     names = [c.name for c in checkpoint_from_bytes(learned).classes]
     assert sorted(names) == sorted(before[1:])
+
+
+def learn_for(qtbot: QtBot, window: MainWindow, seconds: float) -> None:
+    """Learn and wait until the new model has labeled the image."""
+    session = window.session
+    with qtbot.waitSignal(session.teacher.timeline.kept, timeout=PATIENCE_MS):
+        session.learn(seconds)
+    with qtbot.waitSignal(session.prediction_changed, timeout=PATIENCE_MS):
+        pass
+
+
+def test_begins_blank_and_learns_the_users_classes_alone(
+    qtbot: QtBot, opened: MainWindow, drag: Callable[..., None]
+) -> None:
+    session = opened.session
+    start = opened.classes.findChild(ClassStart)
+    assert start is not None
+    assert start.isVisible()
+    qtbot.mouseClick(start.blank, Qt.MouseButton.LeftButton)
+    assert session.classes == ()
+    assert not start.isVisible()
+    assert (shown(opened) == IGNORE_INDEX).all()
+    # Another model does not bring its classes along.
+    with qtbot.waitSignal(session.model_changed, timeout=PATIENCE_MS):
+        session.use_model("scene-33")
+    assert session.classes == ()
+    disc, ground = add_class(opened, "disc"), add_class(opened, "ground")
+    paint_disc(opened, drag, disc, ground)
+    learn_for(qtbot, opened, 8)
+    assert session.model is not None
+    assert [c.name for c in session.model.classes] == ["disc", "ground"]
+    assert is_disc_found(shown(opened), disc)
+    path = session.project_path
+    assert path is not None
+    assert opened.close()
+    again = LabelingSession(device="cpu")
+    again.open_paths([path])
+    again.start_model()
+    with qtbot.waitSignal(again.prediction_changed, timeout=PATIENCE_MS):
+        pass
+    assert [c.name for c in again.classes] == ["disc", "ground"]
+    again.close()
+
+
+def test_the_question_goes_once_it_is_answered_or_something_is_painted(
+    qtbot: QtBot, opened: MainWindow, drag: Callable[..., None]
+) -> None:
+    start = opened.classes.findChild(ClassStart)
+    assert start is not None
+    drag(opened, [(55.0, 64.0), (105.0, 64.0)])
+    assert not start.isVisible()
+    opened.session.undo()
+    assert not start.isVisible()  # the project has a history now
+
+
+def test_keeping_the_models_classes_closes_the_question(qtbot: QtBot, opened: MainWindow) -> None:
+    start = opened.classes.findChild(ClassStart)
+    assert start is not None
+    before = opened.session.classes
+    qtbot.mouseClick(start.model, Qt.MouseButton.LeftButton)
+    assert not start.isVisible()
+    assert opened.session.classes == before
+
+
+def test_classes_merged_and_deleted_after_learning_leave_the_model_usable(
+    qtbot: QtBot, opened: MainWindow, drag: Callable[..., None]
+) -> None:
+    session = opened.session
+    label = add_class(opened, "disc")
+    paint_disc(opened, drag, label, 2)
+    learn_for(qtbot, opened, 8)
+    assert is_disc_found(shown(opened), label)
+    session.merge_class(label, 5)
+    assert is_disc_found(shown(opened), 5)  # at once, by the same model
+    assert not (shown(opened) == label).any()
+    session.delete_class(0)
+    assert not np.isin(shown(opened), (label, 0)).any()
+    with qtbot.waitSignal(session.prediction_changed, timeout=PATIENCE_MS):
+        session.set_live(True)
+    assert is_disc_found(shown(opened), 5)
+    session.set_live(False)
+    learn_for(qtbot, opened, 4)
+    assert not np.isin(shown(opened), (label, 0)).any()
+    session.undo()
+    session.undo()
+    assert (shown(opened) == label).any()

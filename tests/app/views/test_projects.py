@@ -6,6 +6,7 @@ import dataclasses
 import shutil
 import sqlite3
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import numpy as np
@@ -38,18 +39,24 @@ def _open(qtbot: QtBot, session: LabelingSession, image: Path) -> None:
         session.open_paths([image])
 
 
-def _learn(qtbot: QtBot, session: LabelingSession) -> None:
-    with qtbot.waitSignal(session.progressed, timeout=PATIENCE_MS):
-        session.learn(60)
-    with qtbot.waitSignal(session.prediction_changed, timeout=PATIENCE_MS):
-        session.stop_learning()
+@pytest.fixture
+def learn(
+    qtbot: QtBot, until_learned: Callable[..., AbstractContextManager[None]]
+) -> Callable[[LabelingSession], None]:
+    def learn(session: LabelingSession) -> None:
+        with qtbot.waitSignal(session.progressed, timeout=PATIENCE_MS):
+            session.learn(60)
+        with until_learned(session):
+            session.stop_learning()
+
+    return learn
 
 
 def _models(project: Path) -> int:
     if not project.exists():
         return 0
     database = sqlite3.connect(project)
-    (count,) = database.execute("SELECT count(*) FROM models").fetchone()
+    (count,) = database.execute("SELECT count(*) FROM checkpoints").fetchone()
     database.close()
     return int(count)
 
@@ -142,12 +149,16 @@ def test_a_model_learned_here_does_not_go_elsewhere(
 
 
 def test_each_project_has_its_own_model(
-    qtbot: QtBot, labeled_window: MainWindow, elsewhere: Path, drag: Callable[..., None]
+    qtbot: QtBot,
+    labeled_window: MainWindow,
+    elsewhere: Path,
+    drag: Callable[..., None],
+    learn: Callable[[LabelingSession], None],
 ) -> None:
     session = labeled_window.session
     first = session.project.images[0]
     drag(labeled_window, LINE)
-    _learn(qtbot, session)
+    learn(session)
     assert session.document is not None
     learned = session.document.prediction
     _open(qtbot, session, elsewhere)
@@ -170,7 +181,7 @@ def _paint(session: LabelingSession, stroke: Stroke) -> None:
 
 
 def test_learning_starts_from_the_model_that_the_project_started_with(
-    qtbot: QtBot, rocket: Path, tmp_path: Path
+    qtbot: QtBot, rocket: Path, tmp_path: Path, learn: Callable[[LabelingSession], None]
 ) -> None:
     shipped = load_checkpoint("scene")
     renamed = tuple(dataclasses.replace(c, name=f"my {c.name}") for c in shipped.classes)
@@ -183,7 +194,7 @@ def test_learning_starts_from_the_model_that_the_project_started_with(
         _open(qtbot, session, rocket)
         assert [c.name for c in session.classes] == [c.name for c in renamed]
         _paint(session, Stroke(((100.0, 100.0), (150.0, 120.0)), 9, 3))
-        _learn(qtbot, session)
+        learn(session)
         session.close()
     stored = ProjectFile(rocket.parent / "photos.mdlp")
     base_bytes, learned = stored.load_model("base"), stored.load_model("learned")
@@ -195,28 +206,6 @@ def test_learning_starts_from_the_model_that_the_project_started_with(
     assert kept.classes == renamed
     for name, weight in shipped.weights.items():
         assert kept.weights[name].equal(weight), name
-
-
-def test_a_damaged_stored_model_gives_way_to_its_base(
-    qtbot: QtBot, labeled_window: MainWindow, rocket: Path, drag: Callable[..., None]
-) -> None:
-    drag(labeled_window, LINE)
-    _learn(qtbot, labeled_window.session)
-    project = labeled_window.session.project_path
-    assert project is not None
-    labeled_window.close()
-    database = sqlite3.connect(project)
-    database.execute("UPDATE models SET checkpoint = x'00' WHERE role = 'learned'")
-    database.commit()
-    database.close()
-    session = LabelingSession(device="cpu")
-    warnings: list[str] = []
-    session.warned.connect(warnings.append)
-    session.open_paths([rocket])
-    with qtbot.waitSignal(session.prediction_changed, timeout=PATIENCE_MS):
-        session.start_model()
-    assert "base model serves" in warnings[0]
-    session.close()
 
 
 def test_a_second_window_shows_and_labels_but_does_not_paint(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -105,6 +106,7 @@ def test_learning_goes_on_and_says_how(
     said: list[str],
     drag: Callable[..., None],
     short_memory: Any,
+    until_learned: Callable[..., AbstractContextManager[None]],
 ) -> None:
     session = labeled_window.session
     drag(labeled_window, LINE)
@@ -112,9 +114,12 @@ def test_learning_goes_on_and_says_how(
     with qtbot.waitSignal(session.progressed, timeout=PATIENCE_MS):
         qtbot.keyClick(labeled_window, Qt.Key.Key_L)
     assert labeled_window.messages.text == ON_CPU
-    with qtbot.waitSignal(session.model_changed, timeout=PATIENCE_MS):
+    with until_learned(session):
         session.stop_learning()
-    assert said[-2:] == [ON_CPU, "The model has learned from your corrections."]
+    assert said[-2:] == [
+        ON_CPU,
+        "The model has learned from your corrections. J steps through what it changed.",
+    ]
 
 
 def test_a_model_that_does_not_fit_serves_from_the_cpu(

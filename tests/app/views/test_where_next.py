@@ -96,3 +96,63 @@ def test_says_when_there_is_nowhere_to_go(qtbot: QtBot, opened: MainWindow) -> N
     qtbot.keyClick(opened, Qt.Key.Key_N)
     assert "no place left" in opened.messages.text
     assert session.document.path.name == "a.png"
+
+
+def test_goes_on_to_the_image_where_a_stroke_brings_most(
+    qtbot: QtBot, window: MainWindow, tmp_path: Path
+) -> None:
+    folder = tmp_path / "three"
+    folder.mkdir()
+    crops = {
+        "a": data.rocket()[200:320, 100:260],
+        "b": np.full((120, 160, 3), 90, np.uint8),
+        "c": data.astronaut()[:120, :160],
+    }
+    for name, crop in crops.items():
+        Image.fromarray(np.ascontiguousarray(crop)).save(folder / f"{name}.png")
+    session = window.session
+    with qtbot.waitSignal(session.prediction_changed, timeout=PATIENCE_MS):
+        session.open_paths([folder])
+    survey = session.review.survey
+    others = [folder / "b.png", folder / "c.png"]
+    qtbot.waitUntil(lambda: all(survey.has_looked(p) for p in others), timeout=PATIENCE_MS)
+    none_labeled = np.zeros((0, 3), np.float32)
+    ranked = [path for _, path, _ in survey.ranked(none_labeled)]
+    worths = [value for value, _, _ in survey.ranked(none_labeled)]
+    assert worths == sorted(worths, reverse=True)
+    say(window, [])
+    if ranked:
+        with qtbot.waitSignal(session.prediction_changed, timeout=PATIENCE_MS):
+            qtbot.keyClick(window, Qt.Key.Key_N)
+        assert session.document is not None
+        assert session.document.path == ranked[0]
+        assert "unsure here" in window.messages.text
+        assert "unlike those labeled" in window.messages.text
+    # Images without an unsure place are not gone to.
+    assert set(ranked) <= set(others)
+
+
+def test_what_looks_like_labeled_pixels_ranks_lower(qtbot: QtBot, opened: MainWindow) -> None:
+    session = opened.session
+    survey = session.review.survey
+    other = session.project.images[1]
+    qtbot.waitUntil(lambda: survey.has_looked(other), timeout=PATIENCE_MS)
+    places = survey.ranked(np.zeros((0, 3), np.float32))
+    assert places, "the model is unsure somewhere on the astronaut"
+    value, image, region = places[0]
+    again = survey.ranked(np.array([region.color], np.float32))
+    assert next(v for v, i, r in again if (i, r) == (image, region)) == pytest.approx(0.2 * value)
+
+
+def test_the_entropy_is_shown_in_place_of_the_margin(qtbot: QtBot, opened: MainWindow) -> None:
+    document = opened.session.document
+    assert document is not None
+    assert document.entropy is not None
+    assert document.entropy.shape == (120, 160)
+    opened.actions_by_name["uncertainty"].trigger()
+    margin = opened.canvas.grab().toImage()
+    opened.actions_by_name["measure-entropy"].trigger()
+    entropy = opened.canvas.grab().toImage()
+    assert entropy != margin
+    opened.actions_by_name["measure-margin"].trigger()
+    assert opened.canvas.grab().toImage() == margin

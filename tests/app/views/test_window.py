@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import numpy as np
@@ -143,13 +144,16 @@ def test_steps_through_images_and_undo_shows_the_image_it_changes(
 
 
 def test_stops_learning_early_and_keeps_what_was_learned(
-    qtbot: QtBot, labeled_window: MainWindow, drag: Callable[..., None]
+    qtbot: QtBot,
+    labeled_window: MainWindow,
+    drag: Callable[..., None],
+    until_learned: Callable[..., AbstractContextManager[None]],
 ) -> None:
     session = labeled_window.session
     drag(labeled_window, LINE)
     steps = []
     session.progressed.connect(steps.append)
-    with qtbot.waitSignal(session.model_changed, timeout=PATIENCE_MS):
+    with until_learned(session):
         with qtbot.waitSignal(session.progressed, timeout=PATIENCE_MS):
             qtbot.mouseClick(labeled_window.learning._learn, Qt.MouseButton.LeftButton)
         qtbot.mouseClick(labeled_window.learning._stop, Qt.MouseButton.LeftButton)

@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from mdlstm_core.config import IGNORE_INDEX, NetworkConfig
-from mdlstm_core.learning.live import LiveOptions
 from mdlstm_core.learning.live_learner import LiveImage, LiveLearner
+from mdlstm_core.learning.pixel_classifier import ClassifierOptions
 from mdlstm_core.network import LabelingNetwork, build_network
 from mdlstm_core.prediction import predict
 
@@ -56,7 +56,7 @@ def test_strokes_of_all_images_are_followed_and_can_be_taken_back(
     network: LabelingNetwork,
 ) -> None:
     shown, other = Photo("a"), Photo("b")
-    learner = LiveLearner(network, LiveOptions(hold=1e-4))
+    learner = LiveLearner(network, ClassifierOptions(hold=1e-5))
     before = learner.predict(shown.at(0), [other.at(0)], *SAME).label_map
     other.corrections[20:40, 5:30], other.corrections[20:40, 50:75] = 2, 1
 
@@ -75,7 +75,7 @@ def test_a_class_that_is_new_and_labels_that_differ(network: LabelingNetwork) ->
     photo.corrections[2:5, 2:5] = 99  # of no output
     outputs = (0, 1, None), (7, 3, 40)
 
-    found = LiveLearner(network, LiveOptions(hold=1e-4)).predict(photo.at(0), [], *outputs)
+    found = LiveLearner(network, ClassifierOptions(hold=1e-5)).predict(photo.at(0), [], *outputs)
 
     assert set(np.unique(found.label_map)) <= {7, 3, 40}
     assert (found.label_map[20:40, 5:30] == 40).mean() > 0.95

@@ -1,0 +1,333 @@
+"""What a training changed, to be accepted or refused; see `app.document.changes`."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PySide6.QtCore import QObject, QRunnable, QThreadPool, Signal, Slot
+
+from app.document.changes import (
+    ChangedRegion,
+    Changes,
+    all_refused,
+    find_changes,
+    is_open,
+    refused,
+)
+from app.document.class_table import ClassTable
+from app.document.document import ImageDocument
+from app.document.edit import Edit
+from app.document.label_map import LabelMap
+from app.document.stroke import Box
+from app.inference.survey_worker import Look
+from app.session.stored_project import StoredProject
+from app.session.survey import Source, Survey
+from mdlstm_core.config import IGNORE_INDEX
+from mdlstm_core.errors import InputError
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass
+class _Reviewed:
+    """What changed on an image, and which of its regions the user settled.
+
+    Attributes:
+        changes: what changed.
+        looks: what the models before and after said.
+        accepted: places of regions in `changes.regions`.
+        painted: places of those that a person set all of.
+    """
+
+    changes: Changes
+    looks: tuple[Look, Look]
+    accepted: set[int] = field(default_factory=set)
+    painted: set[int] = field(default_factory=set)
+
+    def refresh(self, corrections: LabelMap, box: Box) -> bool:
+        """Note which regions are painted after a change in a box; return whether others are."""
+        before = frozenset(self.painted)
+        for at, region in enumerate(self.changes.regions):
+            if not region.region.box.common(box).is_empty:
+                is_painted = not is_open(region, corrections.values)
+                (self.painted.add if is_painted else self.painted.discard)(at)
+        return before != self.painted
+
+
+class ChangeReview(QObject):
+    """Compares what two models say of the project's images, off the window's thread.
+
+    A region is settled when it was accepted, or when a person set all of it: so undoing a
+    refusal opens it again.
+
+    Attributes:
+        models: the model before and the one after; None while there is nothing to compare.
+
+    Signals:
+        changed: what changed on an image is known now, or a region was settled or opened.
+        current_changed(object): the `ChangedRegion` of the image shown to look at, or None.
+        said(str): something the user may want to know.
+        warned(str): an image could not be compared, and why.
+    """
+
+    changed = Signal()
+    current_changed = Signal(object)
+    said = Signal(str)
+    warned = Signal(str)
+    _compared = Signal(object, object, object)
+
+    def __init__(
+        self, stored: StoredProject, survey: Survey, edit: Callable[[Path, Edit], object]
+    ) -> None:
+        super().__init__()
+        self.models: tuple[Source, Source] | None = None
+        self._stored, self._survey, self._edit = stored, survey, edit
+        self._document: ImageDocument | None = None
+        self._found: dict[Path, _Reviewed] = {}
+        self._labels_seen: object = None
+        self._current: int | None = None
+        self._pool = QThreadPool(self)
+        self._pool.setMaxThreadCount(1)
+        survey.looked.connect(self._on_looked)
+        self._compared.connect(self._on_compared)
+        stored.project.corrections_changed.connect(self._on_corrections)
+        stored.project.classes_changed.connect(self._on_classes)
+
+    def compare(self, before: Source, after: Source) -> None:
+        """Compare two models; what they said already is taken, the rest is worked out."""
+        self.models = before, after
+        self._begin()
+        self._survey.set_models(after, before)
+        self._on_document_or_models()
+
+    def clear(self) -> None:
+        """Compare nothing: another project is open."""
+        self.models = None
+        self._begin()
+
+    def set_document(self, document: ImageDocument | None) -> None:
+        """Step through the regions of another image."""
+        self._document = document
+        found = self._reviewed()
+        if found is not None and document is not None:
+            found.refresh(document.corrections, Box(0, 0, document.height, document.width))
+        self._go_to(None)
+        self._on_document_or_models()
+
+    def images(self) -> list[tuple[Path, int]]:
+        """Return the images on which something changed with the pixels, most first."""
+        found = [(image, r.changes.pixels) for image, r in self._found.items() if r.changes.pixels]
+        return sorted(found, key=lambda pair: -pair[1])
+
+    @property
+    def compared(self) -> int:
+        """How many images were compared."""
+        return len(self._found)
+
+    def counts(self) -> Mapping[tuple[int, int], int]:
+        """Return the pixels of all images by label before and after, most first."""
+        total: Counter[tuple[int, int]] = Counter()
+        for found in self._found.values():
+            total.update(found.changes.counts)
+        return dict(total.most_common())
+
+    def regions(self) -> list[ChangedRegion]:
+        """Return the regions of the image shown that are not settled, the largest first."""
+        return [region for _, region in self._open()]
+
+    @property
+    def current(self) -> ChangedRegion | None:
+        """The region to look at."""
+        found = self._reviewed()
+        return found.changes.regions[self._current] if found and self._current is not None else None
+
+    @property
+    def place(self) -> int:
+        """The place of the current region among the open ones, from 0; -1 without one."""
+        return next((n for n, (at, _) in enumerate(self._open()) if at == self._current), -1)
+
+    def step(self, by: int) -> None:
+        """Look at the next open region (1) or the one before (-1), around the end."""
+        places = [at for at, _ in self._open()]
+        if not places:
+            self._go_to(None)
+            self.said.emit(self._nothing_left())
+            return
+        if self._current in places:
+            self._go_to(places[(places.index(self._current) + by) % len(places)])
+        else:
+            self._go_to(places[0 if by > 0 else -1])
+
+    def leave(self) -> None:
+        """Look at no region any more."""
+        self._go_to(None)
+
+    def accept(self) -> None:
+        """Leave the current region as the model labels it now, and go on."""
+        self._settle(lambda found, at: found.accepted.add(at))
+
+    def refuse(self) -> None:
+        """Give the current region its label before, as the person's own, and go on."""
+        self._settle(lambda found, at: self._refuse(found.changes.regions[at]))
+
+    def accept_all(self) -> None:
+        """Leave all that changed on the image shown as it is now."""
+        found = self._reviewed()
+        if found is not None:
+            found.accepted.update(range(len(found.changes.regions)))
+            self._go_to(None)
+            self.changed.emit()
+
+    def refuse_all(self) -> None:
+        """Set all that changed on the image shown back, as the person's own; one step."""
+        found, document = self._reviewed(), self._document
+        if found is None or document is None:
+            return
+        before, after = (self._label_map(look) for look in found.looks)
+        self._apply(all_refused(before, after, document.corrections.values))
+        self._go_to(None)
+
+    def close(self) -> None:
+        """Wait for what is being compared."""
+        self._pool.clear()
+        self._pool.waitForDone()
+
+    def _open(self) -> list[tuple[int, ChangedRegion]]:
+        found = self._reviewed()
+        if found is None:
+            return []
+        settled = found.accepted | found.painted
+        return [(at, r) for at, r in enumerate(found.changes.regions) if at not in settled]
+
+    def _reviewed(self) -> _Reviewed | None:
+        return self._found.get(self._document.path) if self._document else None
+
+    def _settle(self, settle: Callable[[_Reviewed, int], object]) -> None:
+        found, at = self._reviewed(), self._current
+        if found is None or at is None:
+            self.said.emit("Choose a changed region first.")
+            return
+        settle(found, at)
+        left = [place for place, _ in self._open()]
+        self._go_to(next((p for p in left if p > at), left[0] if left else None))
+        self.changed.emit()
+        if not left:
+            self.said.emit(self._nothing_left())
+
+    def _refuse(self, region: ChangedRegion) -> None:
+        assert self._document is not None
+        self._apply(refused(region, self._document.corrections.values))
+
+    def _apply(self, edit: Edit | None) -> None:
+        assert self._document is not None
+        steps = self._stored.project.undo_stack.count(), self._stored.project.undo_stack.index()
+        if edit is not None:
+            self._edit(self._document.path, edit)
+        stack = self._stored.project.undo_stack
+        if (stack.count(), stack.index()) == steps:
+            self.said.emit(
+                "Nothing was set back: the model before had no label there, or its class is "
+                "locked or not painted on."
+            )
+
+    def _nothing_left(self) -> str:
+        others = [i for i, _ in self.images() if not self._document or i != self._document.path]
+        more = f" {others[0].name} has more." if others else ""
+        return f"Nothing that changed is left to look at on this image.{more}"
+
+    def _go_to(self, at: int | None) -> None:
+        self._current = at
+        self.current_changed.emit(self.current)
+
+    @Slot(object)
+    def _on_classes(self, classes: ClassTable) -> None:
+        """Begin anew if labels stand for other classes: some were merged, say."""
+        labels = classes.removed, {(c.label, c.name) for c in classes.classes}
+        if labels != self._labels_seen:
+            self._labels_seen = labels
+            self._begin()
+
+    def _begin(self) -> None:
+        self._found.clear()
+        self._go_to(None)
+        self.changed.emit()
+        self._on_document_or_models()
+
+    def _on_document_or_models(self) -> None:
+        """Compare what both models said of an image already."""
+        if self.models is not None:
+            for look in self._survey.looks(self.models[1]):
+                self._on_looked(look)
+
+    @Slot(object)
+    def _on_looked(self, look: Look) -> None:
+        if self.models is None or look.image_path in self._found:
+            return
+        before, after = (self._survey.look(model, look.image_path) for model in self.models)
+        if before is None or after is None or before.shape != after.shape:
+            return
+        labels = [self._labels(found) for found in (before, after)]
+        in_memory = self._stored.project.corrections(look.image_path)
+        corrections = in_memory.frozen() if in_memory else self._stored.labels_call(look.image_path)
+        models, image = self.models, look.image_path
+
+        def work() -> None:
+            first, second = before.label_map(labels[0]), after.label_map(labels[1])
+            changes = find_changes(first, second, _fitting(corrections(), before.shape))
+            self._compared.emit(image, models, _Reviewed(changes, (before, after)))
+
+        self._pool.start(_Job(work, self.warned.emit))
+
+    def _labels(self, look: Look) -> tuple[int, ...]:
+        return self._stored.classes_of_models.labels_of(look.names)
+
+    def _label_map(self, look: Look) -> NDArray[np.uint8]:
+        return look.label_map(self._labels(look))
+
+    @Slot(object, object, object)
+    def _on_compared(self, image: Path, models: object, found: _Reviewed) -> None:
+        if models is self.models and image not in self._found:
+            self._found[image] = found
+            document = self._document
+            if document is not None and document.path == image:  # it may be painted on since
+                found.refresh(document.corrections, Box(0, 0, document.height, document.width))
+            self.changed.emit()
+
+    @Slot(object, object)
+    def _on_corrections(self, image: Path, box: Box) -> None:
+        found, document = self._found.get(image), self._document
+        if found is None or document is None or document.path != image:
+            return
+        if found.refresh(document.corrections, box):
+            self.changed.emit()
+
+
+def _fitting(corrections: NDArray[np.uint8], shape: tuple[int, int]) -> NDArray[np.uint8]:
+    """Return the corrections, or as many pixels without a label if there are none."""
+    if corrections.shape == shape:
+        return corrections
+    return np.full(shape, IGNORE_INDEX, dtype=np.uint8)
+
+
+class _Job(QRunnable):
+    """A comparison, for the pool."""
+
+    def __init__(self, work: Callable[[], None], fail: Callable[[str], None]) -> None:
+        super().__init__()
+        self._work, self._fail = work, fail
+
+    def run(self) -> None:
+        """Do the work; called in the pool's thread."""
+        try:
+            self._work()
+        except InputError as error:
+            self._fail(str(error))
+        except Exception as error:
+            _log.exception("comparing what two models say")
+            self._fail(f"What changed cannot be told ({type(error).__name__}); see the log.")

@@ -1,0 +1,220 @@
+"""What models say of images that are not shown, worked out while nothing else is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterable
+from functools import partial
+from hashlib import blake2b
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PySide6.QtCore import QObject, QThreadPool, QTimer, Signal, Slot
+
+from app.document.document import ImageDocument
+from app.document.regions.uncertain import UncertainRegion, worth
+from app.inference.messages import Prediction
+from app.inference.model_client import ModelClient
+from app.inference.survey_worker import Look, LookRequest, SurveyThread
+from app.session.stored_project import StoredProject
+from app.session.teacher import Teacher
+from mdlstm_core.data.images import read_image
+
+Source = str | Path | bytes
+"""A model: a shipped one's name, a file, or a checkpoint's bytes."""
+
+_QUIET_MS = 700
+"""How long nothing must have happened before images are looked at."""
+
+_MOST_IMAGES = 40
+"""Images that are looked at without being asked for, from the one shown on."""
+
+_MOST_BYTES = 64 << 20
+"""Of the label maps that are kept, packed."""
+
+
+class Survey(QObject):
+    """Looks at the images after the one shown with the model that serves.
+
+    After a training it looks at them with the model before, too, so that both can be
+    compared. It waits while anything else is asked of a model, and while the user works.
+
+    Signals:
+        looked(Look): a model has said something of an image.
+    """
+
+    looked = Signal(object)
+    _packed = Signal(object)
+
+    def __init__(self, stored: StoredProject, client: ModelClient, teacher: Teacher) -> None:
+        super().__init__()
+        self._stored, self._client, self._teacher = stored, client, teacher
+        self._models: dict[Hashable, Source] = {}
+        self._looks: dict[tuple[Hashable, Path], Look] = {}
+        self._failed: set[tuple[Hashable, Path]] = set()
+        self._document: ImageDocument | None = None
+        self._held: list[Source] = []
+        self._keys: dict[int, Hashable] = {}
+        self._thread = SurveyThread()
+        self._pool = QThreadPool(self)
+        self._pool.setMaxThreadCount(1)
+        self._packed.connect(self._on_packed)
+        self._quiet = QTimer(self)
+        self._quiet.setSingleShot(True)
+        self._quiet.setInterval(_QUIET_MS)
+        self._quiet.timeout.connect(self._look_on)
+        self._thread.looked.connect(self._on_looked)
+        self._thread.failed.connect(self._on_failed)
+        client.predicted.connect(self._on_predicted)
+        client.learning_failed.connect(self.wait)
+        stored.project.changed.connect(self.wait)
+        stored.project.images_changed.connect(self._forget_other_images)
+        teacher.model_changed.connect(self.wait)
+
+    def set_document(self, document: ImageDocument | None) -> None:
+        """Go on from another image."""
+        self._document = document
+        self.wait()
+
+    def set_models(self, *models: Source) -> None:
+        """Look with these models from now on, after the one that serves."""
+        serving = self._teacher.settled_source
+        wanted = [serving, *models] if serving is not None else list(models)
+        # By identity, as long as they are kept here: a checkpoint has megabytes to look at.
+        self._held, self._keys = wanted, {id(model): key_of(model) for model in wanted}
+        self._models = {self._keys[id(model)]: model for model in wanted}
+        self._looks = {at: look for at, look in self._looks.items() if at[0] in self._models}
+        self._failed.clear()
+        self.wait()
+
+    def look(self, model: Source, image: Path) -> Look | None:
+        """Return what a model said of an image, None if it has not looked yet."""
+        return self._looks.get((self._key(model), image))
+
+    def ranked(self, labeled_N3: NDArray[np.float32]) -> list[tuple[float, Path, UncertainRegion]]:
+        """Return places on images that are not shown, most rewarding first (see `worth`).
+
+        `labeled_N3` is what is labeled on the image shown; the rest was looked up.
+        """
+        looks = [look for key in list(self._models)[:1] for look in self._of(key)]
+        shown = self._document.path if self._document else None
+        others = [look for look in looks if look.image_path != shown]
+        colors = [labeled_N3, *(look.colors for look in others if look.colors is not None)]
+        known = np.concatenate(colors)
+        found = [
+            (worth(region, known), look.image_path, region)
+            for look in others
+            for region in look.regions or ()
+        ]
+        return sorted(found, key=lambda place: -place[0])
+
+    def has_looked(self, image: Path) -> bool:
+        """Return whether it is known where the model that serves is unsure of an image."""
+        serving = next(iter(self._models), None)
+        look = self._looks.get((serving, image))
+        return look is not None and look.regions is not None
+
+    def looks(self, model: Source) -> list[Look]:
+        """Return all that a model said, of any image."""
+        return self._of(self._key(model))
+
+    def _key(self, model: Source) -> Hashable:
+        known = self._keys.get(id(model))
+        return key_of(model) if known is None else known
+
+    def _of(self, key: Hashable) -> list[Look]:
+        return [look for at, look in self._looks.items() if at[0] == key]
+
+    @Slot()
+    def wait(self) -> None:
+        """Begin again when nothing has happened for a while."""
+        self._quiet.start()
+
+    def close(self) -> None:
+        """End the thread."""
+        self._quiet.stop()
+        self._pool.waitForDone()
+        self._thread.close()
+
+    def _images(self) -> Iterable[Path]:
+        """Return the image shown, the labeled ones, and those after the one shown."""
+        images, shown = self._stored.project.images, self._document
+        if shown is None or shown.path not in images:
+            return []
+        start = images.index(shown.path)
+        around = [*images[start:], *images[:start]]
+        labeled = [i for i in around if self._stored.project.status(i) != "new"]
+        return list(dict.fromkeys([shown.path, *labeled, *around]))[:_MOST_IMAGES]
+
+    @Slot()
+    def _look_on(self) -> None:
+        """Look at the next image that a model has not seen, if nothing else is going on."""
+        if self._thread.is_busy or self._quiet.isActive() or self._teacher.model is None:
+            return
+        if not self._client.is_idle:
+            self.wait()
+            return
+        if sum(len(look.packed) for look in self._looks.values()) > _MOST_BYTES:
+            return
+        for image in self._images():
+            for key, model in self._models.items():
+                if (key, image) not in self._failed and self._lacks(key, image):
+                    self._thread.send(self._request(key, model, image))
+                    return
+
+    def _lacks(self, key: Hashable, image: Path) -> bool:
+        """Return whether a model has more to say of an image."""
+        look, serving = self._looks.get((key, image)), next(iter(self._models))
+        is_shown = self._document is not None and self._document.path == image
+        return look is None or (look.regions is None and key == serving and not is_shown)
+
+    def _request(self, key: Hashable, model: Source, image: Path) -> LookRequest:
+        shown, in_memory = self._document, self._stored.project.corrections(image)
+        picture: Callable[[], NDArray[np.uint8]] = partial(read_image, image)
+        if shown is not None and shown.path == image:
+            pixels = shown.image
+            picture = lambda: pixels  # noqa: E731
+        labels = in_memory.frozen() if in_memory else self._stored.labels_call(image)
+        return LookRequest(key, model, image, picture, labels, self._teacher.device)
+
+    @Slot(object)
+    def _on_looked(self, look: Look) -> None:
+        if look.key in self._models:
+            self._looks[look.key, look.image_path] = look
+            self.looked.emit(look)
+        self._look_on()
+
+    @Slot(object, str)
+    def _on_failed(self, request: LookRequest, _reason: str) -> None:
+        self._failed.add((request.key, request.image_path))  # the image says why when opened
+        self._look_on()
+
+    @Slot(object)
+    def _on_predicted(self, prediction: Prediction) -> None:
+        """Take what the model that serves said of the image shown."""
+        model, source = self._teacher.model, self._teacher.settled_source
+        if prediction.is_live or model is None or source is None:
+            self.wait()
+            return
+        key, names = self._keys.get(id(source)), tuple(c.name for c in model.classes)
+        if key in self._models:
+            path, label_map = prediction.image_path, prediction.label_map
+            self._pool.start(lambda: self._packed.emit(Look.of(key, path, names, label_map)))
+        self.wait()
+
+    @Slot(object)
+    def _on_packed(self, look: Look) -> None:
+        known = self._looks.get((look.key, look.image_path))
+        if look.key in self._models and (known is None or known.regions is None):
+            self._looks[look.key, look.image_path] = look
+            self.looked.emit(look)
+
+    @Slot()
+    def _forget_other_images(self) -> None:
+        images = set(self._stored.project.images)
+        self._looks = {at: look for at, look in self._looks.items() if at[1] in images}
+
+
+def key_of(model: Source) -> Hashable:
+    """Return what stands for a model: its name, its file, or what it holds."""
+    return blake2b(model, digest_size=16).digest() if isinstance(model, bytes) else str(model)

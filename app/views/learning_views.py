@@ -1,0 +1,253 @@
+"""The panels around a training: learning, what it changed, and the timeline of models."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PySide6.QtCore import QObject, Slot
+from PySide6.QtGui import QAction
+from PySide6.QtWidgets import QFileDialog
+
+from app.document.changes import ChangedRegion
+from app.document.document import ImageDocument
+from app.inference.messages import ModelInfo
+from app.session import LabelingSession
+from app.views.canvas.canvas_view import CanvasView
+from app.views.canvas.marks import Marks
+from app.views.docks import RIGHT, Docks, Place
+from app.views.panels.changes_panel import ChangesPanel
+from app.views.panels.learning_panel import LearningPanel
+from app.views.panels.timeline_panel import TimelinePanel
+from mdlstm_core.config import IGNORE_INDEX, LabelClass
+from mdlstm_core.errors import InputError
+
+_CHANGE_ACTIONS = (
+    "change-previous",
+    "change-next",
+    "change-accept",
+    "change-refuse",
+    "changes-accept",
+    "changes-refuse",
+)
+_THUMBNAIL = 144
+"""Pixels of the longer side."""
+
+_MODEL_FILES = "Models (*.safetensors)"
+
+
+class LearningViews(QObject):
+    """Connects the panels of learning, changes and the timeline with a session.
+
+    Attributes:
+        changes, timeline: the panels.
+    """
+
+    def __init__(
+        self, session: LabelingSession, canvas: CanvasView, learning: LearningPanel
+    ) -> None:
+        super().__init__(canvas)
+        self.changes, self.timeline = ChangesPanel(), TimelinePanel()
+        self._session, self._canvas, self._learning = session, canvas, learning
+        self._actions: Mapping[str, QAction] = {}
+        self._is_learning = self._are_changes_seen = False
+        self._needs_thumbnail = False
+        self._link_learning()
+        self._link_changes()
+        self._link_timeline()
+
+    def places(self) -> dict[str, Place]:
+        """Return where the panels stand."""
+        return {
+            "Learning": Place(self._learning, RIGHT, 330),
+            "Changes": Place(self.changes, RIGHT, behind="Learning"),
+            "Timeline": Place(self.timeline, RIGHT, behind="Learning"),
+        }
+
+    def slots(self) -> dict[str, Callable[..., object]]:
+        """Return what each action calls."""
+        review = self._session.review.changes
+        return {
+            "learn": self._learning.ask,
+            "stop": self._learning.ask_stop,
+            "cancel": self._learning.ask_cancel,
+            "change-previous": lambda: review.step(-1),
+            "change-next": lambda: review.step(1),
+            "change-accept": review.accept,
+            "change-refuse": review.refuse,
+            "changes-accept": review.accept_all,
+            "changes-refuse": review.refuse_all,
+        }
+
+    def set_actions(self, actions: Mapping[str, QAction], docks: Docks) -> None:
+        """Take the window's actions, by name, which are on while they can do something."""
+        self._actions = actions
+        self.changes.add_actions([actions[name] for name in _CHANGE_ACTIONS])
+        docks.watch("Changes", self._on_changes_seen)
+        self._enable()
+        self._show_changes()
+
+    def _link_learning(self) -> None:
+        session, panel = self._session, self._learning
+        panel.learn_asked.connect(session.learn)
+        panel.stop_asked.connect(session.stop_learning)
+        panel.cancel_asked.connect(session.teacher.cancel)
+        session.model_changed.connect(self._on_model)
+        session.learning_changed.connect(self._on_learning)
+        session.progressed.connect(panel.show_progress)
+        session.teacher.learned.connect(panel.show_learned)
+        session.prediction_changed.connect(panel.plot.prepare)
+
+    def _link_changes(self) -> None:
+        review, session = self._session.review.changes, self._session
+        review.changed.connect(self._show_changes)
+        review.current_changed.connect(self._show_region)
+        session.classes_changed.connect(self._on_classes)
+        self.changes.image_chosen.connect(session.open_image)
+        self._on_classes(session.classes)
+
+    def _link_timeline(self) -> None:
+        teacher, panel = self._session.teacher, self.timeline
+        teacher.timeline.changed.connect(self._show_timeline)
+        teacher.model_changed.connect(self._ask_thumbnail)
+        self._session.prediction_changed.connect(self._make_thumbnail)
+        panel.back_asked.connect(lambda number: self._do(lambda: teacher.go_back(number)))
+        panel.compare_asked.connect(self._compare)
+        panel.export_asked.connect(self._export)
+        panel.import_asked.connect(self._import)
+        self._show_timeline()
+
+    def _enable(self) -> None:
+        names = {"stop": self._is_learning, "cancel": self._is_learning}
+        names["learn"] = self._session.model is not None and not self._is_learning
+        for name, enabled in names.items():
+            if name in self._actions:
+                self._actions[name].setEnabled(enabled)
+
+    @Slot(object)
+    def _on_model(self, info: ModelInfo | None) -> None:
+        self._learning.set_model(info)
+        self._enable()
+
+    @Slot(bool)
+    def _on_learning(self, learning: bool) -> None:
+        self._is_learning = learning
+        self._learning.set_learning(learning)
+        self._enable()
+
+    @Slot(object)
+    def _on_classes(self, classes: tuple[LabelClass, ...]) -> None:
+        self.changes.set_classes(classes)
+
+    @Slot()
+    def _show_changes(self) -> None:
+        review = self._session.review.changes
+        compared = review.compared if review.models is not None else None
+        self.changes.show_changes(review.counts(), review.images(), compared)
+        self._show_place()
+        self._draw_marks()
+
+    @Slot(object)
+    def _show_region(self, region: ChangedRegion | None) -> None:
+        self._show_place()
+        self._draw_marks()
+        if region is not None:
+            self._canvas.show_box(region.region.box)
+
+    def _show_place(self) -> None:
+        review = self._session.review.changes
+        count = len(review.regions())
+        self.changes.set_region(review.current, review.place, count)
+        for name in _CHANGE_ACTIONS:
+            if name in self._actions:
+                needs_region = name in ("change-accept", "change-refuse")
+                able = review.current is not None if needs_region else count > 0
+                self._actions[name].setEnabled(able or name == "change-next")
+
+    @Slot(bool)
+    def _on_changes_seen(self, seen: bool) -> None:
+        self._are_changes_seen = seen
+        self._draw_marks()
+
+    def _draw_marks(self) -> None:
+        """Outline the open regions while the panel is looked at, or one is stepped to."""
+        review = self._session.review.changes
+        current = review.current
+        if current is None and not self._are_changes_seen:
+            self._canvas.set_marks(None)
+            return
+        others = [found.region for found in review.regions() if found is not current]
+        self._canvas.set_marks(Marks(others, current.region if current else None))
+
+    @Slot()
+    def _show_timeline(self) -> None:
+        timeline = self._session.teacher.timeline
+        serving = timeline.roles.learned if timeline.roles else None
+        self.timeline.show_rows(timeline.rows, serving)
+
+    def _compare(self, first: int, second: int) -> None:
+        teacher = self._session.teacher
+
+        def compare() -> None:
+            before, after = (teacher.timeline.checkpoint(n) for n in (first, second))
+            self._session.review.compare(before, after)
+
+        self._do(compare, changes=False)
+
+    def _export(self, number: int) -> None:
+        name, _ = QFileDialog.getSaveFileName(
+            self._canvas.window(), "Export a model", f"model-{number}.safetensors", _MODEL_FILES
+        )
+        if name:
+            path = Path(name).with_suffix(".safetensors")
+            export = self._session.teacher.timeline.export
+            self._do(lambda: export(number, path), changes=False)
+
+    def _import(self) -> None:
+        name, _ = QFileDialog.getOpenFileName(
+            self._canvas.window(), "Import a model", "", _MODEL_FILES
+        )
+        if name:
+            self._do(lambda: self._session.teacher.use(Path(name), keep=True))
+
+    def _do(self, work: Callable[[], object], *, changes: bool = True) -> None:
+        """Do something that changes the project, or does not; say why it cannot be done."""
+        try:
+            if changes:
+                self._session.stored.check_writable()
+            work()
+        except InputError as error:
+            self._session.warned.emit(str(error))
+
+    @Slot(object)
+    def _ask_thumbnail(self, _model: ModelInfo | None) -> None:
+        self._needs_thumbnail = True
+
+    @Slot()
+    def _make_thumbnail(self) -> None:
+        """Keep a small picture of what a model says, the first time that it says something."""
+        timeline, document = self._session.teacher.timeline, self._session.document
+        is_trial = self._session.teacher.settled_source is None
+        if not self._needs_thumbnail or document is None or timeline.roles is None or is_trial:
+            return
+        self._needs_thumbnail = False
+        row = timeline.row(timeline.roles.learned)
+        if row is not None and not row.thumbnail and not self._session.is_live:
+            timeline.set_thumbnail(row.number, thumbnail(document, self._session.classes))
+
+
+def thumbnail(document: ImageDocument, classes: tuple[LabelClass, ...]) -> bytes:
+    """Return a small picture (PNG) of an image with the labels that it shows."""
+    step = -(-max(document.height, document.width) // _THUMBNAIL)
+    rgb = np.ascontiguousarray(document.image[::step, ::step])
+    labels = document.displayed[::step, ::step]
+    colors = np.full((256, 3), 128, dtype=np.uint8)
+    for label, found in enumerate(classes):
+        colors[label] = found.color
+    mixed: NDArray[np.uint8] = cv2.addWeighted(rgb, 0.5, colors[labels], 0.5, 0)
+    picture = np.where((labels == IGNORE_INDEX)[..., np.newaxis], rgb, mixed)
+    _, encoded = cv2.imencode(".png", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
+    return encoded.tobytes()

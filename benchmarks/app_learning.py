@@ -1,0 +1,261 @@
+"""How late the window's events come while the model learns, and whether it outlives 1,000 events.
+
+python -m benchmarks.app_learning [--json FILE] [--events N]
+
+The real window, offscreen, with the shipped model. Lateness is that of a timer of 5 ms. The
+events begin, stop and cancel learning, paint, undo, redo, turn to another image, switch the
+live model on and off and go back in the timeline, at random times.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+from PySide6.QtCore import QObject, Qt, QTimer, Slot
+from PySide6.QtWidgets import QApplication
+
+from app.document.edit import edit_of_stroke
+from app.document.stroke import Stroke
+from app.session import LabelingSession
+from app.views.main_window import MainWindow
+from benchmarks.app_start import _application, _isolated
+
+_PERIOD_MS = 5
+_LEARNING_S = 20.0
+_QUIET_S = 8.0
+_PATIENCE_S = 240.0
+_IMAGES = 10
+_SIZE = (480, 360)
+_EVENTS = 1_000
+_WARM = 100
+"""Events after which the memory is compared with that at the end."""
+
+_LONGEST_PAUSE_S = 0.4
+
+
+def run(events: int = _EVENTS) -> dict[str, float]:
+    """Measure once.
+
+    Returns:
+        learning_late_p99_ms, learning_late_max_ms: how late the timer came while learning;
+            quiet_late_p99_ms, quiet_late_max_ms: in the same run before that;
+            stress_memory_ratio: memory after all events by that after 100; stress_threads:
+            threads at the end beyond those after 100.
+    """
+    return {**lateness(), **stress(events)}
+
+
+class Lateness(QObject):
+    """Notes how much later than asked a timer comes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[float] = []
+        self._due = time.perf_counter()
+        self._timer = QTimer(self)
+        self._timer.setTimerType(Qt.TimerType.PreciseTimer)
+        self._timer.setInterval(_PERIOD_MS)
+        self._timer.timeout.connect(self._on_timeout)
+
+    def start(self) -> None:
+        """Begin to measure."""
+        self.found.clear()
+        self._due = time.perf_counter() + _PERIOD_MS / 1000
+        self._timer.start()
+
+    def stop(self, name: str) -> dict[str, float]:
+        """End measuring and return the 99th percentile and the most, in ms, by this name."""
+        self._timer.stop()
+        late = np.array(self.found)
+        return {
+            f"{name}_late_p99_ms": float(np.percentile(late, 99)),
+            f"{name}_late_max_ms": float(late.max()),
+        }
+
+    @Slot()
+    def _on_timeout(self) -> None:
+        now = time.perf_counter()
+        self.found.append(1000 * max(now - self._due, 0))
+        self._due = now + _PERIOD_MS / 1000
+
+
+def lateness() -> dict[str, float]:
+    """Learn from ten corrected images and return how late events came meanwhile."""
+    with tempfile.TemporaryDirectory() as place, _window(Path(place)) as bench:
+        for image in list(bench.session.project.images):
+            bench.show(image)
+            bench.paint()
+        bench.idle(_QUIET_S)  # what is prepared in the background is done
+        clock = Lateness()
+        clock.start()
+        bench.idle(_QUIET_S)
+        found = clock.stop("quiet")
+        clock.start()
+        bench.session.learn(_LEARNING_S)
+        bench.wait(lambda: not bench.session.is_learning)
+        return {**found, **clock.stop("learning")}
+
+
+def stress(events: int = _EVENTS, seed: int = 0) -> dict[str, float]:
+    """Send random events at random times and return what they left behind."""
+    with tempfile.TemporaryDirectory() as place, _window(Path(place)) as bench:
+        random_ = random.Random(seed)
+        warm = (_memory(), len(threading.enumerate()))
+        for number in range(1, events + 1):
+            bench.event(random_)
+            bench.idle(random_.uniform(0, _LONGEST_PAUSE_S))
+            if number == min(_WARM, events // 2 or 1):
+                bench.settle()
+                warm = (_memory(), len(threading.enumerate()))
+        bench.settle()
+        memory, threads = _memory(), len(threading.enumerate())
+    return {
+        "stress_events": float(events),
+        "stress_memory_ratio": memory / warm[0],
+        "stress_threads": float(threads - warm[1]),
+    }
+
+
+class Bench:
+    """The window, and the events that are sent to it."""
+
+    def __init__(self, application: QApplication, window: MainWindow) -> None:
+        self.window, self.session = window, window.session
+        self._application = application
+        self._random = random.Random(1)
+
+    def event(self, chosen: random.Random) -> None:
+        """Send one event, drawn at random."""
+        actions = self.window.actions_by_name
+        triggered = ("learn", "learn", "stop", "cancel", "undo", "redo", "next", "previous", "live")
+        review = ("change-next", "change-accept", "change-refuse", "next-region")
+        kind = chosen.choice((*triggered, *review, "paint", "paint", "back"))
+        if kind == "paint":
+            self.paint()
+        elif kind == "back":
+            timeline = self.window.learning_views.timeline
+            rows = self.session.teacher.timeline.rows
+            if rows:
+                timeline.choose(chosen.choice(rows).number)
+                timeline.back.click()
+        else:
+            actions[kind].trigger()
+
+    def paint(self) -> None:
+        """Draw a stroke somewhere on the image shown."""
+        document = self.session.document
+        if document is None or not self.session.classes:
+            return
+        x, y = self._random.uniform(20, 300), self._random.uniform(20, document.height - 20)
+        label = self._random.randrange(len(self.session.classes))
+        stroke = Stroke(((x, y), (x + 60, y + 10)), 7, label)
+        edit = edit_of_stroke(stroke, document.height, document.width)
+        if edit is not None:
+            self.session.edit(document.path, edit)
+
+    def show(self, image: Path) -> None:
+        """Show an image and wait until it is labeled."""
+        labeled: list[None] = []
+        note = self.session.prediction_changed.connect(lambda: labeled.append(None))
+        self.session.open_image(image)
+        if self.session.document is None or self.session.document.path != image:
+            self.wait(lambda: bool(labeled))
+        self.session.prediction_changed.disconnect(note)
+
+    def settle(self) -> None:
+        """Let all that is under way come to its end."""
+        self.session.teacher.cancel()
+        self.wait(lambda: self.session._client.is_idle)
+        self.session.journal.store()
+        self.idle(1.0)
+        self.wait(lambda: self.session._client.is_idle)
+
+    def idle(self, seconds: float) -> None:
+        """Let events be handled for a while."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            self._application.processEvents()
+            time.sleep(0.002)
+
+    def wait(self, is_done: Callable[[], bool]) -> None:
+        """Let events be handled until something is done.
+
+        Raises:
+            TimeoutError: it was not in four minutes.
+        """
+        end = time.monotonic() + _PATIENCE_S
+        while not is_done():
+            if time.monotonic() > end:
+                raise TimeoutError("The window did not get on.")
+            self._application.processEvents()
+            time.sleep(0.001)
+
+
+@contextmanager
+def _window(place: Path) -> Iterator[Bench]:
+    """Open the window on ten small photographs; settings lie in the same folder."""
+    with _isolated(place / "home"):
+        application = _application()
+        window = MainWindow(LabelingSession(device="cpu"))
+        bench = Bench(application, window)
+        try:
+            window.learning._seconds.setValue(3)
+            window.show()
+            bench.session.open_paths([_photographs(place / "photos")])
+            bench.wait(lambda: bench.session.model is not None)
+            bench.wait(lambda: bench.session.document is not None)
+            bench.idle(1.0)
+            yield bench
+        finally:
+            window.close()
+
+
+def _photographs(folder: Path) -> Path:
+    from PIL import Image
+    from skimage import data
+
+    folder.mkdir(parents=True)
+    sources = [data.astronaut(), data.coffee(), data.rocket(), data.chelsea()]
+    for number in range(_IMAGES):
+        picture = Image.fromarray(sources[number % len(sources)]).resize(_SIZE)
+        picture.rotate(7 * number).save(folder / f"{number}.png")
+    return folder
+
+
+def _memory() -> int:
+    """Return the bytes that this process has in memory (Linux)."""
+    pages = int(Path("/proc/self/statm").read_text("utf-8").split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE")
+
+
+def main() -> None:
+    """Measure and print, or write one JSON object."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.app_learning")
+    parser.add_argument("--json", type=Path, metavar="FILE")
+    parser.add_argument("--events", type=int, default=_EVENTS)
+    parser.add_argument("--only", choices=("lateness", "stress"))
+    options = parser.parse_args()
+    found: dict[str, float] = {}
+    if options.only != "stress":
+        found |= lateness()
+    if options.only != "lateness":
+        found |= stress(options.events)
+    text = json.dumps({key: round(value, 3) for key, value in found.items()}, indent=1)
+    if options.json:
+        options.json.write_text(text + "\n", "utf-8")
+    sys.stdout.write(text + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,114 @@
+"""A network's last layer fit to a person's strokes, and nothing beside it.
+
+What Live shows comes from a richer classifier (`live_learner`). The network fit here can be
+looked into: its logits still split into the contributions of directions and units.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from mdlstm_core.config import IGNORE_INDEX
+from mdlstm_core.learning.live import LabeledCells, LiveOptions, labeled_cells, refit
+from mdlstm_core.learning.live_learner import LiveImage
+from mdlstm_core.learning.targets import cell_targets
+from mdlstm_core.network import LabelingNetwork, with_classes
+from mdlstm_core.prediction import finite_weights, network_input, on_device
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """Cells of an image at a revision of its corrections, with shares of `labels` alone."""
+
+    revision: Hashable
+    labels: tuple[int, ...]
+    cells: LabeledCells
+
+
+@dataclass(frozen=True)
+class _Look:
+    """What the network saw of the image of this name."""
+
+    name: Hashable
+    features: tuple[Tensor, ...]
+    working_13HW: Tensor
+
+
+class LastLayerFit:
+    """Fits a copy of a network to strokes.
+
+    Features are kept of the image looked at last; of the others only labeled cells.
+
+    Args:
+        network: gives the features; it stays as it is.
+    """
+
+    def __init__(self, network: LabelingNetwork) -> None:
+        self._network = on_device(network, torch.device("cpu"))
+        self._look: _Look | None = None
+        self._rows: dict[Hashable, _Rows] = {}
+
+    def fitted(
+        self, images: Sequence[LiveImage], sources: Sequence[int | None], labels: Sequence[int]
+    ) -> LabelingNetwork:
+        """Return the network, on the CPU, with its last layer fit to the strokes on images.
+
+        Args:
+            images: whose strokes count; the one that is shown comes first.
+            sources: the class of the network that each output starts from, None if it is new.
+            labels: the label of each output.
+
+        Raises:
+            InputError: the network gives no finite numbers, or an image cannot be read.
+            MemoryError: the computer's own memory does not suffice.
+        """
+        # The image that is shown last, so that its features are what stays.
+        self._rows = {image.name: self._rows_of(image) for image in reversed(images)}
+        cells = [_for_outputs(self._rows[image.name], labels) for image in images]
+        network = with_classes(self._network, sources)
+        if not any(len(found.labeled_NF) for found in cells):
+            return network
+        return refit(network, cells, LiveOptions())
+
+    def _rows_of(self, image: LiveImage) -> _Rows:
+        kept = self._rows.get(image.name)
+        if kept is not None and kept.revision == image.revision:
+            return kept
+        corrections = image.corrections()
+        present = np.bincount(corrections.ravel(), minlength=256)[:IGNORE_INDEX].nonzero()[0]
+        labels = tuple(int(label) for label in present) or (0,)
+        if self._look is None or self._look.name != image.name:
+            self._look = self._looked(image.name, image.image())
+        shares, area = cell_targets(corrections, labels, self._look.working_13HW, self._network)
+        return _Rows(image.revision, labels, labeled_cells(self._look.features, shares, area))
+
+    @torch.no_grad()
+    def _looked(self, name: Hashable, image_HW3: NDArray[np.uint8]) -> _Look:
+        working = network_input(image_HW3, self._network)
+        with finite_weights():
+            return _Look(name, self._network.features(working), working)
+
+
+def _for_outputs(rows: _Rows, labels: Sequence[int]) -> LabeledCells:
+    """Return the cells with the shares of a network's outputs; of other labels there are none.
+
+    Of outputs that share a label the last one gets its strokes.
+    """
+    place = {label: index for index, label in enumerate(labels)}
+    shares = rows.cells.shares_NK.new_zeros(len(rows.cells.shares_NK), len(labels))
+    for index, label in enumerate(rows.labels):
+        if label in place:
+            shares[:, place[label]] = rows.cells.shares_NK[:, index]
+    known = shares.sum(dim=1) > 0
+    return LabeledCells(
+        rows.cells.labeled_NF[known],
+        shares[known],
+        rows.cells.area_N[known],
+        rows.cells.sampled_MF,
+    )

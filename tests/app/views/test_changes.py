@@ -1,0 +1,183 @@
+"""What a training changed, in the real window with the real model: stepped, accepted, refused."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from PySide6.QtCore import Qt
+from pytestqt.qtbot import QtBot
+from skimage import data
+
+from app.document.changes import changed_mask
+from app.views.main_window import MainWindow
+from mdlstm_core.config import IGNORE_INDEX
+
+PATIENCE_MS = 60_000
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> list[Path]:
+    """Two small parts of photographs: quick for the model."""
+    folder = tmp_path / "small"
+    folder.mkdir()
+    crops = [data.rocket()[200:360, 100:300], data.astronaut()[:150, :200]]
+    paths = [folder / "a.png", folder / "b.png"]
+    for path, crop in zip(paths, crops, strict=True):
+        Image.fromarray(np.ascontiguousarray(crop)).save(path)
+    return paths
+
+
+@pytest.fixture
+def opened(qtbot: QtBot, window: MainWindow, photos: list[Path]) -> Iterator[MainWindow]:
+    with qtbot.waitSignal(window.session.prediction_changed, timeout=PATIENCE_MS):
+        window.session.open_paths(photos)
+    yield window
+    assert window.close()
+
+
+class Trained:
+    """The window after a training, and both models' label maps of the image shown."""
+
+    def __init__(self, qtbot: QtBot, window: MainWindow, drag: Callable[..., None]) -> None:
+        self.window, self.session = window, window.session
+        self.review = self.session.review.changes
+        document = self.session.document
+        assert document is not None
+        assert document.prediction is not None
+        self.document, self.before = document, document.prediction.copy()
+        wrong = int(np.bincount(self.before[30:50].ravel()).argmax())
+        window.classes.choose_label(6 if wrong != 6 else 2)
+        drag(window, [(20.0, 40.0), (180.0, 40.0)])
+        kept = self.session.teacher.timeline.kept
+        with qtbot.waitSignal(kept, timeout=PATIENCE_MS):
+            self.session.learn(4)
+        with qtbot.waitSignal(self.session.prediction_changed, timeout=PATIENCE_MS):
+            pass
+        qtbot.waitUntil(lambda: self.review.compared > 0, timeout=PATIENCE_MS)
+        self.after = document.prediction.copy()
+
+    @property
+    def corrections(self) -> np.ndarray:
+        return self.document.corrections.snapshot()
+
+    def mask(self) -> np.ndarray:
+        return changed_mask(self.before, self.after, self.corrections)
+
+
+@pytest.fixture
+def trained(qtbot: QtBot, opened: MainWindow, drag: Callable[..., None]) -> Trained:
+    return Trained(qtbot, opened, drag)
+
+
+def test_counts_what_the_model_changed_but_no_pixel_of_a_person(
+    qtbot: QtBot, trained: Trained, photos: list[Path]
+) -> None:
+    mask = trained.mask()
+    assert mask.any()
+    review = trained.review
+    pairs, pixels = np.unique(
+        np.stack([trained.before[mask], trained.after[mask]]), axis=1, return_counts=True
+    )
+    expected = {(int(a), int(b)): int(n) for (a, b), n in zip(pairs.T, pixels, strict=True)}
+    found = review._found[photos[0]].changes
+    assert dict(found.counts) == expected
+    for region in review.regions():
+        inside = trained.mask()[region.region.box.slices]
+        assert inside[region.region.mask].all()
+    # The other image is compared too, though it was never shown.
+    qtbot.waitUntil(lambda: review.compared == 2, timeout=PATIENCE_MS)
+    panel = trained.window.learning_views.changes
+    total = sum(review.counts().values())
+    assert f"{total:,} pixels" in panel.summary
+    assert panel.counts.topLevelItemCount() == len(review.counts())
+    assert panel.images.topLevelItemCount() == len(review.images())
+
+
+def test_keys_step_accept_and_refuse_and_undo_opens_again(qtbot: QtBot, trained: Trained) -> None:
+    window, review = trained.window, trained.review
+    count = len(review.regions())
+    assert count > 1
+    corrections = trained.corrections
+    plain = window.canvas.grab().toImage()
+    qtbot.keyClick(window, Qt.Key.Key_J)
+    first = review.current
+    assert first == review.regions()[0]
+    assert window.canvas.grab().toImage() != plain
+    assert f"1 of {count}" in window.learning_views.changes.region_text
+
+    # Refused: the label before is the person's own now, and only there.
+    stack = window.session.project.undo_stack
+    steps = stack.count()
+    qtbot.keyClick(window, Qt.Key.Key_Y, Qt.KeyboardModifier.ShiftModifier)
+    assert stack.count() == steps + 1
+    now = trained.corrections
+    box, mask = first.region
+    assert (now[box.slices][mask] == first.before).all()
+    assert (now != corrections).sum() == first.pixels
+    assert len(review.regions()) == count - 1
+    assert review.current == review.regions()[0]  # it goes on by itself
+
+    # Accepted: nothing is painted, and it is not offered again.
+    second = review.current
+    qtbot.keyClick(window, Qt.Key.Key_Y)
+    np.testing.assert_array_equal(trained.corrections, now)
+    assert second not in review.regions()
+    assert len(review.regions()) == count - 2
+
+    window.session.undo()
+    np.testing.assert_array_equal(trained.corrections, corrections)
+    assert first in review.regions()
+    assert second not in review.regions()
+
+
+def test_all_refused_is_one_step(qtbot: QtBot, trained: Trained) -> None:
+    window, review = trained.window, trained.review
+    corrections, mask = trained.corrections, trained.mask()
+    window.actions_by_name["changes-refuse"].trigger()
+    now = trained.corrections
+    np.testing.assert_array_equal(now[mask], trained.before[mask])
+    np.testing.assert_array_equal(now[~mask], corrections[~mask])
+    assert review.regions() == []
+    qtbot.keyClick(window, Qt.Key.Key_J)
+    assert "Nothing that changed is left" in window.messages.text
+    window.session.undo()
+    np.testing.assert_array_equal(trained.corrections, corrections)
+    assert review.regions()
+    window.actions_by_name["changes-accept"].trigger()
+    assert review.regions() == []
+    np.testing.assert_array_equal(trained.corrections, corrections)
+
+
+def test_merged_classes_change_nothing_between_them(qtbot: QtBot, trained: Trained) -> None:
+    review = trained.review
+    before, after = max(review.counts(), key=lambda pair: review.counts()[pair])
+    trained.session.merge_class(after, before)
+    qtbot.waitUntil(lambda: review.compared == 2, timeout=PATIENCE_MS)
+    assert not any(after in pair for pair in review.counts())
+    assert (before, before) not in review.counts()
+
+
+def test_a_locked_class_is_not_refused_and_that_is_said(qtbot: QtBot, trained: Trained) -> None:
+    qtbot.keyClick(trained.window, Qt.Key.Key_J)
+    region = trained.review.current
+    assert region is not None
+    classes = trained.session.project.classes
+    trained.session.edit_classes(classes.lock(region.after, True), "Lock a class")
+    assert trained.review.current is region  # a lock changes no label
+    corrections = trained.corrections
+    trained.review.refuse()
+    np.testing.assert_array_equal(trained.corrections, corrections)
+    assert "locked" in trained.window.messages.text
+
+
+def test_nothing_is_compared_before_a_training(qtbot: QtBot, opened: MainWindow) -> None:
+    assert "Nothing to compare" in opened.learning_views.changes.summary
+    qtbot.keyClick(opened, Qt.Key.Key_J)
+    assert "Nothing" in opened.messages.text
+    document = opened.session.document
+    assert document is not None
+    assert (document.corrections.values == IGNORE_INDEX).all()

@@ -1,0 +1,197 @@
+"""Learning in the real window: its states, curves and figures; what goes wrong leaves the model."""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from PySide6.QtCore import QPoint, Qt
+from pytestqt.qtbot import QtBot
+from skimage import data
+
+from app.inference.messages import Learned, Progress
+from app.views.main_window import MainWindow
+from app.views.panels.figures_view import ConfusionMatrix, FiguresView
+from mdlstm_core.learning.figures import Figures
+
+PATIENCE_MS = 60_000
+LINES = [[(20.0, y), (180.0, y)] for y in (40.0, 120.0)]
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> list[Path]:
+    """Two small parts of photographs: quick for the model."""
+    folder = tmp_path / "small"
+    folder.mkdir()
+    crops = [data.rocket()[200:360, 100:300], data.astronaut()[:150, :200]]
+    paths = [folder / "a.png", folder / "b.png"]
+    for path, crop in zip(paths, crops, strict=True):
+        Image.fromarray(np.ascontiguousarray(crop)).save(path)
+    return paths
+
+
+@pytest.fixture
+def opened(qtbot: QtBot, window: MainWindow, photos: list[Path]) -> Iterator[MainWindow]:
+    with qtbot.waitSignal(window.session.prediction_changed, timeout=PATIENCE_MS):
+        window.session.open_paths(photos)
+    yield window
+    assert window.close()
+
+
+def paint(window: MainWindow, drag: Callable[..., None]) -> None:
+    for label, line in zip((6, 2), LINES, strict=True):
+        window.classes.choose_label(label)
+        drag(window, line)
+
+
+def prediction(window: MainWindow) -> np.ndarray:
+    document = window.session.document
+    assert document is not None
+    assert document.prediction is not None
+    return document.prediction.copy()
+
+
+def settle(qtbot: QtBot, window: MainWindow) -> None:
+    session = window.session
+    idle = lambda: session._client.is_idle and not session.teacher.timeline._awaited  # noqa: E731
+    qtbot.waitUntil(idle, timeout=PATIENCE_MS)
+    session.journal.store()
+    qtbot.waitUntil(idle, timeout=PATIENCE_MS)
+
+
+@pytest.mark.usefixtures("long_learning")
+def test_curves_grow_while_it_learns_and_stop_keeps_what_was_learned(
+    qtbot: QtBot, opened: MainWindow, drag: Callable[..., None]
+) -> None:
+    panel, session = opened.learning, opened.session
+    paint(opened, drag)
+    steps: list[Progress] = []
+    session.progressed.connect(steps.append)
+    qtbot.keyClick(opened, Qt.Key.Key_L)
+    assert "Learning" in panel.state
+    qtbot.waitUntil(lambda: len(steps) >= 3, timeout=PATIENCE_MS)
+    qtbot.waitUntil(lambda: panel.plot._plot is not None, timeout=PATIENCE_MS)
+    assert [loss for _, loss in panel.plot.losses] == [step.loss for step in steps]
+    x, y = panel.plot._loss_curve.getData()
+    np.testing.assert_allclose(y, [step.loss for step in steps])
+    assert (np.diff(x) >= 0).all()
+    with qtbot.waitSignal(session.teacher.timeline.kept, timeout=PATIENCE_MS):
+        qtbot.keyClick(opened, Qt.Key.Key_L, Qt.KeyboardModifier.ShiftModifier)
+        assert "Stopping" in panel.state
+    assert "Stopped" in panel.state
+    settle(qtbot, opened)
+    assert len(session.teacher.timeline.rows) == 2
+
+
+@pytest.mark.usefixtures("long_learning")
+@pytest.mark.parametrize("in_preparation", [True, False])
+def test_cancel_keeps_nothing(
+    qtbot: QtBot, opened: MainWindow, drag: Callable[..., None], in_preparation: bool
+) -> None:
+    panel, session = opened.learning, opened.session
+    own = prediction(opened)
+    paint(opened, drag)
+    session.learn(60)
+    if not in_preparation:
+        with qtbot.waitSignal(session.progressed, timeout=PATIENCE_MS):
+            pass
+    with qtbot.waitSignal(session.learning_changed, timeout=PATIENCE_MS):
+        opened.actions_by_name["cancel"].trigger()
+        assert "Cancelling" in panel.state
+    assert "Nothing was kept" in panel.state
+    assert panel._learn.isEnabled()
+    assert not panel._cancel.isEnabled()
+    assert "cancelled" in opened.messages.text
+    settle(qtbot, opened)
+    np.testing.assert_array_equal(prediction(opened), own)
+    assert session.teacher.timeline.rows == ()
+
+
+def test_an_image_removed_while_the_model_learns_is_said_and_the_rest_counts(
+    qtbot: QtBot, opened: MainWindow, photos: list[Path], drag: Callable[..., None]
+) -> None:
+    session = opened.session
+    paint(opened, drag)
+    with qtbot.waitSignal(session.prediction_changed, timeout=PATIENCE_MS):
+        session.open_image(photos[1])
+    paint(opened, drag)
+    assert session.journal.store()
+    photos[0].unlink()
+    warned: list[str] = []
+    session.warned.connect(warned.append)
+    with qtbot.waitSignal(session.teacher.timeline.kept, timeout=PATIENCE_MS):
+        session.learn(3)
+    assert any("a.png" in text for text in warned)
+    photos[1].unlink()
+    settle(qtbot, opened)
+    after = prediction(opened)
+    rows = session.teacher.timeline.rows
+    with qtbot.waitSignal(session.learning_changed, timeout=PATIENCE_MS):
+        session.learn(3)
+        qtbot.waitUntil(lambda: not session.is_learning, timeout=PATIENCE_MS)
+    assert "one before serves" in opened.learning.state
+    settle(qtbot, opened)
+    np.testing.assert_array_equal(prediction(opened), after)
+    assert session.teacher.timeline.rows == rows
+
+
+def test_figures_are_shown_with_their_doubts(qtbot: QtBot) -> None:
+    view = FiguresView()
+    qtbot.addWidget(view)
+    confusion = np.array([[80, 20, 0], [10, 90, 0], [0, 0, 0]])
+    figures = Figures(confusion, ("sky", "tree", "road"), strokes=4, images=2)
+    before = Figures(confusion[::-1].copy(), ("sky", "tree", "road"), strokes=4, images=2)
+    learned = Learned(Path("p"), b"", b"", {}, 7, "ab", before, figures, "It may overfit.")
+    view.show_learned(learned)
+    view.resize(260, 400)
+    view.show()
+    assert "85%" in view.text
+    assert "4 strokes on 2 images" in view.text
+    assert "4 strokes only" in view.warning
+    assert "It may overfit." in view.warning
+    matrix = view.findChild(ConfusionMatrix)
+    assert matrix is not None
+    assert matrix.names == ["sky", "tree"]
+    assert matrix.tip(matrix.cell(0, 1).center()) == "20 pixels of sky are given tree"
+    assert matrix.tip(QPoint(0, 0)) == ""
+    dark = matrix.grab().toImage().pixelColor(matrix.cell(1, 1).topLeft() + QPoint(2, 2))
+    light = matrix.grab().toImage().pixelColor(matrix.cell(1, 0).topLeft() + QPoint(2, 2))
+    assert dark.lightness() < light.lightness()
+
+
+def test_random_starts_stops_and_switches_leave_a_sound_window(
+    qtbot: QtBot, opened: MainWindow, photos: list[Path], drag: Callable[..., None]
+) -> None:
+    session, chosen = opened.session, random.Random(3)
+    threads = threading.active_count()
+    opened.learning._seconds.setValue(1)
+    actions = opened.actions_by_name
+    kinds = ["learn", "learn", "stop", "cancel", "undo", "redo", "next", "live", "paint", "back"]
+    for _ in range(60):
+        kind = chosen.choice(kinds)
+        if kind == "paint":
+            paint(opened, drag)
+        elif kind == "back" and session.teacher.timeline.rows:
+            opened.learning_views.timeline.choose(chosen.choice(session.teacher.timeline.rows)[0])
+            opened.learning_views.timeline.back.click()
+        elif kind != "back":
+            actions[kind].trigger()
+        qtbot.wait(chosen.randrange(60))
+    session.set_live(False)
+    session.teacher.cancel()
+    settle(qtbot, opened)
+    assert not session.is_learning
+    assert not session.journal.has_unsaved
+    roles = session.teacher.timeline.roles
+    assert session.project_path is not None
+    assert session.journal.file is not None
+    assert session.journal.file.roles() == roles
+    assert threading.active_count() <= threads + 2  # those of the thread pools
+    paint(opened, drag)
+    with qtbot.waitSignal(session.teacher.timeline.kept, timeout=PATIENCE_MS):
+        session.learn(1)

@@ -1,0 +1,266 @@
+"""The timeline of models in the real window: kept, compared, back to, exported, imported."""
+
+from __future__ import annotations
+
+import dataclasses
+import sqlite3
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QFileDialog
+from pytestqt.qtbot import QtBot
+from skimage import data
+
+from app.document.steps import Roles
+from app.session import LabelingSession
+from app.storage.project_file import ProjectFile
+from app.views.main_window import MainWindow
+from mdlstm_core.checkpoint import load_checkpoint, save_checkpoint
+
+PATIENCE_MS = 60_000
+
+
+@pytest.fixture
+def photo_file(tmp_path: Path) -> Path:
+    folder = tmp_path / "small"
+    folder.mkdir()
+    path = folder / "a.png"
+    Image.fromarray(np.ascontiguousarray(data.rocket()[200:360, 100:300])).save(path)
+    return path
+
+
+@pytest.fixture
+def opened(qtbot: QtBot, window: MainWindow, photo_file: Path) -> Iterator[MainWindow]:
+    with qtbot.waitSignal(window.session.prediction_changed, timeout=PATIENCE_MS):
+        window.session.open_paths([photo_file])
+    yield window
+    window.session.journal.store()
+    assert window.close()
+
+
+def prediction(window: MainWindow) -> np.ndarray:
+    document = window.session.document
+    assert document is not None
+    assert document.prediction is not None
+    return document.prediction.copy()
+
+
+def settle(qtbot: QtBot, window: MainWindow) -> None:
+    """Wait until the model that serves has labeled the image and all is stored."""
+    session = window.session
+    idle = lambda: session._client.is_idle and not session.teacher.timeline._awaited  # noqa: E731
+    qtbot.waitUntil(idle, timeout=PATIENCE_MS)
+    session.journal.store()
+    qtbot.waitUntil(idle, timeout=PATIENCE_MS)
+
+
+def learn(
+    qtbot: QtBot, window: MainWindow, drag: Callable[..., None], label: int, y: float
+) -> None:
+    window.classes.choose_label(label)
+    drag(window, [(20.0, y), (180.0, y)])
+    with qtbot.waitSignal(window.session.teacher.timeline.kept, timeout=PATIENCE_MS):
+        window.session.learn(2)
+    settle(qtbot, window)
+
+
+def stored(window: MainWindow) -> ProjectFile:
+    assert window.session.project_path is not None
+    assert window.session.journal.store()
+    return ProjectFile(window.session.project_path)
+
+
+def test_each_training_is_kept_and_one_click_goes_back_undoably(
+    qtbot: QtBot, opened: MainWindow, drag: Callable[..., None]
+) -> None:
+    session, panel = opened.session, opened.learning_views.timeline
+    timeline = session.teacher.timeline
+    own = prediction(opened)
+    assert panel.list.count() == 0
+    learn(qtbot, opened, drag, 6, 40.0)
+    first = prediction(opened)
+    learn(qtbot, opened, drag, 2, 120.0)
+    second = prediction(opened)
+    assert (own != first).any()
+    assert [row.origin for row in timeline.rows] == ["start", "learned", "learned"]
+    assert timeline.roles == Roles(1, 3)
+    assert timeline.rows[1].strokes_hash != timeline.rows[2].strokes_hash
+    assert panel.list.count() == 3
+    assert "serves" in panel.list.item(0).text()
+    assert not panel.list.item(0).icon().isNull()
+    assert timeline.rows[2].thumbnail.startswith(b"\x89PNG")
+
+    steps = session.project.undo_stack.count()
+    panel.choose(1)
+    qtbot.mouseClick(panel.back, Qt.MouseButton.LeftButton)
+    settle(qtbot, opened)
+    np.testing.assert_array_equal(prediction(opened), own)
+    assert session.project.undo_stack.count() == steps + 1
+    assert "serves" in panel.list.item(2).text()
+    file = stored(opened)
+    assert file.roles() == Roles(1, 1)
+    file.close()
+
+    qtbot.keyClick(opened, Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
+    settle(qtbot, opened)
+    np.testing.assert_array_equal(prediction(opened), second)
+    qtbot.keyClick(opened, Qt.Key.Key_Y, Qt.KeyboardModifier.ControlModifier)
+    settle(qtbot, opened)
+    np.testing.assert_array_equal(prediction(opened), own)
+
+    # Closed and opened again, the same model serves, and the step can still be undone.
+    path = session.project_path
+    assert path is not None
+    session.journal.store()
+    again = LabelingSession(device="cpu")
+    assert opened.close()
+    again.start_model()
+    with qtbot.waitSignal(again.prediction_changed, timeout=PATIENCE_MS):
+        again.open_paths([path])
+    assert again.document is not None
+    np.testing.assert_array_equal(again.document.prediction, own)
+    with qtbot.waitSignals([again.model_changed, again.prediction_changed], timeout=PATIENCE_MS):
+        again.undo()
+    np.testing.assert_array_equal(again.document.prediction, second)
+    again.close()
+
+
+def test_two_are_compared_side_by_side_and_on_the_image(
+    qtbot: QtBot, opened: MainWindow, drag: Callable[..., None]
+) -> None:
+    session, panel = opened.session, opened.learning_views.timeline
+    own = prediction(opened)
+    learn(qtbot, opened, drag, 6, 40.0)
+    first = prediction(opened)
+    learn(qtbot, opened, drag, 2, 120.0)
+    panel.choose(1, 2)
+    qtbot.mouseClick(panel.compare, Qt.MouseButton.LeftButton)
+    assert panel.comparison
+    review = session.review.changes
+    qtbot.waitUntil(lambda: review.compared == 1, timeout=PATIENCE_MS)
+    assert session.document is not None
+    free = session.document.corrections.values == 255
+    assert sum(review.counts().values()) == ((own != first) & free).sum()
+
+
+def test_a_model_goes_out_as_a_file_and_comes_in_undoably(
+    qtbot: QtBot,
+    opened: MainWindow,
+    drag: Callable[..., None],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    session, panel = opened.session, opened.learning_views.timeline
+    learn(qtbot, opened, drag, 6, 40.0)
+    learned = prediction(opened)
+    file = tmp_path / "out.safetensors"
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_a: (str(file), ""))
+    panel.choose(2)
+    with qtbot.waitSignal(session.said, timeout=PATIENCE_MS):
+        qtbot.mouseClick(panel.export, Qt.MouseButton.LeftButton)
+    assert file.read_bytes() == session.teacher.timeline.checkpoint(2)
+    load_checkpoint(file)
+
+    shipped = load_checkpoint("scene")
+    weights = {name: weight * 0.9 for name, weight in shipped.weights.items()}
+    other = tmp_path / "other.safetensors"
+    save_checkpoint(dataclasses.replace(shipped, weights=weights), other)
+    monkeypatch.setattr(QFileDialog, "getOpenFileName", lambda *_a: (str(other), ""))
+    with qtbot.waitSignal(session.teacher.timeline.kept, timeout=PATIENCE_MS):
+        qtbot.mouseClick(panel.import_, Qt.MouseButton.LeftButton)
+    settle(qtbot, opened)
+    timeline = session.teacher.timeline
+    assert [row.origin for row in timeline.rows] == ["start", "learned", "imported"]
+    assert timeline.roles == Roles(3, 3)  # learning starts from it from now on
+    assert (prediction(opened) != learned).any()
+    session.undo()
+    settle(qtbot, opened)
+    assert timeline.roles == Roles(1, 2)
+    np.testing.assert_array_equal(prediction(opened), learned)
+
+
+def test_a_disk_without_room_for_a_model_keeps_the_old_one_and_the_strokes(
+    qtbot: QtBot, opened: MainWindow, drag: Callable[..., None]
+) -> None:
+    session = opened.session
+    own = prediction(opened)
+    opened.classes.choose_label(6)
+    drag(opened, [(20.0, 40.0), (180.0, 40.0)])
+    assert session.journal.store()
+    writer = session.journal._writer
+    assert writer is not None
+    assert writer._database is not None
+    (pages,) = writer._database.execute("PRAGMA page_count").fetchone()
+    writer._database.execute(f"PRAGMA max_page_count = {pages + 40}")
+    with qtbot.waitSignal(session.teacher.timeline.let_go, timeout=PATIENCE_MS):
+        session.learn(2)
+    assert "cannot be stored, so the model before stays" in opened.messages.text
+    # A stroke that follows is stored: nothing stands in its way.
+    drag(opened, [(20.0, 120.0), (180.0, 120.0)])
+    assert session.journal.store()
+    settle(qtbot, opened)
+    np.testing.assert_array_equal(prediction(opened), own)
+    assert session.teacher.timeline.rows == ()
+    writer._database.execute("PRAGMA max_page_count = 1000000")
+    with qtbot.waitSignal(session.teacher.timeline.kept, timeout=PATIENCE_MS):
+        session.learn(2)
+
+
+def test_the_timeline_is_held_to_its_bytes_and_says_so(
+    qtbot: QtBot, opened: MainWindow, drag: Callable[..., None]
+) -> None:
+    session = opened.session
+    timeline = session.teacher.timeline
+    learn(qtbot, opened, drag, 6, 40.0)
+    said: list[str] = []
+    session.said.connect(said.append)
+    timeline.most_bytes = 2 * timeline.rows[0].size + 1000
+    learn(qtbot, opened, drag, 2, 120.0)
+    assert [row.number for row in timeline.rows] == [1, 3]  # the first one is learned from
+    assert any("oldest models leave" in text for text in said)
+    file = stored(opened)
+    assert [row.number for row in file.checkpoints()] == [1, 3]
+    file.close()
+
+
+def test_going_back_is_refused_while_the_model_learns(
+    qtbot: QtBot, opened: MainWindow, drag: Callable[..., None], long_learning: None
+) -> None:
+    session, panel = opened.session, opened.learning_views.timeline
+    learn(qtbot, opened, drag, 6, 40.0)
+    serving = prediction(opened)
+    session.learn(30)
+    panel.choose(1)
+    qtbot.mouseClick(panel.back, Qt.MouseButton.LeftButton)
+    assert "is learning" in opened.messages.text
+    with qtbot.waitSignal(session.learning_changed, timeout=PATIENCE_MS):
+        qtbot.mouseClick(opened.learning._cancel, Qt.MouseButton.LeftButton)
+    assert "Nothing was kept" in opened.learning.state
+    settle(qtbot, opened)
+    np.testing.assert_array_equal(prediction(opened), serving)
+    assert len(session.teacher.timeline.rows) == 2
+
+
+def test_a_damaged_stored_model_gives_way_to_its_base(
+    qtbot: QtBot, opened: MainWindow, photo_file: Path, drag: Callable[..., None]
+) -> None:
+    learn(qtbot, opened, drag, 6, 40.0)
+    project = opened.session.project_path
+    assert project is not None
+    assert opened.close()
+    database = sqlite3.connect(project)
+    database.execute("UPDATE checkpoints SET checkpoint = x'00' WHERE origin = 'learned'")
+    database.commit()
+    database.close()
+    session = LabelingSession(device="cpu")
+    warnings: list[str] = []
+    session.warned.connect(warnings.append)
+    session.open_paths([photo_file])
+    with qtbot.waitSignal(session.prediction_changed, timeout=PATIENCE_MS):
+        session.start_model()
+    assert "base model serves" in warnings[0]
+    session.close()
