@@ -316,7 +316,7 @@ def _mixed(
     Best is the one that gives the strokes of each half the highest probability when it was
     learned from the other half.
     """
-    is_known = bool((start_NK.std(dim=0) > 0).any())
+    is_known = bool((start_NK.std(dim=0, correction=0) > 1e-6).any())
     share = _share_of_first(experts, start_NK, inputs_NC, rows, _SHARES[is_known])
     parts_E = torch.tensor([share, 1 - share])[:, None, None]
     direct_KC = (parts_E * experts.direct_SEKC[0]).sum(dim=0)
