@@ -12,11 +12,13 @@ from mdlstm_core.learning.set_aside import Split, split_all, strokes_of
 SIDE = 96
 CELL = 8
 
+Painting = dict[tuple[int, int], int]
+
 cells = st.tuples(st.integers(0, SIDE // CELL - 1), st.integers(0, SIDE // CELL - 1))
 paintings = st.dictionaries(cells, st.integers(0, 4), max_size=40)
 
 
-def painted(strokes: dict[tuple[int, int], int]) -> np.ndarray:
+def painted(strokes: Painting) -> np.ndarray:
     """An image with one stroke in each of some cells; none touches another."""
     labels = np.full((SIDE, SIDE), IGNORE_INDEX, np.uint8)
     for (row, column), label in strokes.items():
@@ -25,12 +27,14 @@ def painted(strokes: dict[tuple[int, int], int]) -> np.ndarray:
     return labels
 
 
-def split_each(*images: dict[tuple[int, int], int]) -> list[Split]:
+def split_each(*images: Painting) -> list[Split]:
     return split_all([strokes_of(painted(image), str(i)) for i, image in enumerate(images)])
 
 
 @given(st.lists(paintings, min_size=1, max_size=3))
-def test_whole_strokes_are_either_learned_or_aside(images: list[dict[tuple[int, int], int]]) -> None:
+def test_whole_strokes_are_either_learned_or_aside(
+    images: list[Painting],
+) -> None:
     splits = split_each(*images)
     for image, split in zip(images, splits, strict=True):
         labels = painted(image)
@@ -48,9 +52,7 @@ def test_whole_strokes_are_either_learned_or_aside(images: list[dict[tuple[int, 
 
 
 @given(paintings, paintings)
-def test_what_is_aside_stays_aside_when_more_is_painted(
-    first: dict[tuple[int, int], int], more: dict[tuple[int, int], int]
-) -> None:
+def test_what_is_aside_stays_aside_when_more_is_painted(first: Painting, more: Painting) -> None:
     (before,) = split_each(first)
     (after,) = split_each(more | first)
     aside = before.aside != IGNORE_INDEX
