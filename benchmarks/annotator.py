@@ -77,7 +77,9 @@ def stroke_along(region_HW: _Mask) -> _Mask:
     )
     line = np.zeros(region_HW.shape, dtype=np.uint8)
     first, last = ((column, row) for row, column in ends)
-    cv2.line(line, first, last, 1, WIDTH)
+    cv2.line(line, first, last, 1)
+    # Not a thick line: OpenCV's is five pixels wide where it is slanted.
+    line = cv2.dilate(line, cv2.getStructuringElement(cv2.MORPH_CROSS, (WIDTH, WIDTH)))
     inside = depth > INSIDE if deepest > INSIDE + 1 else region_HW
     stroke = (line > 0) & inside
     stroke[row, column] = True
