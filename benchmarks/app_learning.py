@@ -29,7 +29,7 @@ from app.document.edit import edit_of_stroke
 from app.document.stroke import Stroke
 from app.session import LabelingSession
 from app.views.main_window import MainWindow
-from benchmarks.app_start import _application, _isolated
+from benchmarks.app_start import _isolated, application
 
 _PERIOD_MS = 5
 _LEARNING_S = 20.0
@@ -132,7 +132,7 @@ class Bench:
 
     def __init__(self, application: QApplication, window: MainWindow) -> None:
         self.window, self.session = window, window.session
-        self._application = application
+        self.application = application
         self._random = random.Random(1)
 
     def event(self, chosen: random.Random) -> None:
@@ -185,7 +185,7 @@ class Bench:
         """Let events be handled for a while."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:
-            self._application.processEvents()
+            self.application.processEvents()
             time.sleep(0.002)
 
     def wait(self, is_done: Callable[[], bool]) -> None:
@@ -198,7 +198,7 @@ class Bench:
         while not is_done():
             if time.monotonic() > end:
                 raise TimeoutError("The window did not get on.")
-            self._application.processEvents()
+            self.application.processEvents()
             time.sleep(0.001)
 
 
@@ -206,7 +206,7 @@ class Bench:
 def _window(place: Path) -> Iterator[Bench]:
     """Open the window on ten small photographs; settings lie in the same folder."""
     with _isolated(place / "home"):
-        application = _application()
+        application = application()
         window = MainWindow(LabelingSession(device="cpu"))
         bench = Bench(application, window)
         try:

@@ -25,8 +25,8 @@ if TYPE_CHECKING:  # for type checkers and editors; `_HOMES` is what counts at r
     from mdlstm_core.insight.queries import ContextQuery as ContextQuery
     from mdlstm_core.insight.queries import GateQuery as GateQuery
     from mdlstm_core.insight.queries import Pixel as Pixel
-    from mdlstm_core.learning.fine_tuning import CorrectedImage as CorrectedImage
     from mdlstm_core.learning.fine_tuning import LearningOptions as LearningOptions
+    from mdlstm_core.learning.lessons import CorrectedImage as CorrectedImage
     from mdlstm_core.learning.texture import TextureOptions as TextureOptions
     from mdlstm_core.learning.texture import segment_texture as segment_texture
     from mdlstm_core.predictor import Predictor as Predictor
@@ -41,7 +41,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "Checkpoint": "checkpoint",
     "ContextQuery": "insight.queries",
-    "CorrectedImage": "learning.fine_tuning",
+    "CorrectedImage": "learning.lessons",
     "GateQuery": "insight.queries",
     "IGNORE_INDEX": "config",
     "InputError": "errors",

@@ -19,9 +19,10 @@ from app.cli.common import (
     raise_left_out,
 )
 from app.document.project_classes import Outputs
+from app.document.steps import Roles
 from app.exchange.project_access import OpenProject, writing_project
 from app.exchange.project_view import ProjectView, view_of
-from app.storage.changes import SaveModels
+from app.storage.new_models import NewModel, joining
 from mdlstm_core.config import DEFAULT_MODEL, IGNORE_INDEX
 from mdlstm_core.data.images import read_image
 from mdlstm_core.data.pages import image_file
@@ -30,7 +31,8 @@ from mdlstm_core.files import make_folder, write_whole
 
 if TYPE_CHECKING:
     from mdlstm_core.checkpoint import Checkpoint
-    from mdlstm_core.learning.fine_tuning import CorrectedImage, LearningProgress
+    from mdlstm_core.learning.fine_tuning import LearningProgress
+    from mdlstm_core.learning.lessons import CorrectedImage
 
 _EXAMPLES = """examples:
   mdlstm learn photos/photos.mdlp
@@ -111,21 +113,35 @@ def _learn(
             bar.set_postfix(loss=f"{progress.loss:.3f}", refresh=False)
             bar.update(progress.step - bar.n)
 
-        learned = predictor.learn(
+        result = predictor.learn(
             lambda: _corrected(view, images, outputs),
             LearningOptions(seconds=options.seconds),
             show,
         )
-    names = view.classes.known_with(outputs.names)
-    content = checkpoint_to_bytes(learned)
-    project.commit([SaveModels(stored or checkpoint_to_bytes(base), content, names)])
+    content = checkpoint_to_bytes(result.checkpoint)
+    figures = result.figures.to_json() if result.figures else ""
+    models = [NewModel("learned", content, result.strokes, figures=figures)]
+    if stored is None:
+        models.insert(0, NewModel("imported", checkpoint_to_bytes(base)))
+    _store(project, models, view.classes.known_with(outputs.names))
     if options.out is not None:
         write_whole(options.out, content)
-    _report(options, learned, last[-1] if last else None, len(images))
+    _report(options, result.checkpoint, last[-1] if last else None, len(images))
+
+
+def _store(project: OpenProject, models: list[NewModel], names: tuple[str, ...]) -> None:
+    """Let models join the project's timeline, of which the last one serves."""
+    first = max((row.number for row in project.file.checkpoints()), default=0) + 1
+    roles = project.file.roles()
+    if roles is None:
+        models[0] = models[0]._replace(origin="start")
+    elif len(models) > 1:
+        roles = Roles(first, first)  # learning started from another model
+    project.commit([joining(models, first, roles, names, serves=True)])
 
 
 def _corrected(view: ProjectView, images: list[Path], outputs: Outputs) -> Iterator[CorrectedImage]:
-    from mdlstm_core.learning.fine_tuning import CorrectedImage
+    from mdlstm_core.learning.lessons import CorrectedImage
 
     for path in images:
         labels = view.labels(path)
