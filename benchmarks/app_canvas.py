@@ -41,6 +41,7 @@ _MOVES = 60
 _STROKES = 4
 _REPEATS = 12
 _PATIENCE_S = 60.0
+_REST_S = 4.0
 _CLASSES = (LabelClass("ground", (60, 140, 60)), LabelClass("object", (200, 60, 60)))
 
 
@@ -126,9 +127,10 @@ class _Bench(QObject):
         return self._timed("undo", self.window.session.undo)
 
     def let_all_be_stored(self) -> None:
-        """Wait until no step is in memory because it is not on disk."""
+        """Wait until no step is in memory because it is not on disk, and a moment more."""
         self._wait(lambda: not self.window.session.journal.has_unsaved)
-        self._settle()
+        rested = time.perf_counter() + _REST_S
+        self._wait(lambda: time.perf_counter() > rested)
 
     def lasso(self) -> float:
         """Return the time to set a million pixels."""
