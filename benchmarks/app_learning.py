@@ -206,9 +206,9 @@ class Bench:
 def _window(place: Path) -> Iterator[Bench]:
     """Open the window on ten small photographs; settings lie in the same folder."""
     with _isolated(place / "home"):
-        application = application()
+        running = application()
         window = MainWindow(LabelingSession(device="cpu"))
-        bench = Bench(application, window)
+        bench = Bench(running, window)
         try:
             window.learning._seconds.setValue(3)
             window.show()

@@ -19,7 +19,7 @@ from app.document.steps import Step, StepHeader
 MOST_BYTES = 256 << 20
 """Default bound of what the stored steps take on disk."""
 
-_CACHED_BYTES = 16 << 20
+_CACHED_BYTES = 4 << 20
 """Bound of the steps kept in memory, unless they are not stored yet."""
 
 

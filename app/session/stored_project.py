@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PySide6.QtCore import QObject, Signal, Slot
+from PySide6.QtCore import QObject, QThreadPool, QTimer, Signal, Slot
 
 from app.document.class_table import ClassTable
 from app.document.project import Project
@@ -30,6 +30,10 @@ from mdlstm_core.config import IGNORE_INDEX, LabelClass
 from mdlstm_core.data.display_window import DisplayWindow
 from mdlstm_core.data.pages import image_file
 from mdlstm_core.errors import InputError
+from mdlstm_core.host_memory import give_back_freed
+
+_IDLE_MS = 2000
+"""After the last stroke, when memory is given back that was freed meanwhile."""
 
 
 class StoredProject(QObject):
@@ -66,6 +70,8 @@ class StoredProject(QObject):
         self._is_new = False
         self._has_own_classes = False
         self._said_pruned = False
+        self._idle = QTimer(self, singleShot=True, interval=_IDLE_MS)
+        self._idle.timeout.connect(lambda: QThreadPool.globalInstance().start(give_back_freed))
         self.project.changed.connect(self._on_changed)
         self.journal.receipt.connect(self._on_receipt)
         self.journal.failed.connect(self._on_failed)
@@ -106,6 +112,7 @@ class StoredProject(QObject):
 
     def close(self) -> None:
         """Store what can be stored, and close the project."""
+        self._idle.stop()
         self.journal.close()
 
     def check_writable(self) -> None:
@@ -320,6 +327,7 @@ class StoredProject(QObject):
             self.project.undo_stack.mark_stored(number, size)
         self.project.set_statuses(receipt.statuses)
         self.release()
+        self._idle.start()
         if self._is_new:
             self._is_new = False
             self.said.emit(f"Your strokes are stored in {self.path}.")
