@@ -64,7 +64,7 @@ def stroke_along(region_HW: _Mask) -> _Mask:
     # The frame: outside of the image is outside of the region.
     framed = cv2.copyMakeBorder(region_HW.astype(np.uint8), 1, 1, 1, 1, cv2.BORDER_CONSTANT)
     depth = cv2.distanceTransform(framed, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)[1:-1, 1:-1]
-    row, column = np.unravel_index(int(depth.argmax()), depth.shape)
+    row, column = (int(place) for place in np.unravel_index(depth.argmax(), depth.shape))
     deepest = float(depth[row, column])
     # The stroke's own half width lies between its line and the border.
     walkable = depth >= min(INSIDE + WIDTH / 2, 0.6 * deepest)
@@ -76,7 +76,10 @@ def stroke_along(region_HW: _Mask) -> _Mask:
         key=lambda pair: _depth_between(depth, *pair),
     )
     line = np.zeros(region_HW.shape, dtype=np.uint8)
-    cv2.line(line, *((int(c), int(r)) for r, c in ends), 1, WIDTH)
+    first, last = ((column, row) for row, column in ends)
+    cv2.line(line, first, last, 1)
+    # Not a thick line: OpenCV's is five pixels wide where it is slanted.
+    line = cv2.dilate(line, cv2.getStructuringElement(cv2.MORPH_CROSS, (WIDTH, WIDTH)))
     inside = depth > INSIDE if deepest > INSIDE + 1 else region_HW
     stroke = (line > 0) & inside
     stroke[row, column] = True

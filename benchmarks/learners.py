@@ -14,7 +14,8 @@ from sklearn.ensemble import RandomForestClassifier
 
 from mdlstm_core.checkpoint import Checkpoint, checkpoint_of, load_checkpoint, with_outputs
 from mdlstm_core.config import DEFAULT_MODEL, IGNORE_INDEX, LabelClass
-from mdlstm_core.learning.fine_tuning import CorrectedImage, LearningOptions
+from mdlstm_core.learning.fine_tuning import LearningOptions
+from mdlstm_core.learning.lessons import CorrectedImage
 from mdlstm_core.learning.live_learner import LiveImage, LiveLearner
 from mdlstm_core.network import build_network
 from mdlstm_core.predictor import Predictor

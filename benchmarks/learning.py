@@ -167,7 +167,12 @@ def main() -> None:
     if arguments.document:
         from benchmarks.learning_curves import write_curves
 
-        write_curves(arguments.document, rows, len(task.labeled), len(task.tested))
+        command = (
+            f"python -m benchmarks.learning datasets/{task.name} --json rows.json --images "
+            f"{len(task.labeled)} --rounds {arguments.rounds} --seed {arguments.seed} "
+            f"--seconds {arguments.seconds:g}"
+        )
+        write_curves(arguments.document, rows, len(task.labeled), len(task.tested), command)
 
 
 def _arguments() -> argparse.Namespace:

@@ -32,7 +32,7 @@ def write_tables(document: Path, rows: list[Row], arguments: str) -> None:
 
 
 def _machine(device: str, arguments: str) -> str:
-    name = torch.cuda.get_device_name() if device == "cuda" else _processor()
+    name = torch.cuda.get_device_name() if device == "cuda" else machine()
     return (
         f"{name}, {torch.get_num_threads()} threads; {platform.system()}, "
         f"Python {platform.python_version()}, torch {torch.__version__}. "
@@ -40,7 +40,8 @@ def _machine(device: str, arguments: str) -> str:
     )
 
 
-def _processor() -> str:
+def machine() -> str:
+    """Return the name of the processor."""
     table = Path("/proc/cpuinfo")
     if table.exists():
         named = re.search(r"model name\s*: (.+)", table.read_text("utf-8"))

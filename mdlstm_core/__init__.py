@@ -13,7 +13,7 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "Checkpoint": "checkpoint",
-    "CorrectedImage": "learning.fine_tuning",
+    "CorrectedImage": "learning.lessons",
     "GateQuery": "insight.gates",
     "IGNORE_INDEX": "config",
     "InputError": "errors",

@@ -17,12 +17,12 @@ from mdlstm_core.insight.gates import GateMap, GateQuery, gate_map
 from mdlstm_core.insight.health import DirectionHealth, health
 from mdlstm_core.insight.recording import Pixel, Recording, record
 from mdlstm_core.learning.fine_tuning import (
-    CorrectedImage,
     LearningOptions,
     LearningProgress,
     LearningResult,
     fine_tune,
 )
+from mdlstm_core.learning.lessons import CorrectedImage
 from mdlstm_core.memory import Attempt, first_that_fits
 from mdlstm_core.network import LabelingNetwork
 from mdlstm_core.prediction import Prediction, predict

@@ -34,7 +34,8 @@ if TYPE_CHECKING:
     import mdlstm_core.prediction as core
     from app.document.project_classes import Outputs
     from mdlstm_core.checkpoint import Checkpoint
-    from mdlstm_core.learning.fine_tuning import CorrectedImage, LearningProgress
+    from mdlstm_core.learning.fine_tuning import LearningProgress
+    from mdlstm_core.learning.lessons import CorrectedImage
     from mdlstm_core.learning.live_learner import LiveLearner
     from mdlstm_core.predictor import Predictor
 
@@ -261,7 +262,7 @@ class _Reading:
         Raises:
             InputError: none of them can be read.
         """
-        from mdlstm_core.learning.fine_tuning import CorrectedImage
+        from mdlstm_core.learning.lessons import CorrectedImage
 
         self._digest = hashlib.sha256()
         missing: list[InputError] = []

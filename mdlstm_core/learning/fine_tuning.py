@@ -47,6 +47,8 @@ _PREPARING = 0.4
 _WHOLE = 0.7
 """Share of the run after which every other step learns from a whole image."""
 
+_FAILED = "Learning failed, its loss is not a number; the model before stays."
+
 _MEASURED = (0.4, 0.75)
 """Shares of the run at which it is measured, and the best is kept."""
 
@@ -142,7 +144,7 @@ def fine_tune(
         network = network if has_weights(network).all() else fitted
         names = tuple(c.name for c in checkpoint.classes)
         run = _Run(network, lessons, options, clock, Measuring(lessons, names))
-        run.learn(lambda progress: on_progress(progress), attempt.notice)
+        run.learn(on_progress, attempt.notice)
         return run.result(checkpoint, notice)
 
     return first_that_fits(device, learn)
@@ -200,7 +202,7 @@ class _Run:
         began = clock.share
         held_out = self._keep_if_best() if self._measuring.is_telling else None
         for step in range(options.steps):
-            share = max(step / options.steps, (clock.share - began) / max(1e-9, 1 - began))
+            share = self._share(step, began)
             for group in optimizer.param_groups:
                 group["lr"] = options.learning_rate * _cycle(share)
             start = clock.seconds
@@ -213,10 +215,8 @@ class _Run:
             if to_measure and share >= to_measure[0]:
                 to_measure.pop(0)
                 held_out = self._keep_if_best()
-            found = LearningProgress(
-                step + 1, options.steps, self._losses[-1], notice, clock.seconds, held_out
-            )
-            report(found)
+            loss, seconds = self._losses[-1], clock.seconds
+            report(LearningProgress(step + 1, options.steps, loss, notice, seconds, held_out))
             held_out = None
             reserve = self._longest + self._measuring.seconds
             if not clock.has_time_for(reserve) or self._is_learned():
@@ -237,6 +237,13 @@ class _Run:
             checkpoint_of(self._network, checkpoint), strokes, before, figures, overfits, notice
         )
 
+    def _share(self, step: int, began: float) -> float:
+        """Return how much of the run is over: of its steps, or of its time if that is short."""
+        by_steps = step / self._options.steps
+        by_time = (self._clock.share - began) / max(1e-9, 1 - began)
+        # Not their maximum: where the steps count, learning again gives the same.
+        return by_time if by_time > by_steps + 0.05 else by_steps
+
     def _view(self, step: int, share: float) -> Views:
         """Return what a step learns from: the images in turn."""
         lesson = self._lessons[step % len(self._lessons)]
@@ -247,13 +254,16 @@ class _Run:
 
     def _keep_if_best(self) -> float | None:
         """Measure the model, keep it if it is the best so far, return its held-out accuracy."""
+        weights = checkpoint_weights(self._network)
+        if not all(value.isfinite().all() for value in weights.values()):
+            raise InputError(_FAILED)
         figures = self._measuring.measure(self._network)
         score = -float(np.mean(self._losses[-2 * len(self._lessons) :] or [math.inf]))
         if figures is not None and self._measuring.is_telling:
             score = figures.pixel_accuracy
         if score >= self._best_score:
             self._best_score, self._figures = score, figures
-            self._best = checkpoint_weights(self._network)
+            self._best = weights
         return None if figures is None else figures.pixel_accuracy
 
     def _is_learned(self) -> bool:

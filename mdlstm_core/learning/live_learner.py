@@ -15,15 +15,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mdlstm_core.config import IGNORE_INDEX
+from mdlstm_core.learning.experts import ClassifierOptions, PixelRows
 from mdlstm_core.learning.live import class_weights
 from mdlstm_core.learning.local_features import local_features
-from mdlstm_core.learning.pixel_classifier import (
-    ClassifierOptions,
-    PixelClassifier,
-    PixelRows,
-    features_at,
-    fit,
-)
+from mdlstm_core.learning.pixel_classifier import PixelClassifier, features_at, fit
 from mdlstm_core.learning.set_aside import strokes_of
 from mdlstm_core.learning.targets import label_masses
 from mdlstm_core.memory import Attempt, first_that_fits

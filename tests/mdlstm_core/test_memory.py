@@ -19,11 +19,11 @@ from mdlstm_core.checkpoint import Checkpoint
 from mdlstm_core.insight.gates import GateQuery, gate_map
 from mdlstm_core.insight.recording import record
 from mdlstm_core.learning.fine_tuning import (
-    CorrectedImage,
     LearningOptions,
     LearningProgress,
     fine_tune,
 )
+from mdlstm_core.learning.lessons import CorrectedImage
 from mdlstm_core.memory import COARSER, ON_CPU, Attempt, first_that_fits
 from mdlstm_core.prediction import Prediction, on_device, predict
 from mdlstm_core.predictor import Predictor

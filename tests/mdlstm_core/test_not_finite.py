@@ -15,7 +15,8 @@ from mdlstm_core.checkpoint import Checkpoint
 from mdlstm_core.config import NetworkConfig
 from mdlstm_core.data.dataset import LabeledFolder
 from mdlstm_core.errors import InputError
-from mdlstm_core.learning.fine_tuning import CorrectedImage, LearningOptions, fine_tune
+from mdlstm_core.learning.fine_tuning import LearningOptions, fine_tune
+from mdlstm_core.learning.lessons import CorrectedImage
 from mdlstm_core.prediction import predict
 from mdlstm_core.training.sources import Source
 from mdlstm_core.training.trainer import Trainer, TrainingOptions

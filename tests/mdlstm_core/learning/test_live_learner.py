@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from mdlstm_core.config import IGNORE_INDEX, NetworkConfig
+from mdlstm_core.learning.experts import ClassifierOptions
 from mdlstm_core.learning.live_learner import LiveImage, LiveLearner
-from mdlstm_core.learning.pixel_classifier import ClassifierOptions
 from mdlstm_core.network import LabelingNetwork, build_network
 from mdlstm_core.prediction import predict
 
