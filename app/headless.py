@@ -55,7 +55,10 @@ def run_loop(session: LabelingSession, image: Path, out: Path) -> None:
         _draw_corrections(window)
         predictions.clear()
         window.actions_by_name["learn"].trigger()
-        wait_for("learned", lambda: not session.is_learning and bool(predictions))
+        timeline = session.teacher.timeline
+        wait_for("learned", lambda: not session.is_learning and not timeline.is_storing)
+        predictions.clear()
+        wait_for("labeled again", lambda: bool(predictions))
         session.export_label_map(out / "mask.png")
         wait_for("exported", lambda: bool(exported))
         _save_pictures(window, out, wait_for)
