@@ -56,7 +56,10 @@ def run_loop(session: LabelingSession, image: Path, out: Path) -> None:
         wait_for("looked into", lambda: bool(window.gates.health.shown))
         predictions.clear()
         window.actions_by_name["learn"].trigger()
-        wait_for("learned", lambda: not session.is_learning and bool(predictions))
+        timeline = session.teacher.timeline
+        wait_for("learned", lambda: not session.is_learning and not timeline.is_storing)
+        predictions.clear()
+        wait_for("labeled again", lambda: bool(predictions))
         wait_for("looked into", lambda: bool(window.gates.health.table.before))
         window.docks.show("Images")
         session.export_label_map(out / "mask.png")

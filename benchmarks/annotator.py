@@ -64,8 +64,8 @@ def stroke_along(region_HW: _Mask) -> _Mask:
     # The frame: outside of the image is outside of the region.
     framed = cv2.copyMakeBorder(region_HW.astype(np.uint8), 1, 1, 1, 1, cv2.BORDER_CONSTANT)
     depth = cv2.distanceTransform(framed, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)[1:-1, 1:-1]
-    row, column = (int(place) for place in np.unravel_index(depth.argmax(), depth.shape))
-    deepest = float(depth[row, column])
+    deepest = float(depth.max())
+    row, column = _middle(depth >= 0.95 * deepest)
     # The stroke's own half width lies between its line and the border.
     walkable = depth >= min(INSIDE + WIDTH / 2, 0.6 * deepest)
     ends = max(
@@ -84,6 +84,13 @@ def stroke_along(region_HW: _Mask) -> _Mask:
     stroke = (line > 0) & inside
     stroke[row, column] = True
     return stroke
+
+
+def _middle(mask_HW: _Mask) -> tuple[int, int]:
+    """Return the pixel of a mask that is nearest to the mean of all of them."""
+    places = np.argwhere(mask_HW)
+    row, column = places[((places - places.mean(axis=0)) ** 2).sum(axis=1).argmin()]
+    return int(row), int(column)
 
 
 def _walked(walkable: _Mask, row: int, column: int, angle: float) -> tuple[int, int]:

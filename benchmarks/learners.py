@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
@@ -102,11 +101,15 @@ class RandomForest:
 
     What `skimage.future.TrainableSegmenter` does. The features of each image are worked out
     once and kept in files.
+
+    Args:
+        images: see `Learner`.
+        seed: of the forest.
+        folder: for the files.
     """
 
-    def __init__(self, images: Sequence[_Image], seed: int) -> None:
-        self._images, self._seed = images, seed
-        self._folder = tempfile.TemporaryDirectory()
+    def __init__(self, images: Sequence[_Image], seed: int, folder: Path) -> None:
+        self._images, self._seed, self._folder = images, seed, folder
         self._forest: RandomForestClassifier | None = None
 
     def learn(self, strokes: Sequence[_Image]) -> None:
@@ -131,23 +134,27 @@ class RandomForest:
     def _features(self, index: int) -> NDArray[np.float32]:
         from skimage.feature import multiscale_basic_features
 
-        path = Path(self._folder.name) / f"{index}.npy"
+        path = self._folder / f"{index}.npy"
         if not path.exists():
             np.save(path, multiscale_basic_features(self._images[index], channel_axis=-1))
         return np.load(path, mmap_mode="r")
 
 
 def learners(
-    images: Sequence[_Image], classes: Sequence[LabelClass], seconds: float, seed: int
+    images: Sequence[_Image],
+    classes: Sequence[LabelClass],
+    seconds: float,
+    seed: int,
+    folder: Path,
 ) -> dict[str, Callable[[], Learner]]:
-    """Return how to make each learner, by its name in the rows."""
+    """Return how to make each learner, by its name in the rows; `folder` is for its files."""
     shipped = load_checkpoint(DEFAULT_MODEL)
     start = with_outputs(shipped, _sources(shipped, classes), classes)
     return {
         "live": lambda: Live(images, classes),
         "learn": lambda: Learn(images, start, seconds),
         "learn-scratch": lambda: Learn(images, _scratch(classes, seed), seconds),
-        "random-forest": lambda: RandomForest(images, seed),
+        "random-forest": lambda: RandomForest(images, seed, folder),
     }
 
 

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import tempfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -148,8 +149,6 @@ def main() -> None:
         arguments.dataset, arguments.images, arguments.seed, arguments.list, arguments.test_list
     )
     images = [sample.image for sample in (*task.labeled, *task.tested)]
-    makers = learners(images, task.classes, arguments.seconds, arguments.seed)
-    rivals = {name: makers[name]() for name in arguments.learner or LEARNERS}
     rows: list[Row] = []
 
     def on_round(found: list[Row]) -> None:
@@ -163,7 +162,10 @@ def main() -> None:
                 flush=True,
             )
 
-    run(task, rivals, arguments.rounds, on_round)
+    with tempfile.TemporaryDirectory() as folder:
+        makers = learners(images, task.classes, arguments.seconds, arguments.seed, Path(folder))
+        rivals = {name: makers[name]() for name in arguments.learner or LEARNERS}
+        run(task, rivals, arguments.rounds, on_round)
     if arguments.document:
         from benchmarks.learning_curves import write_curves
 

@@ -42,6 +42,12 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 _T = TypeVar("_T")
 
+_NO_MEMORY = "There is not enough memory for this image; close other programs and try again."
+_NO_MEMORY_TO_LEARN = (
+    "There is not enough memory to learn; close other programs and try again. "
+    "The model before stays."
+)
+
 
 def load_model(model: str | Path | bytes) -> Checkpoint:
     """Return the checkpoint of a shipped one's name, a file or bytes."""
@@ -179,7 +185,7 @@ class LearningWorker(QObject):
     @Slot(object)
     def learn(self, request: LearnRequest) -> None:
         """Learn; ends early with what was learned after `stop`, with nothing after `cancel`."""
-        learned = guarded(self.failed.emit, lambda: self._learn(request))
+        learned = guarded(self.failed.emit, lambda: self._learn(request), _NO_MEMORY_TO_LEARN)
         give_back()
         if learned is not None:
             self.learned.emit(learned)
@@ -298,7 +304,9 @@ def _long_lived() -> Iterator[None]:
         gc.enable()
 
 
-def guarded(fail: Callable[[str], None], work: Callable[[], _T]) -> _T | None:
+def guarded(
+    fail: Callable[[str], None], work: Callable[[], _T], no_memory: str = _NO_MEMORY
+) -> _T | None:
     """Do some work; on an error say one sentence, the whole of it in the log."""
     try:
         return work()
@@ -306,7 +314,7 @@ def guarded(fail: Callable[[str], None], work: Callable[[], _T]) -> _T | None:
         fail(str(error))
     except MemoryError:
         _log.exception("out of memory")
-        fail("There is not enough memory for this image; close other programs and try again.")
+        fail(no_memory)
     except Exception as error:
         _log.exception("the model's thread")
         fail(f"The model could not answer ({type(error).__name__}); the log has the details.")

@@ -19,6 +19,7 @@ from app.inference.survey_worker import Look, LookRequest, SurveyThread
 from app.session.stored_project import StoredProject
 from app.session.teacher import Teacher
 from mdlstm_core.data.images import read_image
+from mdlstm_core.host_memory import give_back
 
 Source = str | Path | bytes
 """A model: a shipped one's name, a file, or a checkpoint's bytes."""
@@ -53,6 +54,7 @@ class Survey(QObject):
         self._looks: dict[tuple[Hashable, Path], Look] = {}
         self._failed: set[tuple[Hashable, Path]] = set()
         self._document: ImageDocument | None = None
+        self._is_resting = False
         self._held: list[Source] = []
         self._keys: dict[int, Hashable] = {}
         self._thread = SurveyThread()
@@ -125,9 +127,15 @@ class Survey(QObject):
     def _of(self, key: Hashable) -> list[Look]:
         return [look for at, look in self._looks.items() if at[0] == key]
 
+    @property
+    def is_resting(self) -> bool:
+        """Whether there is nothing left to look at."""
+        return self._is_resting
+
     @Slot()
     def wait(self) -> None:
         """Begin again when nothing has happened for a while."""
+        self._is_resting = False
         self._quiet.start()
 
     def close(self) -> None:
@@ -154,13 +162,22 @@ class Survey(QObject):
         if not self._client.is_idle:
             self.wait()
             return
+        request = self._next_request()
+        if request is not None:
+            self._thread.send(request)
+        elif not self._is_resting:
+            self._is_resting = True
+            self._pool.start(give_back)
+
+    def _next_request(self) -> LookRequest | None:
+        """Return the next look to ask for, None if there is nothing left."""
         if sum(len(look.packed) for look in self._looks.values()) > _MOST_BYTES:
-            return
+            return None
         for image in self._images():
             for key, model in self._models.items():
                 if (key, image) not in self._failed and self._lacks(key, image):
-                    self._thread.send(self._request(key, model, image))
-                    return
+                    return self._request(key, model, image)
+        return None
 
     def _lacks(self, key: Hashable, image: Path) -> bool:
         """Return whether a model has more to say of an image."""

@@ -67,6 +67,7 @@ class Teacher(QObject):
         self._asked: tuple[str | Path | bytes, str | Path | bytes] = base_model, base_model
         self._imported: int | None = None
         self._is_trial = False
+        self._notice = ""
         client.model_loaded.connect(self._on_model_loaded)
         client.improved.connect(self._on_improved)
         client.learned.connect(self._on_learned)
@@ -224,8 +225,7 @@ class Teacher(QObject):
         if learned.project != self._stored.path:
             return
         self.learned.emit(learned)
-        if learned.notice:
-            self.warned.emit(learned.notice)
+        self._notice = learned.notice
         names = self._stored.know_names(learned.names)
         figures = learned.figures.to_json() if learned.figures else ""
         marks = learned.strokes, learned.strokes_hash, figures
@@ -241,9 +241,8 @@ class Teacher(QObject):
             self.timeline.go_back(number)
             return
         self._serve(number)
-        self.said.emit(
-            "The model has learned from your corrections. J steps through what it changed."
-        )
+        said = "The model has learned from your corrections. J steps through what it changed."
+        self.said.emit(f"{said} {self._notice}".strip())
 
     @Slot(str, str)
     def _on_let_go(self, origin: str, reason: str) -> None:

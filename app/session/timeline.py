@@ -74,6 +74,11 @@ class Timeline(QObject):
         self._next = max((row.number for row in self.rows), default=0) + 1
         self.changed.emit()
 
+    @property
+    def is_storing(self) -> bool:
+        """Whether a checkpoint was added that is not stored yet."""
+        return bool(self._awaited)
+
     def row(self, number: int) -> CheckpointRow | None:
         """Return what is known of a checkpoint, None if it is not there."""
         return next((row for row in self.rows if row.number == number), None)

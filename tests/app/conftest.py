@@ -128,8 +128,8 @@ def until_learned(qtbot: QtBot) -> Callable[[LabelingSession], AbstractContextMa
             session.learning_changed, timeout=60_000, check_params_cb=lambda on: not on
         ):
             yield
-        client = session._client
-        qtbot.waitUntil(lambda: not client._busy and not client._waiting, timeout=60_000)
+        client, timeline = session._client, session.teacher.timeline
+        qtbot.waitUntil(lambda: not timeline.is_storing and client.is_idle, timeout=60_000)
 
     return wait
 

@@ -116,10 +116,8 @@ def test_learning_goes_on_and_says_how(
     assert labeled_window.messages.text == ON_CPU
     with until_learned(session):
         session.stop_learning()
-    assert said[-2:] == [
-        ON_CPU,
-        "The model has learned from your corrections. J steps through what it changed.",
-    ]
+    assert said[-2] == ON_CPU
+    assert said[-1].startswith("The model has learned from your corrections.")
 
 
 def test_a_model_that_does_not_fit_serves_from_the_cpu(

@@ -52,7 +52,7 @@ def prediction(window: MainWindow) -> np.ndarray:
 def settle(qtbot: QtBot, window: MainWindow) -> None:
     """Wait until the model that serves has labeled the image and all is stored."""
     session = window.session
-    idle = lambda: session._client.is_idle and not session.teacher.timeline._awaited  # noqa: E731
+    idle = lambda: session._client.is_idle and not session.teacher.timeline.is_storing  # noqa: E731
     qtbot.waitUntil(idle, timeout=PATIENCE_MS)
     session.journal.store()
     qtbot.waitUntil(idle, timeout=PATIENCE_MS)

@@ -1,0 +1,88 @@
+"""Learning that ends badly, in the real window: one sentence, and the model before stays."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from pytestqt.qtbot import QtBot
+
+from app.inference.messages import Improved, Learned, Progress
+from app.views.main_window import MainWindow
+
+PATIENCE_MS = 60_000
+LINE = [(100.0, 100.0), (200.0, 120.0)]
+
+
+def shown(window: MainWindow) -> np.ndarray:
+    assert window.session.document is not None
+    assert window.session.document.prediction is not None
+    return window.session.document.prediction.copy()
+
+
+@pytest.mark.usefixtures("long_learning")
+def test_cancel_after_a_first_improvement_changes_nothing(
+    qtbot: QtBot, labeled_window: MainWindow, drag: Callable[..., None]
+) -> None:
+    session, client = labeled_window.session, labeled_window.session._client
+    before = shown(labeled_window)
+    drag(labeled_window, LINE)
+    with qtbot.waitSignal(client.improved, timeout=PATIENCE_MS) as improved:
+        session.learn(60)
+    assert isinstance(improved.args[0], Improved)
+    qtbot.waitUntil(lambda: bool((shown(labeled_window) != before).any()), timeout=PATIENCE_MS)
+    with qtbot.waitSignal(client.learning_failed, timeout=PATIENCE_MS) as failed:
+        client.cancel_learning()
+    assert failed.args == ["Learning was cancelled; the model before stays."]
+    qtbot.waitUntil(lambda: bool((shown(labeled_window) == before).all()), timeout=PATIENCE_MS)
+
+
+def test_an_image_that_is_gone_is_left_out(
+    qtbot: QtBot,
+    labeled_window: MainWindow,
+    two_photos: list[Path],
+    drag: Callable[..., None],
+    until_learned: Callable[..., AbstractContextManager[None]],
+) -> None:
+    session = labeled_window.session
+    for photo in two_photos:
+        with qtbot.waitSignal(session.prediction_changed, timeout=PATIENCE_MS):
+            session.open_paths([photo])
+        drag(labeled_window, LINE)
+    session.journal.store()
+    two_photos[0].unlink()
+    ends: list[Learned] = []
+    session._client.learned.connect(ends.append)
+    with until_learned(session):
+        session.learn(5)
+    (learned,) = ends
+    assert learned.notice.startswith("An image was left out of learning:")
+    assert two_photos[0].name in learned.notice
+    assert learned.strokes == 1
+    assert len(learned.strokes_hash) == 64
+
+
+def test_too_little_memory_is_said(
+    qtbot: QtBot, labeled_window: MainWindow, drag: Callable[..., None], short_memory: Any
+) -> None:
+    session, client = labeled_window.session, labeled_window.session._client
+    before = shown(labeled_window)
+    drag(labeled_window, LINE)
+
+    def fail() -> None:
+        raise MemoryError
+
+    def on_progress(_progress: Progress) -> None:
+        short_memory.fail, short_memory.fails = fail, [True]
+
+    client._learner.progressed.connect(on_progress)
+    with qtbot.waitSignal(client.learning_failed, timeout=PATIENCE_MS) as failed:
+        session.learn(60)
+    assert "not enough memory to learn" in failed.args[0]
+    short_memory.fails = []
+    qtbot.waitUntil(lambda: not client._busy and not client._waiting, timeout=PATIENCE_MS)
+    np.testing.assert_array_equal(shown(labeled_window), before)
