@@ -91,7 +91,10 @@ def is_confirmed(options: argparse.Namespace, question: str) -> bool:
     """Ask on a terminal, unless `--yes` was given; in a pipe nobody is asked."""
     if options.yes or options.json or not (sys.stdin.isatty() and sys.stdout.isatty()):
         return True
-    return input(f"{question} [y/N] ").strip().lower() in ("y", "yes")
+    try:
+        return input(f"{question} [y/N] ").strip().lower() in ("y", "yes")
+    except EOFError:
+        return False
 
 
 def raise_left_out(failures: list[InputError]) -> None:

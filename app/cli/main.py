@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
+import traceback
 from collections.abc import Sequence
+from datetime import UTC, datetime
+
+import platformdirs
 
 from app.cli import (
     doctor,
@@ -69,7 +74,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt as stop:
         sys.stderr.write(f"mdlstm: {str(stop) or 'stopped.'}\n")
         return 130
+    except BrokenPipeError:  # whoever reads the output has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left
+        return 1
+    except Exception as error:
+        kind = type(error).__name__
+        sys.stderr.write(f"mdlstm: Something unexpected happened ({kind}); {_logged()}.\n")
+        return 1
     return 0
+
+
+def _logged() -> str:
+    """Write what was raised to the log, and say where that is."""
+    path = platformdirs.user_log_path("mdlstm-labeler", appauthor=False) / "mdlstm.log"
+    trace = traceback.format_exc()
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("a", encoding="utf-8") as log:
+            log.write(f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC\n{trace}\n")
+    except OSError:
+        return f"the log cannot be written, so here it is:\n{trace.rstrip()}"
+    return f"the details are in {path}"
 
 
 if __name__ == "__main__":

@@ -103,6 +103,23 @@ def test_ctrl_c_ends_without_a_traceback(
     assert mdlstm("doctor") == (130, "", "mdlstm: stopped.\n")
 
 
+def test_what_nobody_expected_is_in_the_log(
+    mdlstm: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail() -> None:
+        raise ZeroDivisionError("by nought")
+
+    monkeypatch.setattr(doctor, "findings", fail)
+
+    result = mdlstm("doctor")
+
+    assert (result.code, result.out) == (1, "")
+    assert result.err.count("\n") == 1
+    assert "unexpected happened (ZeroDivisionError)" in result.err
+    log = Path(result.err.rstrip(".\n").rpartition("details are in ")[2])
+    assert "ZeroDivisionError: by nought" in log.read_text("utf-8")
+
+
 ROOT = Path(__file__).parents[3]
 RUN = [sys.executable, "-m", "app.cli.main"]
 
@@ -168,3 +185,11 @@ def test_a_terminal_is_asked_before_anything_is_written(tiny_dataset: Path, tmp_
     assert on_terminal(command, "y\n")[0] == 0
     assert (tmp_path / "out" / "scene_0.npy").is_file()
     assert "[y/N]" not in on_terminal([*command, "--overwrite", "--yes"])[1]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such pipes")
+def test_reader_that_goes_away_early_is_no_error(photos: Path) -> None:
+    command = f"{shlex.join([*RUN, 'project', 'new', str(photos)])} | true"
+    done = subprocess.run(command, shell=True, cwd=ROOT, capture_output=True, check=False)
+
+    assert done.stderr == b""
