@@ -94,6 +94,7 @@ def _maps(painter: _Painter) -> None:
     painter.wait(SheetAnswer)
     panel.mode.choose("beside")
     painter.wait(MapAnswer)
+    point(painter.window, *painter.place(_POINTED))
     painter.grab("gates.png")
     panel.maps.sheet_button.setChecked(False)
     panel.mode.choose("over")
