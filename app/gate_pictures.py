@@ -9,7 +9,6 @@ from typing import NamedTuple
 import numpy as np
 
 from app.inference.insight_messages import (
-    ContextAnswer,
     HealthAnswer,
     InsightAnswer,
     MapAnswer,
@@ -106,10 +105,9 @@ def _why(painter: _Painter) -> None:
     window, why = painter.window, painter.window.gates.why
     point(window, *painter.place(_PINNED))
     window.actions_by_name["why"].trigger()
-    painter.wait(ContextAnswer)
-    draw(window, [painter.place(share) for share in _STROKE])
     painter.wait(WhyAnswer)
-    painter.wait(ContextAnswer)
+    draw(window, [painter.place(share) for share in _STROKE])
+    painter.wait_for("compared", lambda: bool(why.changes.by_class) and why.context is not None)
     painter.grab("gates-why.png")
     why.kind.choose("hiding")
     painter.wait_for(

@@ -121,8 +121,7 @@ def test_health_is_the_models_and_is_told_anew_of_another_one(
     save_checkpoint(make_checkpoint(scene_config), tmp_path / "other.safetensors")
     with qtbot.waitSignal(window.session.model_changed, timeout=PATIENCE_MS):
         window.session.use_model(tmp_path / "other.safetensors")
-    again = explored.wait(HealthAnswer).rows
-    assert len(again) == 2 * 4  # layers and directions
+    again = explored.wait(HealthAnswer, lambda a: len(a.rows) == 2 * 4).rows  # layers, directions
     assert all(row.closed != other.closed for row, other in zip(again, rows, strict=False))
     assert [row.closed for row in table.before.values()] == [row.closed for row in rows]
 
