@@ -14,7 +14,6 @@ from app.inference.insight_messages import (
     MapAnswer,
     PairAnswer,
     SheetAnswer,
-    WhyAnswer,
 )
 from app.offscreen import draw, grab, point
 from app.views.main_window import MainWindow
@@ -105,7 +104,7 @@ def _why(painter: _Painter) -> None:
     window, why = painter.window, painter.window.gates.why
     point(window, *painter.place(_PINNED))
     window.actions_by_name["why"].trigger()
-    painter.wait(WhyAnswer)
+    painter.wait_for("split", lambda: why.answer is not None and bool(why.answer.followed))
     draw(window, [painter.place(share) for share in _STROKE])
     painter.wait_for("compared", lambda: bool(why.changes.by_class) and why.context is not None)
     painter.grab("gates-why.png")
