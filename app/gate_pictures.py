@@ -30,7 +30,7 @@ NAMES = (
 
 _POINTED = 0.50, 0.31
 _PINNED = 0.30, 0.72
-_HIDDEN = 30
+_HIDDEN = 12
 """Patches that are hidden in the picture; those nearest to the pixel come first."""
 
 _STROKE = ((0.18, 0.62), (0.22, 0.80))
