@@ -9,13 +9,11 @@ from typing import NamedTuple
 import numpy as np
 
 from app.inference.insight_messages import (
-    ContextAnswer,
     HealthAnswer,
     InsightAnswer,
     MapAnswer,
     PairAnswer,
     SheetAnswer,
-    WhyAnswer,
 )
 from app.offscreen import draw, grab, point
 from app.views.main_window import MainWindow
@@ -32,7 +30,7 @@ NAMES = (
 
 _POINTED = 0.50, 0.31
 _PINNED = 0.30, 0.72
-_HIDDEN = 30
+_HIDDEN = 12
 """Patches that are hidden in the picture; those nearest to the pixel come first."""
 
 _STROKE = ((0.18, 0.62), (0.22, 0.80))
@@ -94,6 +92,7 @@ def _maps(painter: _Painter) -> None:
     painter.wait(SheetAnswer)
     panel.mode.choose("beside")
     painter.wait(MapAnswer)
+    point(painter.window, *painter.place(_POINTED))
     painter.grab("gates.png")
     panel.maps.sheet_button.setChecked(False)
     panel.mode.choose("over")
@@ -105,10 +104,9 @@ def _why(painter: _Painter) -> None:
     window, why = painter.window, painter.window.gates.why
     point(window, *painter.place(_PINNED))
     window.actions_by_name["why"].trigger()
-    painter.wait(ContextAnswer)
+    painter.wait_for("split", lambda: why.answer is not None and bool(why.answer.followed))
     draw(window, [painter.place(share) for share in _STROKE])
-    painter.wait(WhyAnswer)
-    painter.wait(ContextAnswer)
+    painter.wait_for("compared", lambda: bool(why.changes.by_class) and why.context is not None)
     painter.grab("gates-why.png")
     why.kind.choose("hiding")
     painter.wait_for(

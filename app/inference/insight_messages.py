@@ -111,10 +111,10 @@ InsightRequest = Asked | ForgetRequest
 INSIGHT_KINDS: tuple[type[Asked] | type[ForgetRequest], ...] = (
     ForgetRequest,
     MapRequest,
+    GradientRequest,
     WhyRequest,
     PairRequest,
     SheetRequest,
-    GradientRequest,
     HealthRequest,
     SaveRequest,
     HidingRequest,

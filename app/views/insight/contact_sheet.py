@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QRect, QSize, Qt, Signal
-from PySide6.QtGui import QImage, QMouseEvent, QPainter, QPaintEvent, QPalette, QPen
+from PySide6.QtGui import QImage, QMouseEvent, QPainter, QPaintEvent, QPalette, QPen, QResizeEvent
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from app.views.insight.pictures import picture_of
@@ -56,6 +56,7 @@ class ContactSheet(QWidget):
             for found in of_state:
                 picture = picture_of(shown_gate(found, scale))
                 self._pictures[found.query.direction, state] = picture
+        self._claim_height()
         self.updateGeometry()
         self.update()
 
@@ -86,6 +87,13 @@ class ContactSheet(QWidget):
     def sizeHint(self) -> QSize:
         """As high as its width asks for."""
         return QSize(240, self.heightForWidth(max(self.width(), 240)))
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Ask for the height of all rows: a scroll area takes no notice of proportions."""
+        self._claim_height()
+
+    def _claim_height(self) -> None:
+        self.setMinimumHeight(self.heightForWidth(self.width()))
 
     def place(self, direction: int, state: str) -> QRect:
         """Return where a map stands."""

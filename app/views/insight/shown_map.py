@@ -101,19 +101,23 @@ def shown_gate(found: GateMap, scale: Scale | None = None, title: str = "") -> S
     )
 
 
-def shown_context(found: ContextMap, *, by_hiding: bool) -> ShownMap:
-    """Return how a context map is shown."""
+def shown_context(found: ContextMap, class_name: str, *, by_hiding: bool) -> ShownMap:
+    """Return how the context map of a class's logit is shown."""
     if by_hiding:
         scale = scale_of([found.values], signed=True)
         return ShownMap(
-            found.values, found.cell_pixels, scale, "hiding", "fall of the logit if hidden"
+            found.values,
+            found.cell_pixels,
+            scale,
+            f"{class_name}, hiding",
+            f"fall of {class_name} if hidden",
         )
     drawn = drawn_gradient(found.values)
     return ShownMap(
         found.values,
         found.cell_pixels,
         scale_of([drawn], signed=False),
-        "gradient",
-        "|gradient|, log₁₀",
+        f"{class_name}, gradient",
+        f"gradient of {class_name}, log₁₀",
         drawn,
     )

@@ -20,10 +20,10 @@ from PySide6.QtWidgets import (
 from app.inference.insight_messages import (
     Asked,
     ContextAnswer,
+    GradientRequest,
     HidingRequest,
     InsightAnswer,
     WhyAnswer,
-    WhyRequest,
 )
 from app.session.insight import Insight
 from app.views.icons import icon
@@ -151,6 +151,7 @@ class WhyTab(InsightTab):
     def refresh(self) -> None:
         """See `InsightTab.refresh`."""
         if self.pin is not None:
+            self._ask_context()
             self.insight.ask_why(self.pin, with_strokes=True)
         elif self._map is not None:
             self._set_context(None)
@@ -161,17 +162,17 @@ class WhyTab(InsightTab):
             self.answer = answer
             self.changes.take(answer)
             self._show()
-            assert isinstance(answer.request, WhyRequest)
-            if answer.request.pixel == self.pin:
-                self._ask_context()
-        elif isinstance(answer, ContextAnswer) and self.pin == answer.found.query.pixel:
-            is_hiding = isinstance(answer.request, HidingRequest)
-            if self.is_drawn and is_hiding == (self.kind.value == "hiding"):
-                assert isinstance(answer.request, Asked)
-                self._context_asked = answer.request
-                self._set_context(answer.found)
-                if is_hiding and not answer.found.is_whole:
-                    self.insight.ask_hiding(answer.found.query, answer.found)
+        elif isinstance(answer, ContextAnswer):
+            request = answer.request
+            if not isinstance(request, GradientRequest | HidingRequest):
+                return
+            is_hiding = isinstance(request, HidingRequest)
+            if is_hiding != (self.kind.value == "hiding") or request.query != self._query():
+                return
+            self._context_asked = request
+            self._set_context(answer.found)
+            if isinstance(request, HidingRequest) and not answer.found.is_whole:
+                self.insight.ask_hiding(request.query, answer.found)
 
     def forget(self) -> None:
         """See `InsightTab.forget`."""
@@ -223,27 +224,37 @@ class WhyTab(InsightTab):
             self._show()
             self._ask_context()
 
-    def _ask_context(self) -> None:
-        if self.pin is None or self.answer is None or not self.is_drawn:
-            self._set_context(None)
-            return
+    def _query(self) -> ContextQuery | None:
+        """Return what context is wanted: of the chosen class, else of the most probable one."""
+        if self.pin is None or not self.is_drawn:
+            return None
         names = [c.name for c in self.insight.model_classes]
-        name = self.answer.classes[self.class_index].name
-        if name not in names:
+        if self._class is None:
+            return ContextQuery(self.pin, None, _PATCHES, _SLICE_SECONDS)
+        if self._class in names:
+            return ContextQuery(self.pin, names.index(self._class), _PATCHES, _SLICE_SECONDS)
+        self.said.emit(
+            f"{self._class} is new: the stored model has no logit for it yet; learn first."
+        )
+        return None
+
+    def _ask_context(self) -> None:
+        query = self._query()
+        if query is None:
             self._set_context(None)
-            self.said.emit(f"{name} is new: the stored model has no logit for it yet; learn first.")
-            return
-        index = names.index(name)
-        if self.kind.value == "gradient":
-            self.insight.ask_gradient(ContextQuery(self.pin, index))
+        elif self.kind.value == "gradient":
+            self.insight.ask_gradient(query)
         else:
-            self.insight.ask_hiding(ContextQuery(self.pin, index, _PATCHES, _SLICE_SECONDS))
+            self.insight.ask_hiding(query)
 
     def _set_context(self, found: ContextMap | None) -> None:
         had_any = self._map is not None
         self.context = found
         by_hiding = self.kind.value == "hiding"
-        self._map = None if found is None else shown_context(found, by_hiding=by_hiding)
+        self._map = None
+        if found is not None:
+            name = self.insight.model_classes[found.class_index].name
+            self._map = shown_context(found, name, by_hiding=by_hiding)
         self.bar.set_map(self._map)
         if had_any or self._map is not None:
             self.drawn.emit()

@@ -37,14 +37,16 @@ class Explored:
         self.insight.answered.connect(self.answers.append)
         self._qtbot = qtbot
 
-    def wait(self, kind: type[_Answer]) -> _Answer:
-        """Wait for the next answer of a kind."""
+    def wait(
+        self, kind: type[_Answer], accept: Callable[[_Answer], bool] = lambda _answer: True
+    ) -> _Answer:
+        """Wait for an answer of a kind since the last wait, one that is accepted."""
 
         def found() -> list[_Answer]:
-            return [answer for answer in self.answers if isinstance(answer, kind)]
+            return [a for a in self.answers if isinstance(a, kind) and accept(a)]
 
         self._qtbot.waitUntil(lambda: bool(found()), timeout=PATIENCE_MS)
-        answer = found()[0]
+        answer = found()[-1]
         self.answers.clear()
         return answer
 

@@ -35,10 +35,8 @@ def test_every_map_is_that_of_the_model_and_says_its_value(
     recording = predictor.record(explored.image)
     for direction, gate in enumerate(("input", "cell", "candidate", "hidden")):
         explored.panel.chooser.choose(min(direction, 2), direction, gate, direction)
-        while True:  # answers to choices on the way there may come first
-            found = explored.wait(MapAnswer).found
-            if found.query == explored.panel.chooser.query:
-                break
+        query = explored.panel.chooser.query
+        found = explored.wait(MapAnswer, lambda a, q=query: a.found.query == q).found
         expected = gate_map(recording, GateQuery(min(direction, 2), direction, gate, direction))
         np.testing.assert_allclose(found.values, expected.values, atol=1e-5)
         for pixel in PLACES:
@@ -71,10 +69,8 @@ def test_the_strongest_unit_follows_the_pointer(explored: Any, predictor: Predic
     explored.wait(MapAnswer)
     explored.panel.chooser.choose(gate="hidden", unit="strongest")
     explored.point(PLACES[1])
-    while True:
-        found = explored.wait(MapAnswer).found
-        if found.query.unit == Strongest(PLACES[1]):
-            break
+    strongest = Strongest(PLACES[1])
+    found = explored.wait(MapAnswer, lambda a: a.found.query.unit == strongest).found
     expected = predictor.gate_map(explored.image, found.query)
     assert found.unit == expected.unit
     assert f"unit {found.unit + 1}" in explored.panel.maps.bar.label

@@ -15,6 +15,8 @@ from PySide6.QtWidgets import QApplication, QFileDialog
 from pytestqt.qtbot import QtBot
 
 from app.inference.insight_messages import HealthAnswer, MapAnswer, PairAnswer, SheetAnswer
+from mdlstm_core.checkpoint import Checkpoint, save_checkpoint
+from mdlstm_core.config import NetworkConfig
 from mdlstm_core.insight.gates import GateMap
 from mdlstm_core.insight.health import health
 from mdlstm_core.insight.queries import Pixel
@@ -81,7 +83,7 @@ def test_two_models_side_by_side(
     assert not pair.difference.any()  # nothing was learned since the beginning
     compare.before.setCurrentIndex(0)
 
-    window.learning._seconds.setValue(3)
+    window.learning._seconds.setValue(20)
     window.classes.choose(2)
     drag(window, [(PLACE.x - 9, PLACE.y), (PLACE.x + 9, PLACE.y)])
     with qtbot.waitSignal(window.session.model_changed, timeout=PATIENCE_MS):
@@ -98,8 +100,13 @@ def test_two_models_side_by_side(
     assert compare.maps()[3].scale.signed
 
 
-def test_health_is_the_models_and_is_told_anew_after_learning(
-    explored: Any, qtbot: QtBot, drag: Callable[..., None], predictor: Predictor
+def test_health_is_the_models_and_is_told_anew_of_another_one(
+    explored: Any,
+    qtbot: QtBot,
+    predictor: Predictor,
+    make_checkpoint: Callable[..., Checkpoint],
+    scene_config: NetworkConfig,
+    tmp_path: Path,
 ) -> None:
     explored.show("health")
     rows = explored.wait(HealthAnswer).rows
@@ -111,16 +118,12 @@ def test_health_is_the_models_and_is_told_anew_after_learning(
         np.testing.assert_allclose(row.cell_by_diagonal, other.cell_by_diagonal, atol=1e-4)
     window, table = explored.window, explored.panel.health.table
     assert table.before == {}
-    window.classes.choose(2)
-    drag(window, [(PLACE.x - 9, PLACE.y), (PLACE.x + 9, PLACE.y)])
-    window.learning._seconds.setValue(2)
+    save_checkpoint(make_checkpoint(scene_config), tmp_path / "other.safetensors")
     with qtbot.waitSignal(window.session.model_changed, timeout=PATIENCE_MS):
-        window.actions_by_name["learn"].trigger()
-    again = explored.wait(HealthAnswer).rows
-    for row, other in zip(again, rows, strict=True):
-        assert (row.cell_by_diagonal != other.cell_by_diagonal).any()
-    assert len(table.before) == len(rows)
-    qtbot.waitUntil(lambda: not window.session.is_learning, timeout=PATIENCE_MS)
+        window.session.use_model(tmp_path / "other.safetensors")
+    again = explored.wait(HealthAnswer, lambda a: len(a.rows) == 2 * 4).rows  # layers, directions
+    assert all(row.closed != other.closed for row, other in zip(again, rows, strict=False))
+    assert [row.closed for row in table.before.values()] == [row.closed for row in rows]
 
 
 def wheel(view: Any, place: QPointF) -> None:
@@ -186,7 +189,7 @@ def test_the_pointer_is_the_same_in_both(explored: Any, qtbot: QtBot) -> None:
 def saved(explored: Any, qtbot: QtBot, folder: Path, monkeypatch: pytest.MonkeyPatch) -> set[str]:
     """Save what is shown, and return the files' names."""
     monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *_: str(folder))
-    with qtbot.waitSignal(explored.insight.saved, timeout=PATIENCE_MS):
+    with qtbot.waitSignal(explored.insight.saved, timeout=4 * PATIENCE_MS):
         explored.panel.save_button.click()
     return {path.name for path in folder.iterdir()}
 

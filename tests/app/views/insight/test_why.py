@@ -29,10 +29,10 @@ def pinned(explored: Any, qtbot: QtBot, pixel: Pixel = PLACE) -> WhyAnswer:
     explored.point(pixel)
     explored.answers.clear()
     qtbot.keyClick(explored.window, Qt.Key.Key_X)
-    while True:
-        answer = explored.wait(WhyAnswer)
-        if answer.request.strokes is not None:
-            return answer
+    answer: WhyAnswer = explored.wait(
+        WhyAnswer, lambda a: a.request.pixel == explored.panel.why.pin
+    )
+    return answer
 
 
 def test_the_bars_sum_to_the_networks_own_logits(
