@@ -41,12 +41,6 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 _T = TypeVar("_T")
 
-_NO_MEMORY = "There is not enough memory for this image; close other programs and try again."
-_NO_MEMORY_TO_LEARN = (
-    "There is not enough memory to learn; close other programs and try again. "
-    "The model before stays."
-)
-
 
 def _load(model: str | Path | bytes) -> Checkpoint:
     from mdlstm_core.checkpoint import checkpoint_from_bytes, load_checkpoint
@@ -173,7 +167,7 @@ class LearningWorker(QObject):
     @Slot(object)
     def learn(self, request: LearnRequest) -> None:
         """Learn; ends early with what was learned after `stop`, with nothing after `cancel`."""
-        learned = _guarded(self.failed.emit, lambda: self._learn(request), _NO_MEMORY_TO_LEARN)
+        learned = _guarded(self.failed.emit, lambda: self._learn(request))
         if learned is not None:
             self.learned.emit(learned)
 
@@ -207,7 +201,13 @@ class LearningWorker(QObject):
             self.improved.emit(Improved(request.project, content, outputs.names))
 
         options = LearningOptions(seconds=request.seconds)
-        result = predictor.learn(reading.images, options, report, self.stop, show)
+        try:
+            result = predictor.learn(reading.images, options, report, self.stop, show)
+        except MemoryError as error:
+            raise InputError(
+                "There is not enough memory to learn; close other programs and try again. "
+                "The model before stays."
+            ) from error
         self._check_cancelled()
         return Learned(
             request.project,
@@ -290,9 +290,7 @@ def _long_lived() -> Iterator[None]:
         gc.enable()
 
 
-def _guarded(
-    fail: Callable[[str], None], work: Callable[[], _T], no_memory: str = _NO_MEMORY
-) -> _T | None:
+def _guarded(fail: Callable[[str], None], work: Callable[[], _T]) -> _T | None:
     """Do some work; on an error say one sentence, the whole of it in the log."""
     try:
         return work()
@@ -300,7 +298,7 @@ def _guarded(
         fail(str(error))
     except MemoryError:
         _log.exception("out of memory")
-        fail(no_memory)
+        fail("There is not enough memory for this image; close other programs and try again.")
     except Exception as error:
         _log.exception("the model's thread")
         fail(f"The model could not answer ({type(error).__name__}); the log has the details.")
