@@ -184,16 +184,7 @@ class LearningWorker(QObject):
 
         def report(progress: LearningProgress) -> None:
             self._check_cancelled()
-            self.progressed.emit(
-                Progress(
-                    progress.step,
-                    progress.steps,
-                    progress.loss,
-                    progress.notice or predictor.notice,
-                    progress.seconds,
-                    progress.held_out,
-                )
-            )
+            self.progressed.emit(_progress(progress, predictor.notice))
 
         def show(checkpoint: Checkpoint) -> None:
             self._check_cancelled()
@@ -201,13 +192,8 @@ class LearningWorker(QObject):
             self.improved.emit(Improved(request.project, content, outputs.names))
 
         options = LearningOptions(seconds=request.seconds)
-        try:
+        with _memory_to_learn():
             result = predictor.learn(reading.images, options, report, self.stop, show)
-        except MemoryError as error:
-            raise InputError(
-                "There is not enough memory to learn; close other programs and try again. "
-                "The model before stays."
-            ) from error
         self._check_cancelled()
         return Learned(
             request.project,
@@ -226,6 +212,30 @@ class LearningWorker(QObject):
     def _check_cancelled(self) -> None:
         if self.cancel.is_set():
             raise InputError("Learning was cancelled; the model before stays.")
+
+
+def _progress(found: LearningProgress, notice: str) -> Progress:
+    """Return a step of learning as the window takes it, with a notice if it has none."""
+    return Progress(
+        found.step, found.steps, found.loss, found.notice or notice, found.seconds, found.held_out
+    )
+
+
+@contextmanager
+def _memory_to_learn() -> Iterator[None]:
+    """Say what it means for learning that memory is short.
+
+    Raises:
+        InputError: in place of `MemoryError`.
+    """
+    try:
+        yield
+    except MemoryError as error:
+        _log.exception("out of memory while learning")
+        raise InputError(
+            "There is not enough memory to learn; close other programs and try again. "
+            "The model before stays."
+        ) from error
 
 
 class _Reading:
