@@ -80,6 +80,7 @@ def _draw(picture: Path, rows: list[Row]) -> None:
                 label=name,
             )
         axis.set(title=title, xlabel="round")
+        axis.xaxis.get_major_locator().set_params(integer=True)
         axis.grid(alpha=0.3)
     axes[0].set_ylabel("mean IoU, %")
     axes[1].legend(frameon=False)

@@ -42,12 +42,6 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 _T = TypeVar("_T")
 
-_NO_MEMORY = "There is not enough memory for this image; close other programs and try again."
-_NO_MEMORY_TO_LEARN = (
-    "There is not enough memory to learn; close other programs and try again. "
-    "The model before stays."
-)
-
 
 def load_model(model: str | Path | bytes) -> Checkpoint:
     """Return the checkpoint of a shipped one's name, a file or bytes."""
@@ -185,7 +179,7 @@ class LearningWorker(QObject):
     @Slot(object)
     def learn(self, request: LearnRequest) -> None:
         """Learn; ends early with what was learned after `stop`, with nothing after `cancel`."""
-        learned = guarded(self.failed.emit, lambda: self._learn(request), _NO_MEMORY_TO_LEARN)
+        learned = guarded(self.failed.emit, lambda: self._learn(request))
         give_back()
         if learned is not None:
             self.learned.emit(learned)
@@ -203,16 +197,7 @@ class LearningWorker(QObject):
 
         def report(progress: LearningProgress) -> None:
             self._check_cancelled()
-            self.progressed.emit(
-                Progress(
-                    progress.step,
-                    progress.steps,
-                    progress.loss,
-                    progress.notice or predictor.notice,
-                    progress.seconds,
-                    progress.held_out,
-                )
-            )
+            self.progressed.emit(_progress(progress, predictor.notice))
 
         def show(checkpoint: Checkpoint) -> None:
             self._check_cancelled()
@@ -220,7 +205,8 @@ class LearningWorker(QObject):
             self.improved.emit(Improved(request.project, content, outputs.names))
 
         options = LearningOptions(seconds=request.seconds)
-        result = predictor.learn(reading.images, options, report, self.stop, show)
+        with _memory_to_learn():
+            result = predictor.learn(reading.images, options, report, self.stop, show)
         self._check_cancelled()
         return Learned(
             request.project,
@@ -239,6 +225,30 @@ class LearningWorker(QObject):
     def _check_cancelled(self) -> None:
         if self.cancel.is_set():
             raise InputError("Learning was cancelled; the model before stays.")
+
+
+def _progress(found: LearningProgress, notice: str) -> Progress:
+    """Return a step of learning as the window takes it, with a notice if it has none."""
+    return Progress(
+        found.step, found.steps, found.loss, found.notice or notice, found.seconds, found.held_out
+    )
+
+
+@contextmanager
+def _memory_to_learn() -> Iterator[None]:
+    """Say what it means for learning that memory is short.
+
+    Raises:
+        InputError: in place of `MemoryError`.
+    """
+    try:
+        yield
+    except MemoryError as error:
+        _log.exception("out of memory while learning")
+        raise InputError(
+            "There is not enough memory to learn; close other programs and try again. "
+            "The model before stays."
+        ) from error
 
 
 class _Reading:
@@ -304,9 +314,7 @@ def _long_lived() -> Iterator[None]:
         gc.enable()
 
 
-def guarded(
-    fail: Callable[[str], None], work: Callable[[], _T], no_memory: str = _NO_MEMORY
-) -> _T | None:
+def guarded(fail: Callable[[str], None], work: Callable[[], _T]) -> _T | None:
     """Do some work; on an error say one sentence, the whole of it in the log."""
     try:
         return work()
@@ -314,7 +322,7 @@ def guarded(
         fail(str(error))
     except MemoryError:
         _log.exception("out of memory")
-        fail(no_memory)
+        fail("There is not enough memory for this image; close other programs and try again.")
     except Exception as error:
         _log.exception("the model's thread")
         fail(f"The model could not answer ({type(error).__name__}); the log has the details.")

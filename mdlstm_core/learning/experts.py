@@ -143,15 +143,19 @@ def solve(
         seen = _seen(experts, sees_EC)
         log_SENK = functional.log_softmax(start_NK + seen.added(inputs_NC), dim=3)
         loss = -(weight_SNK.unsqueeze(1) * log_SENK).sum()
-        held_SE = (
-            seen.direct_SEKC.square().sum(dim=(2, 3))
-            + seen.out_SEKU.square().sum(dim=(2, 3))
-            + 0.1 * seen.hidden_SEUC.square().sum(dim=(2, 3))
-        )
         optimizer.zero_grad()
-        (loss + (hold_E * held_SE).sum()).backward()
+        (loss + (hold_E * _held(seen)).sum()).backward()
         optimizer.step()
     return Experts(*(t.detach() for t in vars(_seen(experts, sees_EC)).values()))
+
+
+def _held(seen: Experts) -> Tensor:
+    """Return how large each expert's weights are, S×E; less of it for drawn ones."""
+    return (
+        seen.direct_SEKC.square().sum(dim=(2, 3))
+        + seen.out_SEKU.square().sum(dim=(2, 3))
+        + 0.1 * seen.hidden_SEUC.square().sum(dim=(2, 3))
+    )
 
 
 def _smoothed(weight_SNK: Tensor) -> Tensor:

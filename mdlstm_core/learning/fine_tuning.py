@@ -140,8 +140,9 @@ def fine_tune(
             fitted = refit(network, [lesson.cells for lesson in lessons], LiveOptions())
         notice = _notice(checkpoint, network, lessons) or left_out
         on_improved(checkpoint_of(fitted, checkpoint))
-        # From where a new class starts, gradients take long.
-        network = network if has_weights(network).all() else fitted
+        # From where a new class starts, gradients take long; and there may be no time for any.
+        if not has_weights(network).all() or not clock.has_time_for(0):
+            network = fitted
         names = tuple(c.name for c in checkpoint.classes)
         run = _Run(network, lessons, options, clock, Measuring(lessons, names))
         run.learn(on_progress, attempt.notice)
@@ -202,6 +203,8 @@ class _Run:
         began = clock.share
         held_out = self._keep_if_best() if self._measuring.is_telling else None
         for step in range(options.steps):
+            if not clock.has_time_for(self._longest + self._measuring.seconds):
+                break
             share = self._share(step, began)
             for group in optimizer.param_groups:
                 group["lr"] = options.learning_rate * _cycle(share)
@@ -218,8 +221,7 @@ class _Run:
             loss, seconds = self._losses[-1], clock.seconds
             report(LearningProgress(step + 1, options.steps, loss, notice, seconds, held_out))
             held_out = None
-            reserve = self._longest + self._measuring.seconds
-            if not clock.has_time_for(reserve) or self._is_learned():
+            if self._is_learned():
                 break
         if self._losses:
             self._keep_if_best()
