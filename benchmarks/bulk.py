@@ -7,7 +7,8 @@ Labels pieces of a photograph, some of them broken, with the shipped model: inli
 thread, then each engine with one worker and with two, of one thread each. The rate counts
 from the first row to the last one, so that starting and loading the model, which are
 printed beside it, do not depend on the number of images. Then each engine with two workers
-is killed with SIGKILL on the way, and goes on until all is done.
+is killed with SIGKILL on the way, and goes on until all is done. Before all that: what it
+takes to list images, to note which ones are done and to ask.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -33,6 +35,8 @@ from skimage import data
 
 from mdlstm_core.bulk.results import TABLE
 from mdlstm_core.bulk.rows import Row
+from mdlstm_core.bulk.seen_ids import SeenIds
+from mdlstm_core.bulk.sources import open_source
 
 BROKEN = 10
 """Files among a hundred or more images that are none."""
@@ -135,6 +139,40 @@ def killed(engine: str, kills: int, count: int, source: Path, target: Path) -> d
     }
 
 
+def paperwork(folder: Path, count: int = 20_000) -> dict[str, float]:
+    """Return the microseconds of processor time of what is done with each image's name."""
+    for number in range(count):
+        path = folder / f"{number // 1000}" / f"{number}.jpg"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    names = [record.id for record in open_source(str(folder), folder / "none")]
+    listed = folder / "list.txt"
+    listed.write_text("\n".join(names))
+    line = Row("7/7777.jpg", "/images/7/7777.jpg", "masks/7/7777.jpg.png", 0.1, None).to_line()
+    seen, checked = SeenIds(folder / "ids"), SeenIds(folder / "checked")
+
+    def check(name: str) -> bool:
+        row = Row.from_line(line)
+        return row is not None and (folder / name).is_file() and checked.add(name)
+
+    def microseconds(job: Callable[[], object]) -> float:
+        start = time.process_time()
+        job()
+        return 1e6 * (time.process_time() - start) / count
+
+    found = {
+        "name_in_folder": microseconds(lambda: list(open_source(str(folder), folder / "none"))),
+        "name_in_list": microseconds(lambda: list(open_source(str(listed), folder / "none"))),
+        "note": microseconds(lambda: [seen.add(name) for name in names]),
+        "ask": microseconds(lambda: [name in seen for name in names]),
+    }
+    with checked.many():
+        found["check_on_going_on"] = microseconds(lambda: [check(name) for name in names])
+    seen.close()
+    checked.close()
+    return {**found, "index_bytes": (folder / "ids").stat().st_size / count}
+
+
 def measure(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
     """Run everything that was asked for, and print it as it comes."""
     source = folder / "images"
@@ -144,10 +182,12 @@ def measure(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
         "images": options.images,
         "size": options.size,
         "bytes_an_image": bytes_in(source) / options.images,
+        "microseconds": paperwork(folder / "names"),
         "runs": [],
         "ratios": {},
         "kills": [],
     }
+    print(json.dumps(results["microseconds"]), flush=True)
     for engine in options.only:
         for workers in (1,) if engine == "inline" else (1, 2):
             target = folder / f"{engine}-{workers}"
