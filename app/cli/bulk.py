@@ -8,8 +8,7 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-from tqdm import tqdm
-
+from app.cli.common import IncompleteError, progress_bar
 from mdlstm_core.errors import InputError
 
 if TYPE_CHECKING:
@@ -45,7 +44,8 @@ def run(options: argparse.Namespace) -> None:
     """Label what has no label map yet and print what was done.
 
     Raises:
-        InputError: something given cannot be used, or an image could not be labeled.
+        InputError: something given cannot be used.
+        IncompleteError: an image could not be labeled.
     """
     if len(options.paths) != 1 or options.overlay:
         raise InputError("With --engine, give one SOURCE and no --overlay.")
@@ -64,8 +64,7 @@ def run(options: argparse.Namespace) -> None:
     source = open_source(options.paths[0], options.out, options.column)
     checkpoint = load_checkpoint(options.model).looking_at(options.pixels)
     how = BulkOptions(options.engine, workers, options.device)
-    # disable=None: a bar on a terminal, none in a pipe. Nobody counts the images beforehand.
-    with tqdm(unit="image", disable=None) as bar:
+    with progress_bar(None, "image") as bar:  # nobody counts the images beforehand
 
         def show(_row: Row) -> None:
             bar.update()
@@ -77,7 +76,7 @@ def run(options: argparse.Namespace) -> None:
     table = write_parquet(options.out) if options.table == "parquet" else options.out / TABLE
     _print(summary, table, as_json=options.json)
     if summary.failed:
-        raise InputError(
+        raise IncompleteError(
             f"{summary.failed} of {sum(summary[:3])} images could not be labeled; {table} says why."
         )
 

@@ -8,10 +8,16 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from tqdm import tqdm
-
 from app.cli import bulk
-from app.cli.common import NoticePrinter, add_device_option, add_model_option
+from app.cli.common import (
+    NoticePrinter,
+    add_command,
+    add_device_option,
+    add_json_option,
+    add_model_option,
+    progress_bar,
+    raise_left_out,
+)
 from mdlstm_core.data.images import find_images, read_image
 from mdlstm_core.errors import InputError
 from mdlstm_core.files import make_folder
@@ -32,7 +38,7 @@ _EXAMPLES = """examples:
 With --engine there is one SOURCE: a folder with all folders inside, a text file with a path a
 line, or a Parquet file, here or on a file system that pyarrow opens. The target then has masks/
 and results.jsonl, a row an image; the same command again goes on where a run was stopped.
-Exit code 2 if an image could not be labeled; all others are.
+Exit code 1 if an image could not be labeled; all others are.
 """
 
 
@@ -61,18 +67,18 @@ class _Job(NamedTuple):
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add this command's options."""
-    parser = commands.add_parser(
+    parser = add_command(
+        commands,
         "predict",
-        help="label images",
-        description="Write for each image an indexed PNG of its size: index = class.",
-        epilog=_EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        "label images",
+        _EXAMPLES,
+        "Write for each image an indexed PNG of its size: index = class.",
     )
     parser.add_argument(
         "paths", nargs="+", metavar="PATH", help="images or folders; with --engine one SOURCE"
     )
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="where to write")
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    add_json_option(parser)
     parser.add_argument(
         "--overlay", action="store_true", help="also write STEM_overlay.png: the colours laid over"
     )
@@ -86,7 +92,8 @@ def run(options: argparse.Namespace) -> None:
     """Label every image that can be read; then report those that cannot.
 
     Raises:
-        InputError: nothing was written, or, at the end, an image could not be labeled.
+        InputError: nothing was written.
+        IncompleteError: at the end, where an image could not be labeled.
     """
     if options.engine is not None:
         bulk.run(options)
@@ -104,31 +111,20 @@ def run(options: argparse.Namespace) -> None:
     notices = NoticePrinter()
     notices.show(predictor.notice)
     failures: dict[Path, InputError] = {}
-    # disable=None: a bar on a terminal, none in a pipe.
-    for job in tqdm(jobs, unit="image", disable=None):
-        try:
-            notices.show(_label(job, predictor))
-        except InputError as error:
-            failures[job.image] = error
-        except MemoryError:
-            message = f"There is not enough memory to label {job.image}; close other programs."
-            failures[job.image] = InputError(message)
+    with progress_bar(len(jobs), "image") as bar:
+        for job in jobs:
+            try:
+                notices.show(_label(job, predictor))
+            except InputError as error:
+                failures[job.image] = error
+            except MemoryError:
+                message = f"There is not enough memory to label {job.image}; close other programs."
+                failures[job.image] = InputError(message)
+            bar.update()
     if options.json:
         rows = [job.row(failures.get(job.image)) for job in jobs]
         sys.stdout.write(json.dumps({"images": rows}, ensure_ascii=False) + "\n")
-    _report(list(failures.values()))
-
-
-def _report(failures: list[InputError]) -> None:
-    """Say what went wrong, a line each.
-
-    Raises:
-        InputError: the last one.
-    """
-    for failure in failures[:-1]:
-        sys.stderr.write(f"mdlstm: {failure}\n")
-    if failures:
-        raise failures[-1]
+    raise_left_out(list(failures.values()))
 
 
 def _plan(images: list[Path], out: Path, with_overlay: bool) -> list[_Job]:

@@ -157,10 +157,10 @@ def _faults_of_settings(path: Path, database: sqlite3.Connection) -> Iterator[Fa
         except InputError as error:
             yield Fault("classes", str(error))
     with closing(ProjectFile(path)) as file:
-        for role in _ROLES:
-            content = file.load_model(role)
-            if content is not None and not is_model(content):
-                yield Fault("model", f"The {role} model is damaged.")
+        for row in file.checkpoints():
+            content = file.load_checkpoint(row.number)
+            if content is None or not is_model(content):
+                yield Fault("model", f"Model {row.number} of the timeline is damaged.")
 
 
 def is_model(content: bytes) -> bool:

@@ -23,6 +23,9 @@ from mdlstm_core.errors import InputError
 _MOST_MISSES = 20_000
 """Row numbers in a row that are looked for behind one that cannot be read."""
 
+_TABLES = ("steps", "patches", "settings", "checkpoints", "roles")
+"""What is copied row by row, beside the images and their label maps."""
+
 _Row = tuple[Any, ...]
 
 
@@ -110,11 +113,11 @@ class _Salvaging:
     def run(self) -> Salvage:
         """Copy what can be read."""
         self._new.execute("PRAGMA foreign_keys = OFF")
-        known = {"images", "tiles", "steps", "patches", "settings", "models"}
+        known = {"images", "tiles", *_TABLES}
         with transaction(self._new):
             self._copy("images")
             self._copy_tiles()
-            for table in ("steps", "patches", "settings", "models"):
+            for table in _TABLES:
                 self._copy(table, _SOUND.get(table))
             for table in self._tables:
                 if table not in known:
@@ -222,6 +225,8 @@ class _Salvaging:
         for table, row, _parent, _ in self._new.execute("PRAGMA foreign_key_check").fetchall():
             if row is not None:
                 self._new.execute(f"DELETE FROM {table} WHERE rowid = ?", (row,))
+        # A project works with two models, which may be one, or none.
+        self._new.execute("DELETE FROM roles WHERE (SELECT count(*) FROM roles) < 2")
 
     def _insert(self, table: str, row: _Row) -> None:
         marks = ", ".join("?" * len(row))
@@ -254,5 +259,5 @@ def _can(read: Callable[[Any], object], value: Any) -> bool:
 _SOUND: dict[str, Callable[[_Row], bool]] = {
     "settings": _is_sound_setting,
     "steps": _is_sound_step,
-    "models": _is_sound_model,
+    "checkpoints": _is_sound_model,
 }

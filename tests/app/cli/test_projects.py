@@ -62,7 +62,8 @@ def test_check_finds_what_is_wrong(mdlstm: Mdlstm, filled: Path) -> None:
         database.execute("UPDATE tiles SET labels = x'00' WHERE image = 3")
         database.execute("UPDATE patches SET mask = x'00' WHERE image = 3")
         database.execute("INSERT INTO tiles VALUES (99, 0, 0, x'00')")
-        database.execute("INSERT INTO models (role, checkpoint) VALUES ('base', x'00')")
+        row = "(1, '2026-01-02 03:04:05', 'start', 0, '', '', x'', 1, x'00')"
+        database.execute(f"INSERT INTO checkpoints VALUES {row}")
     database.close()
     result = mdlstm("project", "check", filled, "--json")
 
