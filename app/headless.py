@@ -33,7 +33,8 @@ def run_loop(session: LabelingSession, image: Path, out: Path) -> None:
     warnings: list[str] = []
     session.warned.connect(warnings.append)
     window = MainWindow(session)
-    window.resize(*_SIZE)  # whatever size it had last
+    window.resize(*_SIZE)  # whatever size it had last, and wherever its panels stood
+    window.docks.reset()
     window.show()
 
     def wait_for(what: str, is_done: Callable[[], bool]) -> None:

@@ -48,6 +48,7 @@ def grab(window: MainWindow, path: Path) -> None:
     Raises:
         InputError: the file cannot be written.
     """
+    QCoreApplication.processEvents()  # what was just shown is laid out
     if not window.grab().save(str(path)):
         raise InputError(f"{path} cannot be written.")
 

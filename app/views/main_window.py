@@ -54,6 +54,8 @@ from app.views.workbench_links import keep_settings, link_workbench, workbench_s
 from mdlstm_core.config import LabelClass
 
 _TITLE = "mdlstm-labeler"
+_LAYOUT = 2
+"""Raised when panels come or go: where another set of them stood says nothing of these."""
 _CLASS_BUTTONS = ("class-add", "class-rename", "class-recolor", "class-merge", "class-delete")
 _CLASS_MENU = (
     "class-hide",
@@ -202,7 +204,7 @@ class MainWindow(QMainWindow):
         self.docks.reset()
         geometry, docks = load_window_state()
         self.restoreGeometry(geometry)
-        self.restoreState(docks)
+        self.restoreState(docks, _LAYOUT)
 
     def _connect_views(self) -> None:
         link_canvas(self.canvas, self.status.busy, self.session)
@@ -354,7 +356,7 @@ class MainWindow(QMainWindow):
             )
             event.ignore()
             return
-        save_window_state(self.saveGeometry(), self.saveState())
+        save_window_state(self.saveGeometry(), self.saveState(_LAYOUT))
         keep_settings(self)
         self.hide()  # at once: learning may need a moment to end
         self.images.stop()
