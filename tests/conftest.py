@@ -71,18 +71,21 @@ class ShortMemory:
         fails: whether each of the next runs of a network fails, first to last.
         fail: what a run does that fails; the GPU's memory is short by default.
         seen: height and width of the image in each run.
+        only_learning: whether runs without gradients, which only predict, do not count.
     """
 
     def __init__(self) -> None:
         self.fails: list[bool] = []
         self.fail: Callable[[], object] = self._raise
         self.seen: list[tuple[int, ...]] = []
+        self.only_learning = False
 
     def _raise(self) -> None:
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
 
     def on_run(self, module: nn.Module, inputs: tuple[torch.Tensor], _output: torch.Tensor) -> None:
-        if isinstance(module, LabelingNetwork):
+        is_counted = torch.is_grad_enabled() or not self.only_learning
+        if isinstance(module, LabelingNetwork) and is_counted:
             self.seen.append(tuple(inputs[0].shape[2:]))
             if self.fails and self.fails.pop(0):
                 self.fail()

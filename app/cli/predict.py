@@ -93,7 +93,7 @@ def run(options: argparse.Namespace) -> None:
 
     Raises:
         InputError: nothing was written.
-        IncompleteError: at the end, where an image could not be labeled.
+        IncompleteError: at the end, where images could not be labeled but others were.
     """
     if options.engine is not None:
         bulk.run(options)
@@ -124,6 +124,11 @@ def run(options: argparse.Namespace) -> None:
     if options.json:
         rows = [job.row(failures.get(job.image)) for job in jobs]
         sys.stdout.write(json.dumps({"images": rows}, ensure_ascii=False) + "\n")
+    if len(failures) == len(jobs):
+        *others, last = failures.values()
+        for failure in others:
+            sys.stderr.write(f"mdlstm: {failure}\n")
+        raise last
     raise_left_out(list(failures.values()))
 
 

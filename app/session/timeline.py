@@ -131,8 +131,9 @@ class Timeline(QObject):
 
     def set_thumbnail(self, number: int, thumbnail: bytes) -> None:
         """Keep a small picture (PNG) of what a checkpoint said of the image shown."""
-        row = self.row(number)
-        if row is not None and not self._stored.journal.is_read_only:
+        row, journal = self.row(number), self._stored.journal
+        # A last prediction may come after the project was closed.
+        if row is not None and journal.file is not None and not journal.is_read_only:
             self._stored.journal.record(SaveThumbnail(number, thumbnail))
             changed = row._replace(thumbnail=thumbnail)
             self.rows = tuple(changed if r is row else r for r in self.rows)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -153,6 +154,8 @@ def test_killed_run_goes_on_and_leaves_no_process_behind(photos: Path, tmp_path:
 @pytest.mark.skipif(sys.platform == "win32", reason="signals of Unix")
 def test_ctrl_c_is_answered_in_one_sentence(photos: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
+    for number in range(200):  # too many to be done before the signal comes
+        shutil.copy(photos / "0" / "3.png", photos / f"copy {number}.png")
     command = [sys.executable, "-m", "app.cli.main", "predict", "--engine", "processes"]
     command += ["--workers", "2", str(photos), "--out", str(out), "--device", "cpu"]
     run = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)

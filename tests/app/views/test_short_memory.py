@@ -110,6 +110,7 @@ def test_learning_goes_on_and_says_how(
 ) -> None:
     session = labeled_window.session
     drag(labeled_window, LINE)
+    short_memory.only_learning = True  # the first improvement is shown meanwhile
     short_memory.fails = [True, True]
     with qtbot.waitSignal(session.progressed, timeout=PATIENCE_MS):
         qtbot.keyClick(labeled_window, Qt.Key.Key_L)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import resource
 import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
@@ -320,7 +319,7 @@ def test_an_image_is_seen_as_it_was_also_by_the_model(
     stroke = edit_of_stroke(Stroke(((9.0, 9.0), (40.0, 30.0)), 7, 1), 50, 60)
     assert stroke is not None
     session.edit(wide, stroke)
-    (corrected,) = session._teacher._corrected_files()
+    (corrected,) = session.teacher._corrected_files()
     np.testing.assert_array_equal(read_image(wide, corrected.window), seen)
     window.close()
 
@@ -330,7 +329,7 @@ def test_an_image_is_seen_as_it_was_also_by_the_model(
     assert again.session.document is not None
     np.testing.assert_array_equal(again.session.document.image, seen)
     assert again.canvas._overlays.window_bar.low.value() == 1000
-    (corrected,) = again.session._teacher._corrected_files()
+    (corrected,) = again.session.teacher._corrected_files()
     np.testing.assert_array_equal(read_image(wide, corrected.window), seen)
     # Another image has its own.
     _open(qtbot, again, wide.with_name("other.tif"))
@@ -356,94 +355,6 @@ def test_a_damaged_window_is_passed_over(
     file = ProjectFile(project)
     assert file.windows() == {}
     file.close()
-
-
-def _truncated(project: Path) -> None:
-    content = project.read_bytes()
-    project.write_bytes(content[: len(content) // 2])
-
-
-def _foreign(project: Path) -> None:
-    project.unlink()
-    with sqlite3.connect(project) as database:
-        database.execute("CREATE TABLE theirs (a)")
-    database.close()
-
-
-def _newer(project: Path) -> None:
-    with sqlite3.connect(project) as database:
-        database.execute("PRAGMA user_version = 99")
-    database.close()
-
-
-@pytest.mark.parametrize(
-    ("harm", "reason"),
-    [(_truncated, "truncated"), (_foreign, "another program"), (_newer, "newer version")],
-)
-def test_a_project_that_cannot_be_opened_is_told_and_the_present_one_goes_on(
-    qtbot: QtBot,
-    sequence_window: MainWindow,
-    drag: Callable[..., None],
-    harm: Callable[[Path], None],
-    reason: str,
-) -> None:
-    window, session = sequence_window, sequence_window.session
-    assert session.journal.store()
-    present = session.project_path
-    assert present is not None
-    bad = present.parent.parent / "elsewhere" / "bad.mdlp"
-    bad.parent.mkdir()
-    with sqlite3.connect(present) as database:
-        database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    database.close()
-    shutil.copy(present, bad)
-    harm(bad)
-    content = bad.read_bytes()
-
-    session.open_paths([bad])
-
-    assert reason in window.messages.text
-    assert str(bad) in window.messages.text
-    assert window.messages.text.count(". ") == 0
-    assert bad.read_bytes() == content
-    assert session.project_path == present
-    before = _corrections(window)
-    with qtbot.waitSignal(session.journal.stored):
-        drag(window, [(400.0, 300.0), (500.0, 310.0)])
-    assert (_corrections(window) != before).any()
-
-
-def test_a_disk_that_fills_up_in_a_stroke_is_shown_until_there_is_room(
-    qtbot: QtBot, sequence_window: MainWindow, drag: Callable[..., None]
-) -> None:
-    window, session = sequence_window, sequence_window.session
-    assert session.journal.store()
-    project = session.project_path
-    assert project is not None
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    # No file may grow any more: a disk without room.
-    full = project.with_name(f"{project.name}-wal").stat().st_size
-    drag(window, [(100.0, 300.0), (200.0, 310.0)], release=False)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (full, hard))
-    try:
-        with qtbot.waitSignal(session.journal.failed):
-            window.canvas.finish_gesture()
-        assert window.status.unsaved.isVisible()
-        assert "memory only" in window.messages.text
-        drag(window, [(400.0, 300.0), (500.0, 310.0)])
-        painted = _corrections(window)
-        assert painted[310, 500] == painted[310, 200] == 1
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-    with qtbot.waitSignal(session.journal.recovered):
-        window.actions_by_name["save"].trigger()
-    assert not window.status.unsaved.isVisible()
-    assert session.document is not None
-    file = ProjectFile(project)
-    stored = file.stored_labels(session.document.path)
-    file.close()
-    assert stored is not None
-    np.testing.assert_array_equal(stored.decode(), painted)
 
 
 def test_an_image_that_is_being_read_is_said(
