@@ -35,7 +35,7 @@ def painted_window(
 ) -> MainWindow:
     """The window on a photograph, with a stroke of class 1 on it."""
     session = window.session
-    with qtbot.waitSignal(session.document_changed):
+    with qtbot.waitSignal(session.document_changed, check_params_cb=lambda d: d is not None):
         session.open_paths([rocket])
     names = ("ground", "thing", "hole")
     session.stored.use_model_classes([LabelClass(name, (9, 9, 9)) for name in names])
