@@ -183,12 +183,15 @@ def labels_of_looks(logits_LKHW: Tensor, image_HW3: NDArray[np.uint8]) -> Predic
         image_HW3: the whole image.
 
     Raises:
-        InputError: the logits are not finite.
+        InputError: no look has finite logits.
     """
-    probabilities = logits_LKHW.softmax(dim=1).mean(dim=0).cpu().numpy()
+    # The paper's cell may outgrow float32 on a grid larger than those it was trained on;
+    # what was seen at the other sizes still counts.
+    is_finite = logits_LKHW.isfinite().flatten(start_dim=1).all(dim=1)
     with finite_weights():
-        if not np.isfinite(probabilities).all():
+        if not is_finite.any():
             raise NotFiniteError
+    probabilities = logits_LKHW[is_finite].softmax(dim=1).mean(dim=0).cpu().numpy()
     return most_probable(probabilities, image_HW3)
 
 

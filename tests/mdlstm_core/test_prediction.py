@@ -17,7 +17,7 @@ from mdlstm_core.checkpoint import Checkpoint
 from mdlstm_core.config import NetworkConfig
 from mdlstm_core.errors import InputError
 from mdlstm_core.network import build_network
-from mdlstm_core.prediction import looks, most_probable, network_input, predict
+from mdlstm_core.prediction import labels_of_looks, looks, most_probable, network_input, predict
 
 
 def draw_probabilities(seed: int, classes: int, height: int, width: int) -> NDArray[np.float32]:
@@ -162,3 +162,17 @@ def test_entropy_is_that_of_the_probabilities() -> None:
     sure[1] = 1
     assert (most_probable(sure, image).entropy == 0).all()
     assert (most_probable(np.full_like(sure, 1 / 3), image).entropy == 255).all()
+
+
+def test_looks_that_overflow_are_left_out() -> None:
+    logits = torch.randn(3, 4, 6, 8, generator=torch.Generator().manual_seed(1))
+    image = np.zeros((6, 8, 3), np.uint8)
+    expected = labels_of_looks(logits[1:], image)
+    logits[0, 2, 3, 4] = torch.nan
+
+    found = labels_of_looks(logits, image)
+
+    np.testing.assert_array_equal(found.label_map, expected.label_map)
+    np.testing.assert_array_equal(found.confidence, expected.confidence)
+    with pytest.raises(InputError, match="no finite numbers"):
+        labels_of_looks(logits[:1], image)

@@ -16,7 +16,12 @@ DATA = Path(os.environ.get("MDLSTM_DATA", ROOT.parent / "shared" / "data"))
 
 @pytest.mark.parametrize(
     ("name", "folder", "pixels", "classes"),
-    [("scene", "stanford_background", 0.831, 0.748), ("scene-33", "siftflow", 0.80, 0.30)],
+    [
+        ("scene", "stanford_background", 0.831, 0.748),
+        ("scene-33", "siftflow", 0.80, 0.30),
+        ("byeon2015-3x3", "stanford_background", 0.786, 0.688),
+        ("byeon2015-5x5", "stanford_background", 0.74, 0.63),
+    ],
 )
 @pytest.mark.skipif(
     not DATA.is_dir(), reason=f"{DATA} is absent; MDLSTM_DATA names the folder of datasets"
