@@ -8,7 +8,7 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-from app.cli.common import IncompleteError, progress_bar
+from app.cli.common import progress_bar
 from mdlstm_core.errors import InputError
 
 if TYPE_CHECKING:
@@ -44,8 +44,7 @@ def run(options: argparse.Namespace) -> None:
     """Label what has no label map yet and print what was done.
 
     Raises:
-        InputError: something given cannot be used.
-        IncompleteError: an image could not be labeled.
+        InputError: something given cannot be used, or an image could not be labeled.
     """
     if len(options.paths) != 1 or options.overlay:
         raise InputError("With --engine, give one SOURCE and no --overlay.")
@@ -76,7 +75,7 @@ def run(options: argparse.Namespace) -> None:
     table = write_parquet(options.out) if options.table == "parquet" else options.out / TABLE
     _print(summary, table, as_json=options.json)
     if summary.failed:
-        raise IncompleteError(
+        raise InputError(
             f"{summary.failed} of {sum(summary[:3])} images could not be labeled; {table} says why."
         )
 

@@ -97,16 +97,16 @@ def is_confirmed(options: argparse.Namespace, question: str) -> bool:
         return False
 
 
-def raise_left_out(failures: list[InputError]) -> None:
+def raise_left_out(failures: list[InputError], kind: type[InputError] = IncompleteError) -> None:
     """Say what was left out, a line each.
 
     Raises:
-        IncompleteError: something was.
+        kind: something was.
     """
     for failure in failures[:-1]:
         sys.stderr.write(f"mdlstm: {failure}\n")
     if failures:
-        raise IncompleteError(str(failures[-1])) from failures[-1]
+        raise kind(str(failures[-1])) from failures[-1]
 
 
 class NoticePrinter:

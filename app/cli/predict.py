@@ -38,7 +38,7 @@ _EXAMPLES = """examples:
 With --engine there is one SOURCE: a folder with all folders inside, a text file with a path a
 line, or a Parquet file, here or on a file system that pyarrow opens. The target then has masks/
 and results.jsonl, a row an image; the same command again goes on where a run was stopped.
-Exit code 1 if an image could not be labeled; all others are.
+Exit code 2 if an image could not be labeled; all others are.
 """
 
 
@@ -92,8 +92,7 @@ def run(options: argparse.Namespace) -> None:
     """Label every image that can be read; then report those that cannot.
 
     Raises:
-        InputError: nothing was written.
-        IncompleteError: at the end, where images could not be labeled but others were.
+        InputError: nothing was written, or, at the end, an image could not be labeled.
     """
     if options.engine is not None:
         bulk.run(options)
@@ -124,12 +123,7 @@ def run(options: argparse.Namespace) -> None:
     if options.json:
         rows = [job.row(failures.get(job.image)) for job in jobs]
         sys.stdout.write(json.dumps({"images": rows}, ensure_ascii=False) + "\n")
-    if len(failures) == len(jobs):
-        *others, last = failures.values()
-        for failure in others:
-            sys.stderr.write(f"mdlstm: {failure}\n")
-        raise last
-    raise_left_out(list(failures.values()))
+    raise_left_out(list(failures.values()), InputError)
 
 
 def _plan(images: list[Path], out: Path, with_overlay: bool) -> list[_Job]:

@@ -40,7 +40,7 @@ def test_masks_are_those_of_predict(mdlstm: Any, photos: Path, tmp_path: Path) -
 
     result = mdlstm("predict", "--engine", "inline", photos, "--out", bulk, "--device", "cpu")
 
-    assert result.code == 1
+    assert result.code == 2
     assert result.out.startswith(f"{bulk / 'results.jsonl'}: 12 images labeled, ")
     assert result.err == (
         f"mdlstm: 1 of 13 images could not be labeled; {bulk / 'results.jsonl'} says why.\n"
@@ -78,7 +78,7 @@ def test_predict_tells_in_json_too(
         "predict", *paths, "--out", tmp_path / "o", "--model", checkpoint_file, "--json"
     )
 
-    assert result.code == 1
+    assert result.code == 2
     broken, whole = json.loads(result.out)["images"]
     assert broken["mask"] is None
     assert result.err == f"mdlstm: {broken['error']}\n"
@@ -140,7 +140,7 @@ def test_killed_run_goes_on_and_leaves_no_process_behind(photos: Path, tmp_path:
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     done = subprocess.run([*command, "--json"], capture_output=True, check=False, env=environment)
 
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert json.loads(done.stdout)["kept"] == found
     rows = table(out)
     names = [f"{number % 3}/{number}.png" for number in range(12)]

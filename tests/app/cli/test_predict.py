@@ -138,7 +138,7 @@ def test_broken_images_do_not_keep_the_others_from_being_labeled(
 
     result = mdlstm("predict", folder, "--out", out, "--model", checkpoint_file)
 
-    assert result.code == 1
+    assert result.code == 2
     lines = result.err.splitlines()
     assert len(lines) == 3
     for line, name in zip(lines, ("a_empty.png", "b_text.jpg", "z_cut.png"), strict=True):
@@ -173,7 +173,7 @@ def test_too_little_memory_does_not_keep_the_others_from_being_labeled(
 
     result = mdlstm("predict", images, "--out", out, "--model", checkpoint_file)
 
-    assert result.code == 1
+    assert result.code == 2
     assert result.err == (
         f"mdlstm: There is not enough memory to label {images / 'scene_1.png'}; "
         "close other programs.\n"

@@ -39,7 +39,7 @@ def test_killed_run_on_ray_goes_on_to_the_same_masks(tmp_path: Path, read_rows: 
     assert 0 < lines(there) < 41
     done = subprocess.run(command, stdout=subprocess.PIPE, check=False)
 
-    assert done.returncode == 1
+    assert done.returncode == 2
     summary = json.loads(done.stdout)
     assert (summary["labeled"] + summary["kept"], summary["failed"]) == (40, 1)
     assert summary["kept"] > 0
