@@ -189,8 +189,7 @@ class Survey(QObject):
         shown, in_memory = self._document, self._stored.project.corrections(image)
         picture: Callable[[], NDArray[np.uint8]] = partial(read_image, image)
         if shown is not None and shown.path == image:
-            pixels = shown.image
-            picture = lambda: pixels  # noqa: E731
+            picture = partial(np.asarray, shown.image)
         labels = in_memory.frozen() if in_memory else self._stored.labels_call(image)
         return LookRequest(key, model, image, picture, labels, self._teacher.device)
 

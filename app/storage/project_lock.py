@@ -19,11 +19,6 @@ class ProjectLock:
         self._path = project.with_name(f".{project.name}.lock")
         self._database: sqlite3.Connection | None = None
 
-    @property
-    def is_held(self) -> bool:
-        """Whether this process may write."""
-        return self._database is not None
-
     def acquire(self) -> bool:
         """Take the lock if nobody has it; return whether it is held.
 

@@ -55,11 +55,6 @@ class Figures:
         return self._scores["pixel_accuracy"]
 
     @property
-    def class_accuracy(self) -> float:
-        """Mean over the classes that are there of the share that is right, 0 to 1."""
-        return self._scores["class_accuracy"]
-
-    @property
     def mean_iou(self) -> float:
         """Mean of `iou` over the classes that are there, 0 to 1."""
         return self._scores["mean_iou"]

@@ -17,7 +17,7 @@ from torch import Tensor
 from mdlstm_core.config import IGNORE_INDEX
 from mdlstm_core.learning.live import LabeledCells, LiveOptions, labeled_cells, refit
 from mdlstm_core.learning.live_learner import LiveImage
-from mdlstm_core.learning.targets import cell_targets
+from mdlstm_core.learning.targets import cell_targets, shares_of_outputs
 from mdlstm_core.network import LabelingNetwork, with_classes
 from mdlstm_core.prediction import finite_weights, network_input, on_device
 
@@ -96,15 +96,8 @@ class LastLayerFit:
 
 
 def _for_outputs(rows: _Rows, labels: Sequence[int]) -> LabeledCells:
-    """Return the cells with the shares of a network's outputs; of other labels there are none.
-
-    Of outputs that share a label the last one gets its strokes.
-    """
-    place = {label: index for index, label in enumerate(labels)}
-    shares = rows.cells.shares_NK.new_zeros(len(rows.cells.shares_NK), len(labels))
-    for index, label in enumerate(rows.labels):
-        if label in place:
-            shares[:, place[label]] = rows.cells.shares_NK[:, index]
+    """Return the cells with the shares of a network's outputs; of other labels there are none."""
+    shares = shares_of_outputs(rows.cells.shares_NK, rows.labels, labels)
     known = shares.sum(dim=1) > 0
     return LabeledCells(
         rows.cells.labeled_NF[known],

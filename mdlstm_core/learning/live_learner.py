@@ -20,7 +20,7 @@ from mdlstm_core.learning.live import class_weights
 from mdlstm_core.learning.local_features import local_features
 from mdlstm_core.learning.pixel_classifier import PixelClassifier, features_at, fit
 from mdlstm_core.learning.set_aside import strokes_of
-from mdlstm_core.learning.targets import label_masses
+from mdlstm_core.learning.targets import label_masses, shares_of_outputs
 from mdlstm_core.memory import Attempt, first_that_fits
 from mdlstm_core.network import LabelingNetwork, with_classes
 from mdlstm_core.prediction import (
@@ -247,16 +247,9 @@ def _picked(look: _Look, masses_KHW: Tensor) -> PixelRows:
 
 
 def _for_outputs(rows: _Rows, labels: Sequence[int]) -> PixelRows:
-    """Return the pixels with the shares of a network's outputs; of other labels there are none.
-
-    Of outputs that share a label the last one gets its strokes.
-    """
+    """Return the pixels with the shares of a network's outputs; of other labels there are none."""
     pixels = rows.pixels
-    place = {label: index for index, label in enumerate(labels)}
-    shares = pixels.shares_NK.new_zeros(len(pixels.shares_NK), len(labels))
-    for index, label in enumerate(rows.labels):
-        if label in place:
-            shares[:, place[label]] = pixels.shares_NK[:, index]
+    shares = shares_of_outputs(pixels.shares_NK, rows.labels, labels)
     known = shares.sum(dim=1) > 0
     return dataclasses.replace(
         pixels,

@@ -15,6 +15,25 @@ from mdlstm_core.losses import pool_shares
 from mdlstm_core.network import LabelingNetwork
 
 
+def shares_of_outputs(shares_NL: Tensor, labels: Sequence[int], outputs: Sequence[int]) -> Tensor:
+    """Return shares N×K of a network's outputs, given those of labels, N×L.
+
+    Labels that no output has are left out. Of outputs that share a label the last one gets
+    its strokes.
+
+    Args:
+        shares_NL: the shares of the labels.
+        labels: L of them.
+        outputs: the label of each output, K of them.
+    """
+    place = {label: index for index, label in enumerate(outputs)}
+    shares = shares_NL.new_zeros(len(shares_NL), len(outputs))
+    for index, label in enumerate(labels):
+        if label in place:
+            shares[:, place[label]] = shares_NL[:, index]
+    return shares
+
+
 def cell_targets(
     corrections_HW: NDArray[np.uint8],
     labels: Sequence[int],

@@ -30,10 +30,6 @@ class Changes:
         self.by_class: Mapping[str, float] = {}
         self.text = ""
 
-    def forget(self) -> None:
-        """Compare with nothing: another image is shown."""
-        self.__init__()  # type: ignore[misc]
-
     def model_changed(self) -> None:
         """Compare the next answer with the model before."""
         self._is_new_model = True

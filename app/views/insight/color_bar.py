@@ -49,8 +49,9 @@ class ColorBar(QWidget):
 
     def point(self, pixel: Pixel | None) -> None:
         """Mark the value over a pixel of the image."""
-        has_value = self._map is not None and pixel is not None
-        value = self._map.bar_value_at(pixel) if has_value else None  # type: ignore[union-attr, arg-type]
+        value = None
+        if self._map is not None and pixel is not None:
+            value = self._map.bar_value_at(pixel)
         if value != self._value:
             self._value = value
             self.update()

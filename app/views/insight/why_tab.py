@@ -177,7 +177,7 @@ class WhyTab(InsightTab):
     def forget(self) -> None:
         """See `InsightTab.forget`."""
         self.answer = self._context_asked = self._class = None
-        self.changes.forget()
+        self.changes = Changes()
         self._set_context(None)
         self._show()
 

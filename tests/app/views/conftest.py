@@ -1,8 +1,8 @@
-"""A small generated scene in the real window, for tests of tools; no model is loaded."""
+"""A small generated scene for tests of tools, without a model; small photographs with one."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +11,7 @@ from PIL import Image
 from PySide6.QtCore import QPoint, QPointF
 from PySide6.QtGui import QColor
 from pytestqt.qtbot import QtBot
+from skimage import data
 
 from app.document.document import ImageDocument
 from app.document.edit import Edit
@@ -20,6 +21,8 @@ from app.views.main_window import MainWindow
 from app.views.tools import all_tools
 from app.views.tools.tool import ToolOptions
 from mdlstm_core.config import IGNORE_INDEX, LabelClass
+
+PATIENCE_MS = 30_000
 
 _CLASSES = tuple(
     LabelClass(name, color)
@@ -107,3 +110,24 @@ def scene(
     """The scene, open in the window."""
     monkeypatch.setattr(LabelingSession, "start_model", lambda _self: None)
     return Scene(qtbot, window, tmp_path, drag)
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> list[Path]:
+    """Two small parts of photographs: quick for the model."""
+    folder = tmp_path / "small"
+    folder.mkdir()
+    crops = [data.rocket()[200:360, 100:300], data.astronaut()[:150, :200]]
+    paths = [folder / "a.png", folder / "b.png"]
+    for path, crop in zip(paths, crops, strict=True):
+        Image.fromarray(np.ascontiguousarray(crop)).save(path)
+    return paths
+
+
+@pytest.fixture
+def small(qtbot: QtBot, window: MainWindow, photos: list[Path]) -> Iterator[MainWindow]:
+    """The window with both photographs open, the first one labeled by the model."""
+    with qtbot.waitSignal(window.session.prediction_changed, timeout=PATIENCE_MS):
+        window.session.open_paths(photos)
+    yield window
+    assert window.close()

@@ -2,41 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
 from PySide6.QtCore import Qt
 from pytestqt.qtbot import QtBot
-from skimage import data
 
 from app.document.changes import changed_mask
 from app.views.main_window import MainWindow
 from mdlstm_core.config import IGNORE_INDEX
 
 PATIENCE_MS = 60_000
-
-
-@pytest.fixture
-def photos(tmp_path: Path) -> list[Path]:
-    """Two small parts of photographs: quick for the model."""
-    folder = tmp_path / "small"
-    folder.mkdir()
-    crops = [data.rocket()[200:360, 100:300], data.astronaut()[:150, :200]]
-    paths = [folder / "a.png", folder / "b.png"]
-    for path, crop in zip(paths, crops, strict=True):
-        Image.fromarray(np.ascontiguousarray(crop)).save(path)
-    return paths
-
-
-@pytest.fixture
-def opened(qtbot: QtBot, window: MainWindow, photos: list[Path]) -> Iterator[MainWindow]:
-    with qtbot.waitSignal(window.session.prediction_changed, timeout=PATIENCE_MS):
-        window.session.open_paths(photos)
-    yield window
-    assert window.close()
 
 
 class Trained:
@@ -69,8 +47,8 @@ class Trained:
 
 
 @pytest.fixture
-def trained(qtbot: QtBot, opened: MainWindow, drag: Callable[..., None]) -> Trained:
-    return Trained(qtbot, opened, drag)
+def trained(qtbot: QtBot, small: MainWindow, drag: Callable[..., None]) -> Trained:
+    return Trained(qtbot, small, drag)
 
 
 def test_counts_what_the_model_changed_but_no_pixel_of_a_person(
@@ -174,10 +152,10 @@ def test_a_locked_class_is_not_refused_and_that_is_said(qtbot: QtBot, trained: T
     assert "locked" in trained.window.messages.text
 
 
-def test_nothing_is_compared_before_a_training(qtbot: QtBot, opened: MainWindow) -> None:
-    assert "Nothing to compare" in opened.learning_views.changes.summary
-    qtbot.keyClick(opened, Qt.Key.Key_J)
-    assert "Nothing" in opened.messages.text
-    document = opened.session.document
+def test_nothing_is_compared_before_a_training(qtbot: QtBot, small: MainWindow) -> None:
+    assert "Nothing to compare" in small.learning_views.changes.summary
+    qtbot.keyClick(small, Qt.Key.Key_J)
+    assert "Nothing" in small.messages.text
+    document = small.session.document
     assert document is not None
     assert (document.corrections.values == IGNORE_INDEX).all()

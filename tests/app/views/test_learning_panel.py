@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import random
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
 from PySide6.QtCore import QPoint, Qt
 from pytestqt.qtbot import QtBot
-from skimage import data
 
 from app.inference.messages import Learned, Progress
 from app.views.main_window import MainWindow
@@ -21,26 +19,6 @@ from mdlstm_core.learning.figures import Figures
 
 PATIENCE_MS = 60_000
 LINES = [[(20.0, y), (180.0, y)] for y in (40.0, 120.0)]
-
-
-@pytest.fixture
-def photos(tmp_path: Path) -> list[Path]:
-    """Two small parts of photographs: quick for the model."""
-    folder = tmp_path / "small"
-    folder.mkdir()
-    crops = [data.rocket()[200:360, 100:300], data.astronaut()[:150, :200]]
-    paths = [folder / "a.png", folder / "b.png"]
-    for path, crop in zip(paths, crops, strict=True):
-        Image.fromarray(np.ascontiguousarray(crop)).save(path)
-    return paths
-
-
-@pytest.fixture
-def opened(qtbot: QtBot, window: MainWindow, photos: list[Path]) -> Iterator[MainWindow]:
-    with qtbot.waitSignal(window.session.prediction_changed, timeout=PATIENCE_MS):
-        window.session.open_paths(photos)
-    yield window
-    assert window.close()
 
 
 def paint(window: MainWindow, drag: Callable[..., None]) -> None:
@@ -66,13 +44,13 @@ def settle(qtbot: QtBot, window: MainWindow) -> None:
 
 @pytest.mark.usefixtures("long_learning")
 def test_curves_grow_while_it_learns_and_stop_keeps_what_was_learned(
-    qtbot: QtBot, opened: MainWindow, drag: Callable[..., None]
+    qtbot: QtBot, small: MainWindow, drag: Callable[..., None]
 ) -> None:
-    panel, session = opened.learning, opened.session
-    paint(opened, drag)
+    panel, session = small.learning, small.session
+    paint(small, drag)
     steps: list[Progress] = []
     session.progressed.connect(steps.append)
-    qtbot.keyClick(opened, Qt.Key.Key_L)
+    qtbot.keyClick(small, Qt.Key.Key_L)
     assert "Learning" in panel.state
     qtbot.waitUntil(lambda: len(steps) >= 3, timeout=PATIENCE_MS)
     qtbot.waitUntil(lambda: panel.plot._plot is not None, timeout=PATIENCE_MS)
@@ -81,45 +59,45 @@ def test_curves_grow_while_it_learns_and_stop_keeps_what_was_learned(
     np.testing.assert_allclose(y, [step.loss for step in steps])
     assert (np.diff(x) >= 0).all()
     with qtbot.waitSignal(session.teacher.timeline.kept, timeout=PATIENCE_MS):
-        qtbot.keyClick(opened, Qt.Key.Key_L, Qt.KeyboardModifier.ShiftModifier)
+        qtbot.keyClick(small, Qt.Key.Key_L, Qt.KeyboardModifier.ShiftModifier)
         assert "Stopping" in panel.state
     assert "Stopped" in panel.state
-    settle(qtbot, opened)
+    settle(qtbot, small)
     assert len(session.teacher.timeline.rows) == 2
 
 
 @pytest.mark.usefixtures("long_learning")
 @pytest.mark.parametrize("in_preparation", [True, False])
 def test_cancel_keeps_nothing(
-    qtbot: QtBot, opened: MainWindow, drag: Callable[..., None], in_preparation: bool
+    qtbot: QtBot, small: MainWindow, drag: Callable[..., None], in_preparation: bool
 ) -> None:
-    panel, session = opened.learning, opened.session
-    own = prediction(opened)
-    paint(opened, drag)
+    panel, session = small.learning, small.session
+    own = prediction(small)
+    paint(small, drag)
     session.learn(60)
     if not in_preparation:
         with qtbot.waitSignal(session.progressed, timeout=PATIENCE_MS):
             pass
     with qtbot.waitSignal(session.learning_changed, timeout=PATIENCE_MS):
-        opened.actions_by_name["cancel"].trigger()
+        small.actions_by_name["cancel"].trigger()
         assert "Cancelling" in panel.state
     assert "Nothing was kept" in panel.state
     assert panel._learn.isEnabled()
     assert not panel._cancel.isEnabled()
-    assert "cancelled" in opened.messages.text
-    settle(qtbot, opened)
-    np.testing.assert_array_equal(prediction(opened), own)
+    assert "cancelled" in small.messages.text
+    settle(qtbot, small)
+    np.testing.assert_array_equal(prediction(small), own)
     assert session.teacher.timeline.rows == ()
 
 
 def test_an_image_removed_while_the_model_learns_is_said_and_the_rest_counts(
-    qtbot: QtBot, opened: MainWindow, photos: list[Path], drag: Callable[..., None]
+    qtbot: QtBot, small: MainWindow, photos: list[Path], drag: Callable[..., None]
 ) -> None:
-    session = opened.session
-    paint(opened, drag)
+    session = small.session
+    paint(small, drag)
     with qtbot.waitSignal(session.prediction_changed, timeout=PATIENCE_MS):
         session.open_image(photos[1])
-    paint(opened, drag)
+    paint(small, drag)
     assert session.journal.store()
     photos[0].unlink()
     said: list[str] = []
@@ -128,15 +106,15 @@ def test_an_image_removed_while_the_model_learns_is_said_and_the_rest_counts(
         session.learn(3)
     assert "a.png" in said[-1]
     photos[1].unlink()
-    settle(qtbot, opened)
-    after = prediction(opened)
+    settle(qtbot, small)
+    after = prediction(small)
     rows = session.teacher.timeline.rows
     with qtbot.waitSignal(session.learning_changed, timeout=PATIENCE_MS):
         session.learn(3)
         qtbot.waitUntil(lambda: not session.is_learning, timeout=PATIENCE_MS)
-    assert "one before serves" in opened.learning.state
-    settle(qtbot, opened)
-    np.testing.assert_array_equal(prediction(opened), after)
+    assert "one before serves" in small.learning.state
+    settle(qtbot, small)
+    np.testing.assert_array_equal(prediction(small), after)
     assert session.teacher.timeline.rows == rows
 
 
@@ -165,26 +143,26 @@ def test_figures_are_shown_with_their_doubts(qtbot: QtBot) -> None:
 
 
 def test_random_starts_stops_and_switches_leave_a_sound_window(
-    qtbot: QtBot, opened: MainWindow, photos: list[Path], drag: Callable[..., None]
+    qtbot: QtBot, small: MainWindow, photos: list[Path], drag: Callable[..., None]
 ) -> None:
-    session, chosen = opened.session, random.Random(3)
+    session, chosen = small.session, random.Random(3)
     threads = threading.active_count()
-    opened.learning._seconds.setValue(1)
-    actions = opened.actions_by_name
+    small.learning._seconds.setValue(1)
+    actions = small.actions_by_name
     kinds = ["learn", "learn", "stop", "cancel", "undo", "redo", "next", "live", "paint", "back"]
     for _ in range(60):
         kind = chosen.choice(kinds)
         if kind == "paint":
-            paint(opened, drag)
+            paint(small, drag)
         elif kind == "back" and session.teacher.timeline.rows:
-            opened.learning_views.timeline.choose(chosen.choice(session.teacher.timeline.rows)[0])
-            opened.learning_views.timeline.back.click()
+            small.learning_views.timeline.choose(chosen.choice(session.teacher.timeline.rows)[0])
+            small.learning_views.timeline.back.click()
         elif kind != "back":
             actions[kind].trigger()
         qtbot.wait(chosen.randrange(60))
     session.set_live(False)
     session.teacher.cancel()
-    settle(qtbot, opened)
+    settle(qtbot, small)
     assert not session.is_learning
     assert not session.journal.has_unsaved
     roles = session.teacher.timeline.roles
@@ -192,6 +170,6 @@ def test_random_starts_stops_and_switches_leave_a_sound_window(
     assert session.journal.file is not None
     assert session.journal.file.roles() == roles
     assert threading.active_count() <= threads + 2  # those of the thread pools
-    paint(opened, drag)
+    paint(small, drag)
     with qtbot.waitSignal(session.teacher.timeline.kept, timeout=PATIENCE_MS):
         session.learn(1)

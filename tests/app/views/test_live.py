@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import pytest
 from PIL import Image
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QToolButton
 from pytestqt.qtbot import QtBot
-from skimage import data
 
 from app.session import LabelingSession
 from app.storage.project_file import ProjectFile
@@ -20,27 +18,6 @@ from mdlstm_core.config import IGNORE_INDEX
 
 PATIENCE_MS = 30_000
 SHIFT, CTRL = Qt.KeyboardModifier.ShiftModifier, Qt.KeyboardModifier.ControlModifier
-
-
-@pytest.fixture
-def photos(tmp_path: Path) -> list[Path]:
-    """Two small parts of photographs: quick for the model."""
-    folder = tmp_path / "small"
-    folder.mkdir()
-    crops = [data.rocket()[200:360, 100:300], data.astronaut()[:150, :200]]
-    paths = [folder / "a.png", folder / "b.png"]
-    for path, crop in zip(paths, crops, strict=True):
-        Image.fromarray(np.ascontiguousarray(crop)).save(path)
-    return paths
-
-
-@pytest.fixture
-def small(qtbot: QtBot, window: MainWindow, photos: list[Path]) -> Iterator[MainWindow]:
-    """The window with both photographs open, the first one labeled by the model."""
-    with qtbot.waitSignal(window.session.prediction_changed, timeout=PATIENCE_MS):
-        window.session.open_paths(photos)
-    yield window
-    assert window.close()
 
 
 def shown(window: MainWindow) -> np.ndarray:
