@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import argparse
 import json
+import signal
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
 from typing import Any
 
 from tqdm import tqdm
@@ -107,6 +112,27 @@ def raise_left_out(failures: list[InputError], kind: type[InputError] = Incomple
         sys.stderr.write(f"mdlstm: {failure}\n")
     if failures:
         raise kind(str(failures[-1])) from failures[-1]
+
+
+@contextmanager
+def stopped_by_ctrl_c() -> Iterator[threading.Event]:
+    """Give an event that the first Ctrl-C sets; the second one interrupts as ever."""
+    stop = threading.Event()
+    before = signal.getsignal(signal.SIGINT)
+
+    def on_interrupt(_number: int, _frame: FrameType | None) -> None:
+        stop.set()
+        signal.signal(signal.SIGINT, before)
+        tqdm.write(
+            "mdlstm: stopping, the best so far is kept; Ctrl-C again keeps nothing.",
+            file=sys.stderr,
+        )
+
+    signal.signal(signal.SIGINT, on_interrupt)
+    try:
+        yield stop
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 class NoticePrinter:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +17,7 @@ from app.cli.common import (
     print_result,
     progress_bar,
     raise_left_out,
+    stopped_by_ctrl_c,
 )
 from app.document.project_classes import Outputs
 from app.document.steps import Roles
@@ -31,8 +32,9 @@ from mdlstm_core.files import make_folder, write_whole
 
 if TYPE_CHECKING:
     from mdlstm_core.checkpoint import Checkpoint
-    from mdlstm_core.learning.fine_tuning import LearningProgress
+    from mdlstm_core.learning.fine_tuning import LearningProgress, LearningResult
     from mdlstm_core.learning.lessons import CorrectedImage
+    from mdlstm_core.predictor import Predictor
 
 _EXAMPLES = """examples:
   mdlstm learn photos/photos.mdlp
@@ -49,7 +51,8 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "let a project's model learn from the corrections",
         _EXAMPLES,
         "Fine-tune the model that a project began with on all its corrections and store it "
-        "in the project, as Learn does in the window.",
+        "in the project, as Learn does in the window. Ctrl-C ends learning early and keeps the "
+        "best so far; a second Ctrl-C keeps nothing.",
     )
     parser.add_argument("project", type=Path, help="the project (.mdlp)")
     parser.add_argument(
@@ -84,27 +87,49 @@ def run(options: argparse.Namespace) -> None:
 def _learn(
     options: argparse.Namespace, project: OpenProject, view: ProjectView, images: list[Path]
 ) -> None:
-    from mdlstm_core.checkpoint import (
-        checkpoint_from_bytes,
-        checkpoint_to_bytes,
-        load_checkpoint,
-        with_outputs,
-    )
-    from mdlstm_core.learning.fine_tuning import LearningOptions
+    from mdlstm_core.checkpoint import checkpoint_to_bytes, with_outputs
     from mdlstm_core.predictor import Predictor
+
+    base, is_stored = _base(options, project)
+    outputs = view.classes.outputs(base.classes)
+    predictor = Predictor(with_outputs(base, outputs.sources, outputs.classes), options.device)
+    result, last = _fine_tuned(
+        predictor, lambda: _corrected(view, images, outputs), options.seconds
+    )
+    content = checkpoint_to_bytes(result.checkpoint)
+    figures = result.figures.to_json() if result.figures else ""
+    models = [NewModel("learned", content, result.strokes, figures=figures)]
+    if not is_stored:
+        models.insert(0, NewModel("imported", checkpoint_to_bytes(base)))
+    _store(project, models, view.classes.known_with(outputs.names))
+    if options.out is not None:
+        write_whole(options.out, content)
+    _report(options, result.checkpoint, last, len(images))
+
+
+def _base(options: argparse.Namespace, project: OpenProject) -> tuple[Checkpoint, bool]:
+    """Return the model to learn from, and whether the project has it as it is."""
+    from mdlstm_core.checkpoint import checkpoint_from_bytes, load_checkpoint
 
     stored = None if options.model else project.file.load_model("base")
     base = (
         checkpoint_from_bytes(stored) if stored else load_checkpoint(options.model or DEFAULT_MODEL)
     )
     if options.pixels:
-        base, stored = base.looking_at(options.pixels), None
-    outputs = view.classes.outputs(base.classes)
-    predictor = Predictor(with_outputs(base, outputs.sources, outputs.classes), options.device)
+        return base.looking_at(options.pixels), False
+    return base, stored is not None
+
+
+def _fine_tuned(
+    predictor: Predictor, corrected: Callable[[], Iterator[CorrectedImage]], seconds: float
+) -> tuple[LearningResult, LearningProgress | None]:
+    """Learn with a bar on a terminal; return what that led to, and its last step."""
+    from mdlstm_core.learning.fine_tuning import LearningOptions
+
     notices = NoticePrinter()
     notices.show(predictor.notice)
     last: list[LearningProgress] = []
-    with progress_bar(None, "step") as bar:
+    with progress_bar(None, "step") as bar, stopped_by_ctrl_c() as stop:
 
         def show(progress: LearningProgress) -> None:
             notices.show(progress.notice)
@@ -113,20 +138,8 @@ def _learn(
             bar.set_postfix(loss=f"{progress.loss:.3f}", refresh=False)
             bar.update(progress.step - bar.n)
 
-        result = predictor.learn(
-            lambda: _corrected(view, images, outputs),
-            LearningOptions(seconds=options.seconds),
-            show,
-        )
-    content = checkpoint_to_bytes(result.checkpoint)
-    figures = result.figures.to_json() if result.figures else ""
-    models = [NewModel("learned", content, result.strokes, figures=figures)]
-    if stored is None:
-        models.insert(0, NewModel("imported", checkpoint_to_bytes(base)))
-    _store(project, models, view.classes.known_with(outputs.names))
-    if options.out is not None:
-        write_whole(options.out, content)
-    _report(options, result.checkpoint, last[-1] if last else None, len(images))
+        result = predictor.learn(corrected, LearningOptions(seconds=seconds), show, stop)
+    return result, last[-1] if last else None
 
 
 def _store(project: OpenProject, models: list[NewModel], names: tuple[str, ...]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from app.inference.messages import Prediction
 from app.session import LabelingSession
 from app.storage.project_file import ProjectFile
 from mdlstm_core.checkpoint import checkpoint_from_bytes, load_checkpoint
+from mdlstm_core.learning import fine_tuning
 
 Mdlstm = Callable[..., Any]
 Disk = Any
@@ -199,7 +201,7 @@ def test_learn_stores_what_it_learned(
     session: LabelingSession,
 ) -> None:
     out = tmp_path / "learned.safetensors"
-    options = ("--model", checkpoint_file, "--seconds", "1", "--out", out, "--json")
+    options = ("--model", checkpoint_file, "--seconds", "4", "--out", out, "--json")
     result = mdlstm("learn", filled, *options)
 
     assert (result.code, result.err) == (0, "")
@@ -225,6 +227,65 @@ def test_learn_stores_what_it_learned(
     np.testing.assert_array_equal(
         np.load(tmp_path / "o" / f"{stem}.npy"), session.document.displayed
     )
+
+
+@pytest.fixture
+def interrupt_steps(monkeypatch: pytest.MonkeyPatch) -> Callable[[set[int]], list[int]]:
+    """Press Ctrl-C in these steps of learning; return the list of steps that were done."""
+
+    def interrupt(pressed: set[int]) -> list[int]:
+        done: list[int] = []
+        step = fine_tuning._step
+
+        def interrupted(*arguments: Any) -> float:
+            done.append(len(done) + 1)
+            if done[-1] in pressed:
+                signal.raise_signal(signal.SIGINT)
+            return step(*arguments)
+
+        monkeypatch.setattr(fine_tuning, "_step", interrupted)
+        return done
+
+    return interrupt
+
+
+@pytest.mark.usefixtures("long_learning")
+def test_ctrl_c_keeps_the_best_so_far(
+    mdlstm: Mdlstm,
+    filled: Path,
+    checkpoint_file: Path,
+    interrupt_steps: Callable[[set[int]], list[int]],
+) -> None:
+    done, before = interrupt_steps({4}), signal.getsignal(signal.SIGINT)
+
+    result = mdlstm("learn", filled, "--model", checkpoint_file, "--seconds", "200", "--json")
+
+    assert result.code == 0, result.err
+    assert "the best so far is kept" in result.err
+    assert json.loads(result.out)["steps"] == len(done) == 4
+    file = ProjectFile(filled)
+    assert file.load_model("learned") is not None
+    file.close()
+    assert signal.getsignal(signal.SIGINT) == before
+
+
+@pytest.mark.usefixtures("long_learning")
+def test_a_second_ctrl_c_keeps_nothing(
+    mdlstm: Mdlstm,
+    filled: Path,
+    checkpoint_file: Path,
+    interrupt_steps: Callable[[set[int]], list[int]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    interrupt_steps({2})
+    monkeypatch.setattr(fine_tuning._Run, "result", lambda *_: signal.raise_signal(signal.SIGINT))
+
+    result = mdlstm("learn", filled, "--model", checkpoint_file, "--seconds", "200")
+
+    assert result.code == 130
+    file = ProjectFile(filled)
+    assert file.load_model("learned") is None
+    file.close()
 
 
 def test_nothing_to_learn_from(assert_refused: Callable[..., None], project: Path) -> None:
