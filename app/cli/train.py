@@ -17,7 +17,8 @@ from mdlstm_core.files import make_folder
 from mdlstm_core.presets import PRESET_NAMES, preset
 
 if TYPE_CHECKING:
-    from mdlstm_core.training.trainer import Trainer
+    from mdlstm_core.training.sources import Source
+    from mdlstm_core.training.trainer import Trainer, TrainingOptions
 
 _EXAMPLES = """examples:
   mdlstm train datasets/stanford --preset scene --out scene.safetensors
@@ -37,6 +38,21 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument("--epochs", type=_positive, default=40)
     parser.add_argument("--batch", type=_positive, default=8, help="images a step")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--learning-rate", type=float, default=2e-3, help="the highest")
+    parser.add_argument("--precision", choices=("float32", "bfloat16"), default="float32")
+    parser.add_argument(
+        "--start-from", type=Path, metavar="STATE", help="begin with another run's weights"
+    )
+    parser.add_argument("--resume", action="store_true", help="go on from OUT.state")
+    _add_other_datasets(parser)
+    _add_balance(parser)
+    _add_looks(parser)
+    add_device_option(parser)
+    add_json_option(parser)
+    parser.set_defaults(run=run)
+
+
+def _add_other_datasets(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--also",
         nargs=2,
@@ -54,6 +70,16 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         help="a class of the other datasets that DATASET calls otherwise, such as sea=water",
     )
     parser.add_argument(
+        "--first-share",
+        type=_share,
+        default=0.4,
+        metavar="SHARE",
+        help="share of the views that come from DATASET, with --also (default: %(default)s)",
+    )
+
+
+def _add_balance(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
         "--balance", type=float, default=0.0, help="how much more rare classes count, 0 to 1"
     )
     parser.add_argument(
@@ -63,6 +89,9 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         metavar="SHARE",
         help="how much more probable rare classes become at the end, 0 to 1",
     )
+
+
+def _add_looks(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--pixels",
         type=_positive,
@@ -70,64 +99,34 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         help="look at images of at most N pixels: quicker, and a start for a whole run",
     )
     parser.add_argument(
-        "--first-share",
-        type=_share,
-        default=0.4,
-        metavar="SHARE",
-        help="share of the views that come from DATASET, with --also (default: %(default)s)",
+        "--scales",
+        type=float,
+        nargs="+",
+        metavar="SCALE",
+        help="predict from the mean of looks at these sizes, 1 for that of --pixels "
+        "(default: the preset's)",
     )
-    parser.add_argument("--learning-rate", type=float, default=2e-3, help="the highest")
     parser.add_argument(
-        "--start-from", type=Path, metavar="STATE", help="begin with another run's weights"
+        "--mirrored",
+        action=argparse.BooleanOptionalAction,
+        default=None,
+        help="whether each look is taken of the mirror image too (default: the preset's)",
     )
-    parser.add_argument("--precision", choices=("float32", "bfloat16"), default="float32")
-    parser.add_argument("--resume", action="store_true", help="go on from OUT.state")
-    add_device_option(parser)
-    add_json_option(parser)
-    parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> None:
     """Train; Ctrl-C keeps the best checkpoint so far."""
-    from mdlstm_core.data.dataset import LabeledFolder
     from mdlstm_core.devices import select_device
     from mdlstm_core.training.processes import joined, own_device
-    from mdlstm_core.training.sources import Source
-    from mdlstm_core.training.trainer import Trainer, TrainingOptions
+    from mdlstm_core.training.trainer import Trainer
 
-    train = LabeledFolder(options.dataset, options.train_list or options.dataset / "train.txt")
-    validation = LabeledFolder(options.dataset, options.val_list or options.dataset / "val.txt")
-    sources = [Source(train, validation, options.out)]
-    for dataset, out in options.also:
-        folder = Path(dataset)
-        train, validation = (LabeledFolder(folder, folder / f"{n}.txt") for n in ("train", "val"))
-        same = {
-            name: ours for name, ours in options.same if name in {c.name for c in train.classes}
-        }
-        sources.append(Source(train, validation, Path(out), same))
-    known = {c.name for source in sources[1:] for c in source.classes}
-    if foreign := sorted(theirs for theirs, _ in options.same if theirs not in known):
-        raise InputError(f"--same: none of the other datasets has a class {foreign[0]!r}.")
+    sources = _sources(options)
     for source in sources:
         make_folder(source.out.absolute().parent)
     device = own_device(select_device(options.device).device)
     with joined(device) as processes:
-        trainer = Trainer(
-            _config(options, len(sources[0].classes)),
-            sources,
-            TrainingOptions(
-                epochs=options.epochs,
-                batch=options.batch,
-                seed=options.seed,
-                learning_rate=options.learning_rate,
-                first_share=options.first_share,
-                balance=options.balance,
-                prefer_rare=options.prefer_rare,
-                precision=options.precision,
-            ),
-            device,
-            processes,
-        )
+        config = _config(options, len(sources[0].classes))
+        trainer = Trainer(config, sources, _training_options(options), device, processes)
         if options.resume:
             trainer.resume()
         elif options.start_from:
@@ -142,9 +141,54 @@ def run(options: argparse.Namespace) -> None:
             print_result(options, found, told)
 
 
+def _sources(options: argparse.Namespace) -> list[Source]:
+    """Return what is learned from: the dataset, then the others.
+
+    Raises:
+        InputError: one cannot be read, or `--same` names a class that none of them has.
+    """
+    from mdlstm_core.data.dataset import LabeledFolder
+    from mdlstm_core.training.sources import Source
+
+    train = LabeledFolder(options.dataset, options.train_list or options.dataset / "train.txt")
+    validation = LabeledFolder(options.dataset, options.val_list or options.dataset / "val.txt")
+    sources = [Source(train, validation, options.out)]
+    for dataset, out in options.also:
+        folder = Path(dataset)
+        train, validation = (LabeledFolder(folder, folder / f"{n}.txt") for n in ("train", "val"))
+        same = {
+            name: ours for name, ours in options.same if name in {c.name for c in train.classes}
+        }
+        sources.append(Source(train, validation, Path(out), same))
+    known = {c.name for source in sources[1:] for c in source.classes}
+    if foreign := sorted(theirs for theirs, _ in options.same if theirs not in known):
+        raise InputError(f"--same: none of the other datasets has a class {foreign[0]!r}.")
+    return sources
+
+
+def _training_options(options: argparse.Namespace) -> TrainingOptions:
+    from mdlstm_core.training.trainer import TrainingOptions
+
+    return TrainingOptions(
+        epochs=options.epochs,
+        batch=options.batch,
+        seed=options.seed,
+        learning_rate=options.learning_rate,
+        first_share=options.first_share,
+        balance=options.balance,
+        prefer_rare=options.prefer_rare,
+        precision=options.precision,
+    )
+
+
 def _config(options: argparse.Namespace, classes: int) -> NetworkConfig:
-    config = preset(options.preset, classes)
-    return dataclasses.replace(config, working_pixels=options.pixels) if options.pixels else config
+    given = {
+        "working_pixels": options.pixels,
+        "scales": tuple(options.scales) if options.scales else None,
+        "mirrored": options.mirrored,
+    }
+    chosen = {name: value for name, value in given.items() if value is not None}
+    return dataclasses.replace(preset(options.preset, classes), **chosen)
 
 
 def _what_is_kept(trainer: Trainer, out: Path) -> str:

@@ -126,3 +126,20 @@ def test_a_quick_run_at_fewer_pixels_starts_a_whole_one(
         torch.testing.assert_close(weight, ended[name], atol=1e-6, rtol=0)
     looked_at = [load_checkpoint(path).config.working_pixels for path in (quick, whole)]
     assert looked_at == [1000, 120_000]
+
+
+def test_how_a_prediction_looks_can_be_chosen(
+    mdlstm: Mdlstm, tiny_dataset: Path, tmp_path: Path
+) -> None:
+    plain, looking = tmp_path / "plain.safetensors", tmp_path / "looking.safetensors"
+
+    assert mdlstm("train", tiny_dataset, "--out", plain, *PAPER).code == 0
+    looks = ("--scales", 1, 1.5, "--mirrored")
+    assert mdlstm("train", tiny_dataset, "--out", looking, *PAPER, *looks).code == 0
+
+    configs = [load_checkpoint(path).config for path in (plain, looking)]
+    assert [(c.scales, c.mirrored) for c in configs] == [((1.0,), False), ((1.0, 1.5), True)]
+    # It learns the same: looks only change how a model is used.
+    averages = [load_state(Path(f"{path}.state")).average for path in (plain, looking)]
+    for name, weight in averages[0].items():
+        torch.testing.assert_close(weight, averages[1][name], atol=0, rtol=0)
