@@ -11,9 +11,6 @@ from benchmarks.tables import machine
 
 Row = dict[str, Any]
 
-_SHOWN = (1, 5, 10, 20)
-"""Rounds in the table; the last one that was run, too."""
-
 
 def write_curves(document: Path, rows: list[Row], labeled: int, tested: int, command: str) -> None:
     """Draw a dataset's curves beside a document, and replace its part of the document.
@@ -41,12 +38,11 @@ def write_curves(document: Path, rows: list[Row], labeled: int, tested: int, com
 
 def _table(rows: list[Row]) -> str:
     names = list(dict.fromkeys(row["learner"] for row in rows))
-    last = max(row["round"] for row in rows)
     lines = [
         f"| round | strokes | {' | '.join(names)} |",
         "|---|---|" + "---|" * len(names),
     ]
-    for number in sorted({*(n for n in _SHOWN if n <= last), last}):
+    for number in sorted({row["round"] for row in rows}):
         found = {row["learner"]: row for row in rows if row["round"] == number}
         cells = [f"{100 * found[name]['miou_test']:.1f}" for name in names]
         strokes = next(iter(found.values()))["strokes"]

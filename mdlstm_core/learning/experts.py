@@ -250,7 +250,12 @@ def _kept(rows: AllRows) -> Tensor:
 
 
 def _weights(rows: PixelRows, kept_N: Tensor) -> Tensor:
-    """Weigh each class of some rows alike; the weights sum to 1, or to 0 if there are none."""
+    """Weigh each class of some rows by the root of its area; the weights sum to 1, or to 0.
+
+    Between counting pixels, which forgets a thin structure, and counting classes alike, which
+    finds it everywhere.
+    """
     mass_NK = rows.shares_NK * (rows.area_N * kept_N).unsqueeze(1)
     total_K = mass_NK.sum(dim=0)
-    return mass_NK / total_K.clamp_min(1e-9) / max(1, int((total_K > 0).sum()))
+    root_K = total_K.sqrt()
+    return mass_NK / total_K.clamp_min(1e-9) * (root_K / root_K.sum().clamp_min(1e-9))

@@ -120,7 +120,7 @@ def fit(images: Sequence[PixelRows], old_KF: Tensor, options: ClassifierOptions)
     """Return a classifier that fits the labeled pixels of some images.
 
     Args:
-        images: what to learn; each class that was painted counts alike, however large.
+        images: what to learn; a class counts as the root of its area.
         old_KF: the network's own weights of its features, the bias last: K×(F + 1).
         options: how.
 
