@@ -34,6 +34,7 @@ from benchmarks.app_start import _isolated, application
 _PERIOD_MS = 5
 _LEARNING_S = 20.0
 _QUIET_S = 8.0
+_STROKES = 20
 _PATIENCE_S = 240.0
 _IMAGES = 10
 _SIZE = (480, 360)
@@ -48,12 +49,15 @@ def run(events: int = _EVENTS) -> dict[str, float]:
     """Measure once.
 
     Returns:
+        live_median_s, live_max_s: from the end of a stroke to the overlay that follows it;
+        learn_first_s, learn_s: from the start of learning from ten images to the first
+            improved overlay, and to that of the learned model;
         learning_late_p99_ms, learning_late_max_ms: how late the timer came while learning;
             quiet_late_p99_ms, quiet_late_max_ms: in the same run before that;
             stress_memory_ratio: memory after all events by that after 100, before which a model
             was learned once; stress_threads: threads at the end beyond those after 100.
     """
-    return {**lateness(), **stress(events)}
+    return {**live(), **lateness(), **stress(events)}
 
 
 class Lateness(QObject):
@@ -102,9 +106,33 @@ def lateness() -> dict[str, float]:
         bench.idle(_QUIET_S)
         found = clock.stop("quiet")
         clock.start()
+        shown: list[float] = []
+        bench.session.prediction_changed.connect(lambda: shown.append(time.perf_counter()))
+        begun = time.perf_counter()
         bench.session.learn(_LEARNING_S)
         bench.wait(lambda: not bench.session.is_learning)
-        return {**found, **clock.stop("learning")}
+        found |= clock.stop("learning")
+        ended = time.perf_counter()
+        bench.wait(lambda: shown[-1] > ended)
+        return {**found, "learn_first_s": shown[0] - begun, "learn_s": shown[-1] - begun}
+
+
+def live() -> dict[str, float]:
+    """Return how long after the pen lifts the overlay follows the stroke: median and most."""
+    with tempfile.TemporaryDirectory() as place, _window(Path(place)) as bench:
+        bench.show(bench.session.project.images[0])
+        shown: list[float] = []
+        bench.session.prediction_changed.connect(lambda: shown.append(time.perf_counter()))
+        bench.window.actions_by_name["live"].trigger()
+        took = []
+        for _ in range(_STROKES):
+            bench.idle(0.5)
+            shown.clear()
+            lifted = time.perf_counter()
+            bench.paint()
+            bench.wait(lambda: bool(shown))
+            took.append(shown[0] - lifted)
+    return {"live_median_s": float(np.median(took)), "live_max_s": max(took)}
 
 
 def stress(events: int = _EVENTS, seed: int = 0) -> dict[str, float]:
@@ -249,13 +277,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.app_learning")
     parser.add_argument("--json", type=Path, metavar="FILE")
     parser.add_argument("--events", type=int, default=_EVENTS)
-    parser.add_argument("--only", choices=("lateness", "stress"))
+    parser.add_argument("--only", choices=("live", "lateness", "stress"), help="a part of it")
     options = parser.parse_args()
-    found: dict[str, float] = {}
-    if options.only != "stress":
-        found |= lateness()
-    if options.only != "lateness":
-        found |= stress(options.events)
+    parts: dict[str | None, Callable[[], dict[str, float]]] = {
+        "live": live,
+        "lateness": lateness,
+        "stress": lambda: stress(options.events),
+        None: lambda: run(options.events),
+    }
+    found = parts[options.only]()
     text = json.dumps({key: round(value, 3) for key, value in found.items()}, indent=1)
     if options.json:
         options.json.write_text(text + "\n", "utf-8")
