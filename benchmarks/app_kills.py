@@ -1,17 +1,19 @@
 """Processes killed while they paint: no stroke that was acknowledged may be lost.
 
-`python -m benchmarks.app_kills 200` kills 200 times and prints what was lost.
+`python -m benchmarks.app_kills 200` kills 200 times and prints what was lost; how far it is
+goes to the standard error.
 """
 
 from __future__ import annotations
 
+import functools
 import json
-import os
+import multiprocessing
 import random
-import subprocess
 import sys
 import tempfile
 import time
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,6 +29,9 @@ if TYPE_CHECKING:
 
 _SIDE = 8192
 _MOST_OPERATIONS = 2000
+_MOST_AHEAD = 200
+"""Operations beyond the last acknowledged one that may have been stored, too."""
+
 _UNDO_EACH = 7
 _CLASSES = tuple(LabelClass(f"class {n}", (n, n, n)) for n in range(9))
 
@@ -40,25 +45,26 @@ def run(kills: int = 200) -> dict[str, int]:
             all of them where the label map is not that of a moment of the script.
     """
     generator = random.Random(0)
-    lost = sum(_kill_once(generator) for _ in range(kills))
+    lost, begun = 0, time.monotonic()
+    for kill in range(1, kills + 1):
+        lost += _kill_once(generator)
+        seconds = time.monotonic() - begun
+        print(f"\r{kill} of {kills} killed, {seconds:.0f} s", end="", file=sys.stderr, flush=True)
+    print(file=sys.stderr)
     return {"kills": kills, "lost_strokes": lost}
 
 
-def paint(folder: Path) -> None:
-    """Paint the script, and print how many of its operations are acknowledged."""
+def paint(folder: Path, acknowledged: Connection) -> None:
+    """Paint the script, and send how many of its operations are acknowledged."""
     from PySide6.QtCore import QCoreApplication
 
     application = QCoreApplication([])
     stored = _opened(folder)
     image = folder / "large.png"
     numbers: list[int] = []
-
-    def acknowledge(number: int) -> None:
-        done = sum(recorded <= number for recorded in numbers)
-        sys.stdout.write(f"{done}\n")
-        sys.stdout.flush()
-
-    stored.journal.stored.connect(acknowledge)
+    stored.journal.stored.connect(
+        lambda number: acknowledged.send(sum(recorded <= number for recorded in numbers))
+    )
     for operation in range(_MOST_OPERATIONS):
         edit = _edit(operation)
         if edit is None:
@@ -72,21 +78,36 @@ def paint(folder: Path) -> None:
 def _kill_once(generator: random.Random) -> int:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        command = [sys.executable, "-m", "benchmarks.app_kills", "--paint", name]
-        environment = os.environ | {"QT_QPA_PLATFORM": "offscreen"}
-        with subprocess.Popen(
-            command, stdout=subprocess.PIPE, text=True, env=environment
-        ) as painter:
-            assert painter.stdout is not None
-            wanted, acknowledged = generator.randrange(60), 0
-            while acknowledged < wanted:
-                acknowledged = int(painter.stdout.readline())
-            time.sleep(generator.uniform(0, 0.05))
-            painter.kill()
-            # What it said before it died counts too; half a line does not.
-            for line in painter.stdout.read().split("\n")[:-1]:
-                acknowledged = int(line)
+        receiver, sender = multiprocessing.Pipe(duplex=False)
+        painter = _processes().Process(target=paint, args=(folder, sender))
+        painter.start()
+        sender.close()  # the painter's end alone is open: its death ends what is received
+        wanted, acknowledged = generator.randrange(60), 0
+        while acknowledged < wanted:
+            acknowledged = receiver.recv()
+        time.sleep(generator.uniform(0, 0.05))
+        painter.kill()
+        acknowledged = _last(receiver, acknowledged)
+        painter.join()
+        receiver.close()
         return _lost(folder, acknowledged)
+
+
+def _last(receiver: Connection, acknowledged: int) -> int:
+    """Return what was said last: what came before the death counts too, half a word does not."""
+    try:
+        while True:
+            acknowledged = receiver.recv()
+    except EOFError:
+        return acknowledged
+
+
+@functools.cache
+def _processes() -> multiprocessing.context.ForkServerContext:
+    """Start processes from one that has imported what they need: that takes a second each."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["app.document.edit", "app.session.stored_project"])
+    return context
 
 
 def _lost(folder: Path, acknowledged: int) -> int:
@@ -100,14 +121,16 @@ def _lost(folder: Path, acknowledged: int) -> int:
     values = np.full((_SIDE, _SIDE), IGNORE_INDEX, np.uint8)
     found = values.copy() if labels is None else labels
     past: list[tuple[Edit, NDArray[np.uint8]]] = []
-    differing, count = int((found != values).sum()), 0
+    differing, count = np.count_nonzero(found != IGNORE_INDEX), 0
     in_project = 0
-    for operation in range(acknowledged + 200):
+    for operation in range(acknowledged + _MOST_AHEAD):
         differing += _replay(operation, values, past, found)
         count = len(past) if _edit(operation) else count
         # An undo brings the same pixels again: the history tells the moments apart.
         if differing == 0 and history == (len(past), count):
             in_project = operation + 1
+            if in_project >= acknowledged:
+                break  # nothing that follows can show a loss
     return max(0, acknowledged - in_project)
 
 
@@ -132,6 +155,7 @@ def _replay(
     return int((labels != wanted).sum()) - int((old != wanted).sum())
 
 
+@functools.lru_cache(_MOST_OPERATIONS)
 def _edit(operation: int) -> Edit | None:
     """Return what an operation of the script sets; None for an undo."""
     if operation % _UNDO_EACH == _UNDO_EACH - 1:
@@ -156,7 +180,4 @@ def _opened(folder: Path) -> StoredProject:
 
 
 if __name__ == "__main__":
-    if sys.argv[1] == "--paint":
-        paint(Path(sys.argv[2]))
-    else:
-        print(json.dumps(run(int(sys.argv[1]))))
+    print(json.dumps(run(int(sys.argv[1]))))

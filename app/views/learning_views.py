@@ -99,7 +99,6 @@ class LearningViews(QObject):
         session.learning_changed.connect(self._on_learning)
         session.progressed.connect(panel.show_progress)
         session.teacher.learned.connect(panel.show_learned)
-        session.prediction_changed.connect(panel.plot.prepare)
 
     def _link_changes(self) -> None:
         review, session = self._session.review.changes, self._session

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import numpy as np
 from PySide6.QtCore import QSize, Qt, QTimer
 from PySide6.QtGui import QPainter, QPaintEvent
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QProgressBar, QSizePolicy, QStatusBar, QWidget
 
 from app.document.document import ImageDocument
 from mdlstm_core.config import LabelClass
+from mdlstm_core.data.display_window import DisplayWindow
 
 _PATIENCE_MS = 500
 """What takes longer shows that it is under way."""
@@ -50,12 +52,34 @@ class StatusLine:
         if document is None or pixel is None:
             self.pixel.clear()
             return
-        red, green, blue = document.image[y, x]
-        text = f"x {x}  y {y}  ·  R {red} G {green} B {blue}"
+        text = f"x {x}  y {y}  ·  {_value(document, x, y)}"
         if pixel.label < len(classes):
             text += f"  ·  {classes[pixel.label].name}"
             text += "  (yours)" if pixel.by_person else f"  (model, {pixel.confidence:.0%} sure)"
         self.pixel.setText(text)
+
+
+def _value(document: ImageDocument, x: int, y: int) -> str:
+    """Return what stands in the file at a pixel; of huge images what it is about."""
+    picture = document.picture
+    red, green, blue = document.image[y, x]
+    if picture is None or picture.window is None:
+        return f"R {red} G {green} B {blue}"
+    if picture.values is not None:
+        found = [str(value) for value in np.atleast_1d(picture.values[y, x])]
+    else:
+        found = [_about(picture.window, value) for value in document.image[y, x].tolist()]
+        found = found[:1] if len(set(found)) == 1 else found
+    if len(found) == 1:
+        return f"value {found[0]}"
+    return " ".join(f"{name} {value}" for name, value in zip("RGB", found, strict=True))
+
+
+def _about(window: DisplayWindow, shown: int) -> str:
+    """Return which value is shown as this one, 0 to 255."""
+    about = window.low + (window.high - window.low) * shown / 255
+    sign = {0: "≤", 255: "≥"}.get(shown, "≈")
+    return f"{sign} {about:.4g}"
 
 
 class BusyBar(QWidget):

@@ -32,6 +32,9 @@ MAX_PIXELS = 400_000_000
 _BYTES = 9
 """Memory that a pixel takes while an image is read, and while it is labeled."""
 
+_MOST_KEPT = 128 << 20
+"""Bytes of values of more than 8 bits that are kept beside what is shown."""
+
 _STRIP_ROWS = 256
 """Rows converted at once, so that a large image is in memory but once."""
 
@@ -60,12 +63,15 @@ class Picture:
         window: what the values of an image of more than 8 bits were seen through; None
             of others.
         span: the lowest and the highest of these values.
+        values: H×W or H×W×3, these values themselves; None of images for which they would
+            take more than 128 MB.
     """
 
     rgb: NDArray[np.uint8]
     alpha: NDArray[np.uint8] | None = None
     window: DisplayWindow | None = None
     span: tuple[float, float] | None = None
+    values: NDArray[np.generic] | None = None
 
 
 def read_image(path: Path | str, window: DisplayWindow | None = None) -> NDArray[np.uint8]:
@@ -278,4 +284,6 @@ def windowed(values: NDArray[np.generic], window: DisplayWindow | Percentiles) -
     )
     shown = chosen.to_8_bit(values)
     rgb = cv2.cvtColor(shown, cv2.COLOR_GRAY2RGB) if shown.ndim == 2 else shown
-    return Picture(np.ascontiguousarray(rgb), window=chosen, span=value_span(values))
+    # A copy where `values` are some of a larger array, which would stay in memory as well.
+    kept = np.ascontiguousarray(values) if values.nbytes <= _MOST_KEPT else None
+    return Picture(np.ascontiguousarray(rgb), None, chosen, value_span(values), kept)

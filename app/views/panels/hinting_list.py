@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import Qt
+from collections.abc import Sequence
+
+from PySide6.QtCore import QModelIndex, QPersistentModelIndex, Qt
 from PySide6.QtGui import QPainter, QPaintEvent
 from PySide6.QtWidgets import QFrame, QListView, QWidget
 
@@ -21,6 +23,19 @@ class HintingListView(QListView):
         self.setTextElideMode(Qt.TextElideMode.ElideMiddle)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setVerticalScrollMode(QListView.ScrollMode.ScrollPerPixel)
+
+    def dataChanged(
+        self,
+        top_left: QModelIndex | QPersistentModelIndex,
+        bottom_right: QModelIndex | QPersistentModelIndex,
+        roles: Sequence[int] = (),
+    ) -> None:
+        """Draw these rows again.
+
+        QListView would lay all rows out anew; of thousands, whenever one has a thumbnail, that
+        holds the window up, and rows of one height stay where they are.
+        """
+        super(QListView, self).dataChanged(top_left, bottom_right, roles)
 
     def paintEvent(self, event: QPaintEvent) -> None:
         """Draw the rows, or the hint."""

@@ -1,7 +1,7 @@
 """The curves of a learning run: loss, and accuracy on strokes that were set aside.
 
 pyqtgraph draws them: it is fast, kept well, and made for live data. It takes 0.2 to 0.7 s to
-import, so a thread does that beforehand, and the plot appears when it is there.
+import, so a thread does that when learning first begins, and the plot appears when it is there.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class LearningPlot(QWidget):
         self.hide()
 
     def prepare(self) -> None:
-        """Have the library imported in a thread, so that nothing waits for it later."""
+        """Have the library imported in a thread: the window does not wait for it."""
         if self._loader is None:
             self._loader = _Loader()  # no child: it may outlive the window
             self._loader.loaded.connect(self._on_loaded)

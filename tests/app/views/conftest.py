@@ -36,6 +36,7 @@ class Scene:
     Its labels are shown as the model's; nothing is set by a person yet.
     """
 
+    classes = _CLASSES
     options = ToolOptions(diameter=9, label=0, color=QColor(90, 60, 30), superpixel_size=12)
 
     def __init__(self, qtbot: QtBot, window: MainWindow, folder: Path, drag: Callable[..., None]):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-from PySide6.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
+from PySide6.QtCore import QMimeData, QModelIndex, QPoint, QPointF, QRect, Qt, QUrl
 from PySide6.QtGui import QDragEnterEvent, QDropEvent, QWheelEvent
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
@@ -87,6 +87,30 @@ def test_only_what_is_on_the_screen_is_decoded(
     assert len(read) == len(set(read))
     # What was scrolled by waits in a short queue, and is dropped from it.
     assert len(read) < 3 * _rows_on_screen(panel) + thumbnails._MOST_WANTED
+
+
+def test_a_row_that_changes_is_drawn_again_without_asking_for_all_rows(
+    qtbot: QtBot, panel: ImagesPanel, many: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    panel.set_images(many)
+    panel.list.viewport().repaint()
+    row = panel.list.visualRect(panel.model.index(1))
+    mark = QRect(row.right() - 24, row.top(), 24, row.height())
+    before = panel.list.viewport().grab(mark).toImage()
+    asked: list[None] = []
+    count = panel.model.rowCount
+
+    def counted(*parents: QModelIndex) -> int:
+        asked.append(None)
+        return count(*parents)
+
+    monkeypatch.setattr(panel.model, "rowCount", counted)
+    panel.mark_failed(many[1], "It is broken.")
+    QApplication.processEvents()
+    panel.list.viewport().repaint()
+    assert panel.list.viewport().grab(mark).toImage() != before
+    # A layout asks twice for each row; in folders of thousands that was a stall.
+    assert len(asked) < MANY
 
 
 @pytest.mark.parametrize(("name", "mode"), [("a.jpg", "RGB"), ("b.png", "RGBA"), ("c.tif", "I;16")])

@@ -11,9 +11,11 @@ import pytest
 from PySide6.QtCore import Qt, QTimer
 from pytestqt.qtbot import QtBot
 
+from app.document.class_table import ClassTable
 from app.views.tools import all_tools
 from app.views.tools.options import OPTIONS
 from app.views.tools.tool import ToolOptions, ToolSpec
+from mdlstm_core.config import IGNORE_INDEX
 
 if TYPE_CHECKING:
     from conftest import Scene
@@ -78,6 +80,35 @@ def test_a_gesture_is_one_step_that_can_be_undone(
     np.testing.assert_array_equal(scene.corrections, before)
     scene.window.session.redo()
     np.testing.assert_array_equal(scene.corrections, after)
+
+
+@_by_name(EDITING)
+def test_locks_and_paint_only_hold(qtbot: QtBot, scene: Scene, spec: ToolSpec) -> None:
+    session = scene.window.session
+    session.edit_classes(ClassTable.of(scene.classes), "classes")
+    if spec.name == "eraser":
+        scene.accept_everything()
+    before, shown = scene.corrections, scene.document.displayed
+
+    def changed() -> np.ndarray:
+        _perform(qtbot, scene, spec)
+        found = scene.corrections != before
+        if found.any():
+            session.undo()
+        np.testing.assert_array_equal(scene.corrections, before)
+        return found
+
+    free = changed()
+    assert free.any()
+    for label in np.unique(shown[free]).tolist():
+        session.edit_classes(session.project.classes.lock(label, True), "lock")
+        np.testing.assert_array_equal(changed(), free & (shown != label))
+        session.undo()
+        session.project.paint_only = frozenset({label})
+        np.testing.assert_array_equal(changed(), free & (shown == label))
+        session.project.paint_only = None
+    session.project.paint_only = frozenset({IGNORE_INDEX})  # every pixel shows some class
+    assert not changed().any()
 
 
 @_by_name(EDITING)
