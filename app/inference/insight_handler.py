@@ -30,6 +30,7 @@ from app.inference.insight_messages import (
     SaveRequest,
     SheetAnswer,
     SheetRequest,
+    SweepRequest,
     WhyAnswer,
     WhyRequest,
 )
@@ -209,6 +210,8 @@ class InsightHandler:
             return export.save_context(shown.so_far, "occlusion", origin, name)
         answer = self._answer(shown, predictor)
         match answer:
+            case MapAnswer() if isinstance(shown, SweepRequest):
+                return export.save_sweep(answer.found, shown.diagonal, origin, shown.pin)
             case MapAnswer():
                 return export.save_map(answer.found, origin)
             case SheetAnswer():

@@ -37,6 +37,19 @@ class MapRequest(Asked):
 
 
 @dataclass(frozen=True)
+class SweepRequest(MapRequest):
+    """Show one state as far as the sweep has got; asked for to be written to files.
+
+    Attributes:
+        diagonal: that the wavefront is at, from 0.
+        pin: the pixel whose reach is told apart, None without one.
+    """
+
+    diagonal: int
+    pin: Pixel | None
+
+
+@dataclass(frozen=True)
 class SheetRequest(Asked):
     """Show all states of a layer in all directions; of the query only layer and unit count."""
 
