@@ -85,6 +85,11 @@ class Insight(QObject):
         """The classes of the model that serves, in the order of its logits."""
         return self._teacher.model.classes if self._teacher.model else ()
 
+    @property
+    def is_trial(self) -> bool:
+        """Whether the model that serves is one on the way of a learning, which goes on."""
+        return self._teacher.settled_source is None
+
     def ask_map(self, query: GateQuery) -> None:
         """Ask for a map."""
         if (image := self._image()) is not None:
