@@ -96,7 +96,13 @@ class HidingRequest(Asked):
 
 @dataclass(frozen=True)
 class HealthRequest(Asked):
-    """Tell how saturated the gates are and how the cell state grows."""
+    """Tell how saturated the gates are and how the cell state grows.
+
+    Attributes:
+        before: the model before the last learning, to be told of too; None without one.
+    """
+
+    before: str | Path | bytes | None = None
 
 
 @dataclass(frozen=True)
@@ -196,9 +202,10 @@ class ContextAnswer(InsightAnswer):
 
 @dataclass(frozen=True)
 class HealthAnswer(InsightAnswer):
-    """The health of every layer and direction."""
+    """The health of every layer and direction, and that of the model before if asked for."""
 
     rows: tuple[DirectionHealth, ...]
+    before: tuple[DirectionHealth, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -137,9 +137,9 @@ class Insight(QObject):
             self._send(HidingRequest(*image, query, so_far))
 
     def ask_health(self) -> None:
-        """Ask how the gates work."""
+        """Ask how the gates work, and how they did before the last learning."""
         if (image := self._image()) is not None:
-            self._send(HealthRequest(*image))
+            self._send(HealthRequest(*image, self._before_learning))
 
     def save(self, shown: tuple[Asked, ...], folder: Path) -> None:
         """Write what is shown into a folder; `saved` or a `Refusal` follows."""

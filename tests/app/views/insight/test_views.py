@@ -126,7 +126,35 @@ def test_health_is_the_models_and_is_told_anew_of_another_one(
         window.session.use_model(tmp_path / "other.safetensors")
     again = explored.wait(HealthAnswer, lambda a: len(a.rows) == 2 * 4).rows  # layers, directions
     assert all(row.closed != other.closed for row, other in zip(again, rows, strict=False))
-    assert [row.closed for row in table.before.values()] == [row.closed for row in rows]
+    assert table.before == {}  # nothing was learned
+
+
+def test_health_after_a_learning_has_that_before_it_though_nobody_looked_then(
+    explored: Any, qtbot: QtBot, drag: Callable[..., None], predictor: Predictor
+) -> None:
+    window, table = explored.window, explored.panel.health.table
+    window.learning._seconds.setValue(20)
+    window.classes.choose(2)
+    drag(window, [(PLACE.x - 9, PLACE.y), (PLACE.x + 9, PLACE.y)])
+    with qtbot.waitSignal(window.session.model_changed, timeout=PATIENCE_MS):
+        window.actions_by_name["learn"].trigger()
+    qtbot.waitUntil(lambda: not window.session.is_learning, timeout=2 * PATIENCE_MS)
+    qtbot.waitUntil(lambda: not explored.insight.is_trial, timeout=PATIENCE_MS)
+    explored.show("health")
+    expected = health(predictor.record(explored.image))
+
+    def is_moved() -> bool:
+        """The first model on the way has the gates before; wait for the one that is kept."""
+        return bool(table.before) and any(
+            table.before[row.layer, row.direction].closed != row.closed for row in table.rows
+        )
+
+    qtbot.waitUntil(is_moved, timeout=PATIENCE_MS)
+    assert len(table.rows) == len(table.before) == len(expected)
+    for row in expected:
+        found = table.before[row.layer, row.direction]
+        assert found.closed == pytest.approx(row.closed, abs=1e-3)
+        np.testing.assert_allclose(found.cell_by_diagonal, row.cell_by_diagonal, atol=1e-4)
 
 
 def wheel(view: Any, place: QPointF) -> None:
