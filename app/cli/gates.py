@@ -33,6 +33,7 @@ _EXAMPLES = """examples:
   mdlstm gates photo.jpg --out gates --direction top-left --reduce unit 5
   mdlstm gates photo.jpg --out gates --gate hidden --reduce strongest 120,80
   mdlstm gates photo.jpg --out gates --reduce pca --contact-sheet --health
+  mdlstm gates photo.jpg --out gates --gate cell --diagonal 30
   mdlstm gates photo.jpg --out gates --at 120,80 --class road --json
   mdlstm gates photo.jpg --out gates --gate cell --model before.safetensors \\
       --compare after.safetensors
@@ -63,6 +64,13 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         default=["mean"],
         metavar="HOW",
         help=f"what to show of the hidden units: {_REDUCTIONS} (default: mean)",
+    )
+    parser.add_argument(
+        "--diagonal",
+        type=int,
+        metavar="N",
+        help="maps as far as the sweep has got when its wavefront is at diagonal N, from 1; "
+        "what the pixel of --at cannot know of is paler",
     )
     parser.add_argument(
         "--contact-sheet", action="store_true", help="also all gates and directions on one picture"
@@ -107,6 +115,8 @@ def run(options: argparse.Namespace) -> None:
     pixel = None if options.at is None else _pixel(options.at, "--at")
     if pixel is None and options.class_name is not None:
         raise InputError("--class chooses the logit of a pixel; name the pixel with --at.")
+    if options.diagonal is not None and options.compare is not None:
+        raise InputError("--diagonal shows the sweep of one model; leave --compare out.")
 
     from mdlstm_core.insight.export import Origin
     from mdlstm_core.insight.recording import check_pixel, size_of
@@ -119,11 +129,12 @@ def run(options: argparse.Namespace) -> None:
     recorded = None if options.health else layers
     recording = predictor.record(image, recorded, logits=pixel is not None)
     NoticePrinter().show(recording.notice)
+    _check_diagonal(options.diagonal, recording, layers)
     make_folder(options.out)
     origin = Origin(options.image, size_of(image), str(options.model), options.out)
     work = _Work(predictor, image, recording, origin, {"files": []})
     for layer in dict.fromkeys(layers):
-        _write_maps(work, layer, unit, options)
+        _write_maps(work, _queries(layer, options.direction, options.gate, unit), pixel, options)
         if options.contact_sheet:
             _write_sheet(work, layer, unit)
     if options.health:
@@ -157,16 +168,35 @@ def _queries(
     ]
 
 
-def _write_maps(work: _Work, layer: int, unit: _Unit, options: argparse.Namespace) -> None:
-    """Write the maps of a layer, and those of a second model."""
-    from mdlstm_core.insight.export import save_map, save_pair
+def _check_diagonal(diagonal: int | None, recording: Recording, layers: Sequence[int]) -> None:
+    """Check that every layer has the diagonal, before anything is written.
+
+    Raises:
+        InputError: one has not.
+    """
+    from mdlstm_core.insight.sweep import check_diagonal
+
+    if diagonal is not None:
+        for layer in layers:
+            rows, columns = recording.inputs[layer].shape[1:3]
+            check_diagonal(diagonal - 1, layer, rows, columns)
+
+
+def _write_maps(
+    work: _Work, queries: Sequence[GateQuery], pixel: Pixel | None, options: argparse.Namespace
+) -> None:
+    """Write the maps of a layer, as far as the sweep has got or whole, of one model or two."""
+    from mdlstm_core.insight.export import save_map, save_pair, save_sweep
     from mdlstm_core.insight.gates import compare, gate_maps
 
-    queries = _queries(layer, options.direction, options.gate, unit)
     if options.compare is None:
         for found in gate_maps(work.recording, queries):
-            work.wrote(save_map(found, work.origin))
+            if options.diagonal is None:
+                work.wrote(save_map(found, work.origin))
+            else:
+                work.wrote(save_sweep(found, options.diagonal - 1, work.origin, pixel))
         return
+    layer = queries[0].layer
     other = _predictor(options.compare, options).record(work.image, [layer], logits=False)
     for query in queries:
         pair = compare(work.recording, other, query)

@@ -30,6 +30,7 @@ from app.inference.insight_messages import (
     SaveRequest,
     SheetAnswer,
     SheetRequest,
+    SweepRequest,
     WhyAnswer,
     WhyRequest,
 )
@@ -129,11 +130,14 @@ class InsightHandler:
                 maps = gate_maps(recording, queries_of_sheet(request.query))
                 return SheetAnswer(request, tuple(maps), notice=notice)
             case PairRequest():
-                before = self._recorded_before(request, predictor)
+                before = self._recorded_before(request.before, request.image, predictor)
                 pair = compare(before, recording, request.query)
                 return PairAnswer(request, pair, notice=notice)
             case HealthRequest():
-                return HealthAnswer(request, health(recording), notice=notice)
+                other = request.before
+                before = self._recorded_before(other, request.image, predictor) if other else None
+                rows = health(before) if before else ()
+                return HealthAnswer(request, health(recording), rows, notice=notice)
         raise AssertionError(request)
 
     def _recorded(self, image: NDArray[np.uint8], predictor: Predictor) -> Recording:
@@ -147,16 +151,18 @@ class InsightHandler:
             self._recording = predictor.record(image)
         return self._recording
 
-    def _recorded_before(self, request: PairRequest, predictor: Predictor) -> Recording:
+    def _recorded_before(
+        self, model: str | Path | bytes, image: NDArray[np.uint8], predictor: Predictor
+    ) -> Recording:
         """Return the other model's way over the image."""
         from mdlstm_core.predictor import Predictor as Loaded
 
-        if self._other is None or self._other[0] != request.before:
+        if self._other is None or self._other[0] != model:
             device = predictor.device.device.type
-            self._other = request.before, Loaded(_load(request.before), device)
+            self._other = model, Loaded(_load(model), device)
             self._other_recording = None
         if self._other_recording is None:
-            self._other_recording = self._other[1].record(request.image, logits=False)
+            self._other_recording = self._other[1].record(image, logits=False)
         return self._other_recording
 
     def _why(
@@ -209,6 +215,8 @@ class InsightHandler:
             return export.save_context(shown.so_far, "occlusion", origin, name)
         answer = self._answer(shown, predictor)
         match answer:
+            case MapAnswer() if isinstance(shown, SweepRequest):
+                return export.save_sweep(answer.found, shown.diagonal, origin, shown.pin)
             case MapAnswer():
                 return export.save_map(answer.found, origin)
             case SheetAnswer():

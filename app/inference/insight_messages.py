@@ -37,6 +37,19 @@ class MapRequest(Asked):
 
 
 @dataclass(frozen=True)
+class SweepRequest(MapRequest):
+    """Show one state as far as the sweep has got; asked for to be written to files.
+
+    Attributes:
+        diagonal: that the wavefront is at, from 0.
+        pin: the pixel whose reach is told apart, None without one.
+    """
+
+    diagonal: int
+    pin: Pixel | None
+
+
+@dataclass(frozen=True)
 class SheetRequest(Asked):
     """Show all states of a layer in all directions; of the query only layer and unit count."""
 
@@ -83,7 +96,13 @@ class HidingRequest(Asked):
 
 @dataclass(frozen=True)
 class HealthRequest(Asked):
-    """Tell how saturated the gates are and how the cell state grows."""
+    """Tell how saturated the gates are and how the cell state grows.
+
+    Attributes:
+        before: the model before the last learning, to be told of too; None without one.
+    """
+
+    before: str | Path | bytes | None = None
 
 
 @dataclass(frozen=True)
@@ -183,9 +202,10 @@ class ContextAnswer(InsightAnswer):
 
 @dataclass(frozen=True)
 class HealthAnswer(InsightAnswer):
-    """The health of every layer and direction."""
+    """The health of every layer and direction, and that of the model before if asked for."""
 
     rows: tuple[DirectionHealth, ...]
+    before: tuple[DirectionHealth, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -85,6 +85,11 @@ class Insight(QObject):
         """The classes of the model that serves, in the order of its logits."""
         return self._teacher.model.classes if self._teacher.model else ()
 
+    @property
+    def is_trial(self) -> bool:
+        """Whether the model that serves is one on the way of a learning, which goes on."""
+        return self._teacher.settled_source is None
+
     def ask_map(self, query: GateQuery) -> None:
         """Ask for a map."""
         if (image := self._image()) is not None:
@@ -132,9 +137,9 @@ class Insight(QObject):
             self._send(HidingRequest(*image, query, so_far))
 
     def ask_health(self) -> None:
-        """Ask how the gates work."""
+        """Ask how the gates work, and how they did before the last learning."""
         if (image := self._image()) is not None:
-            self._send(HealthRequest(*image))
+            self._send(HealthRequest(*image, self._before_learning))
 
     def save(self, shown: tuple[Asked, ...], folder: Path) -> None:
         """Write what is shown into a folder; `saved` or a `Refusal` follows."""

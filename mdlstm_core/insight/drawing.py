@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mdlstm_core.config import SIGMOID_GATES
+from mdlstm_core.insight.sweep import Wavefront
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
 
 SIGNED_COLORS, UNSIGNED_COLORS = "coolwarm", "viridis"
 """Both even in lightness; the first is as light on either side of 0."""
+
+FRONT_COLOR = (255, 43, 214)
+"""Of the wavefront: in neither map of colours."""
 
 DPI = 100
 MAP_SIDE = 480
@@ -79,6 +83,13 @@ def scale_of(values: Sequence[NDArray[np.floating]], *, signed: bool) -> Scale:
     return Scale(low, high if high > low else low + (abs(low) or 1.0) * 1e-6, signed=False)
 
 
+def swept(rgb: NDArray[np.uint8], wavefront: Wavefront) -> NDArray[np.uint8]:
+    """Return colours R×C×3 as far as a sweep has got: R×C×4, with how much each covers."""
+    rgba = np.dstack([rgb, wavefront.cover])
+    rgba[wavefront.front] = (*FRONT_COLOR, 255)
+    return rgba
+
+
 def colors(values: NDArray[np.floating], scale: Scale) -> NDArray[np.uint8]:
     """Return each value's colour, R×C×3; NaN is grey.
 
@@ -109,6 +120,7 @@ def draw_map(
     title: str,
     label: str,
     cell_pixels: tuple[float, float],
+    wavefront: Wavefront | None = None,
 ) -> bytes:
     """Return a PNG of a map with its colour bar, a square of whole pixels for each cell.
 
@@ -118,10 +130,11 @@ def draw_map(
         title: above the map.
         label: of the colour bar, or of the colours.
         cell_pixels: height and width of a cell in pixels of the image, for the axes.
+        wavefront: up to where to draw; None for the whole map.
     """
     height, width = drawn_size(values.shape[0], values.shape[1])
     figure, axes = _framed(height, width)
-    show_cells(axes, values, scale, cell_pixels)
+    show_cells(axes, values, scale, cell_pixels, wavefront)
     axes.set(xlabel="column of the image", ylabel="row of the image")
     figure.suptitle(title, fontsize=9, wrap=True)
     if values.ndim == 2:
@@ -140,12 +153,19 @@ def drawn_size(rows: int, columns: int, side: int = MAP_SIDE) -> tuple[int, int]
 
 
 def show_cells(
-    axes: Axes, values: NDArray[np.floating], scale: Scale, cell_pixels: tuple[float, float]
+    axes: Axes,
+    values: NDArray[np.floating],
+    scale: Scale,
+    cell_pixels: tuple[float, float],
+    wavefront: Wavefront | None = None,
 ) -> None:
     """Fill axes with a map, its numbers those of the image's pixels."""
     rows, columns = values.shape[:2]
     extent = (0, columns * cell_pixels[1], rows * cell_pixels[0], 0)
-    axes.imshow(colors(values, scale), interpolation="nearest", extent=extent, aspect="auto")
+    pixels = colors(values, scale)
+    if wavefront is not None:
+        pixels = swept(pixels, wavefront)
+    axes.imshow(pixels, interpolation="nearest", extent=extent, aspect="auto")
     axes.tick_params(labelsize=7)
     # A frame would lie over half of the cells at the border.
     axes.spines[:].set_visible(False)

@@ -28,12 +28,13 @@ from mdlstm_core.insight.drawing import (
 )
 from mdlstm_core.insight.gates import GateMap, MapPair
 from mdlstm_core.insight.health import DirectionHealth
-from mdlstm_core.insight.queries import Components, Strongest
+from mdlstm_core.insight.queries import Components, Pixel, Strongest
 from mdlstm_core.insight.sheets import (
     draw_contact_sheet,
     draw_contributions,
     draw_health,
 )
+from mdlstm_core.insight.sweep import Wavefront, check_diagonal, diagonal_count, wavefront_at
 
 _MEANINGS = {
     "cell": "cell state, without bound",
@@ -83,16 +84,42 @@ def save_map(found: GateMap, origin: Origin, name: str | None = None) -> list[Pa
     Raises:
         InputError: a file cannot be written.
     """
-    values, about = found.values, _about_map(found) | origin.to_json()
-    label = _label(found.query.gate)
-    if found.shares:
-        shares = "\n".join(
-            f"{color}: {100 * share:.0f} %"
-            for color, share in zip(("red", "green", "blue"), found.shares, strict=True)
-        )
-        label = f"of the variance\n{shares}"
-    scale = scale_of([values], signed=is_signed(found.query.gate) or bool(found.shares))
-    return _save(origin.path(name or _map_name(found)), values, about, _Look(values, scale, label))
+    about = _about_map(found) | origin.to_json()
+    return _save(origin.path(name or _map_name(found)), found.values, about, _look_of(found))
+
+
+def save_sweep(
+    found: GateMap, diagonal: int, origin: Origin, pin: Pixel | None = None
+) -> list[Path]:
+    """Write a map as far as the sweep has got as PNG, NPY and JSON; return the paths.
+
+    The colours are those of the whole map, so that pictures of its diagonals can be compared.
+    Values of cells that were not reached yet are NaN.
+
+    Args:
+        found: the whole map.
+        diagonal: that the wavefront is at, from 0.
+        origin: what it is of, and where to write.
+        pin: a pixel; what it cannot know of is drawn paler.
+
+    Raises:
+        InputError: there is no such diagonal, or a file cannot be written.
+    """
+    rows, columns = found.values.shape[:2]
+    check_diagonal(diagonal, found.query.layer, rows, columns)
+    pinned = None if pin is None else found.cell_at(pin)
+    wavefront = wavefront_at(rows, columns, found.query.direction, diagonal, pinned)
+    values, count = found.values.copy(), diagonal_count(rows, columns)
+    values[wavefront.cover == 0] = np.nan
+    about = _about_map(found) | {"diagonal": diagonal + 1, "diagonals": count}
+    about["units"] += "; NaN where the sweep has not been yet"
+    about["title"] += f", diagonal {diagonal + 1} of {count}"
+    name = f"{_map_name(found)}_diagonal{diagonal + 1}"
+    if pin is not None:
+        about["pinned"] = {"x": pin.x, "y": pin.y}
+        name += f"_at_{pin.x}_{pin.y}"
+    look = _look_of(found)._replace(wavefront=wavefront)
+    return _save(origin.path(name), values, about | origin.to_json(), look)
 
 
 def save_pair(pair: MapPair, origin: Origin, other_model: str) -> list[Path]:
@@ -283,6 +310,20 @@ class _Look(NamedTuple):
     drawn: NDArray[np.floating]
     scale: Scale
     label: str
+    wavefront: Wavefront | None = None
+
+
+def _look_of(found: GateMap) -> _Look:
+    """Return how a map is drawn."""
+    label = _label(found.query.gate)
+    if found.shares:
+        shares = "\n".join(
+            f"{color}: {100 * share:.0f} %"
+            for color, share in zip(("red", "green", "blue"), found.shares, strict=True)
+        )
+        label = f"of the variance\n{shares}"
+    signed = is_signed(found.query.gate) or bool(found.shares)
+    return _Look(found.values, scale_of([found.values], signed=signed), label)
 
 
 def _save(
@@ -296,6 +337,7 @@ def _save(
         title=f"{Path(about['image']).name}, {Path(about['model']).name}\n{about['title']}",
         label=look.label,
         cell_pixels=(height, width),
+        wavefront=look.wavefront,
     )
     colors = {"low": look.scale.low, "high": look.scale.high, "map": look.scale.colors}
     described = about | {"values": path.name + ".npy", "colors": colors | {"of": look.label}}

@@ -177,7 +177,8 @@ class GestureWidget(QWidget):
         else:
             self._look(point, _erases(event))
         self.pointer_moved.emit(math.floor(point[0]), math.floor(point[1]))
-        self.update(before.united(self._preview_rect()))
+        for area in (before, self._preview_rect()):  # two small ones: they may lie far apart
+            self.update(area)
 
     def _release(self, event: QSinglePointEvent) -> None:
         """End the drag."""

@@ -26,13 +26,22 @@ class Changes:
         self._pixel: Pixel | None = None
         self._followed: Mapping[str, float] = {}
         self._logits: Mapping[str, float] = {}
-        self._is_new_model = False
+        self._before: Mapping[str, float] = {}
+        self._is_new_model = self._is_trial = False
         self.by_class: Mapping[str, float] = {}
         self.text = ""
 
-    def model_changed(self) -> None:
-        """Compare the next answer with the model before."""
-        self._is_new_model = True
+    def model_changed(self, *, is_trial: bool = False) -> None:
+        """Compare the next answer with the model before.
+
+        Args:
+            is_trial: it is one on the way of a learning; the model that comes of it is compared
+                with the one before that learning too.
+        """
+        if not self._is_trial:
+            # Nothing is known of a model that came and went unseen.
+            self._before = {} if self._is_new_model else self._logits
+        self._is_new_model, self._is_trial = True, is_trial
 
     def take(self, answer: WhyAnswer) -> None:
         """Compare an answer with the one before, if that is of the same pixel."""
@@ -40,9 +49,10 @@ class Changes:
         names = (c.name for c in answer.classes)
         logits = dict(zip(names, answer.parts.logits.tolist(), strict=True))
         if answer.request.pixel != self._pixel:
-            self.by_class, self.text = {}, ""
+            self.by_class, self.text, self._before = {}, "", {}
         elif self._is_new_model:
-            self._compare(self._logits, logits, "Learning changed the logits: last column.")
+            self.by_class, self.text = {}, ""
+            self._compare(self._before, logits, "Compared with the model before: last column.")
         elif self._followed and answer.followed:
             text = "Your last stroke changed the logits: last column."
             if not answer.request.is_live:

@@ -22,7 +22,6 @@ class HealthTab(InsightTab):
         super().__init__(insight, chooser)
         self.table = HealthTable()
         self._answered: Asked | None = None
-        self._is_new_model = False
         area = QScrollArea()
         area.setWidget(self.table)
         area.setWidgetResizable(True)
@@ -46,18 +45,12 @@ class HealthTab(InsightTab):
         if isinstance(answer, HealthAnswer):
             assert isinstance(answer.request, Asked)
             self._answered = answer.request
-            self.table.set_rows(answer.rows, keep_before=self._is_new_model)
-            self._is_new_model = False
+            self.table.set_rows(answer.rows, answer.before)
 
     def forget(self) -> None:
         """See `InsightTab.forget`."""
         self._answered = None
-        self._is_new_model = False
-        self.table.set_rows((), keep_before=False)
-
-    def model_changed(self) -> None:
-        """See `InsightTab.model_changed`."""
-        self._is_new_model = True
+        self.table.set_rows(())
 
     @property
     def shown(self) -> tuple[Asked, ...]:

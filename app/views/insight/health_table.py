@@ -33,12 +33,11 @@ class HealthTable(QWidget):
         self.before: dict[tuple[int, int], DirectionHealth] = {}
         self.setMinimumWidth(200)
 
-    def set_rows(self, rows: Sequence[DirectionHealth], *, keep_before: bool) -> None:
-        """Show rows; those shown so far stay as a grey line if they are to."""
-        if keep_before:
-            self.before = {(row.layer, row.direction): row for row in self.rows}
-        elif not rows:
-            self.before = {}
+    def set_rows(
+        self, rows: Sequence[DirectionHealth], before: Sequence[DirectionHealth] = ()
+    ) -> None:
+        """Show rows, and those of the model before as grey lines."""
+        self.before = {(row.layer, row.direction): row for row in before}
         self.rows = tuple(rows)
         self.setMinimumHeight(self._height())
         self.update()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QPointF, QRectF, QSize, Qt, Signal
+from PySide6.QtCore import QPointF, QRect, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import (
     QColor,
     QEnterEvent,
@@ -80,8 +80,9 @@ class LinkedView(QWidget):
     def point(self, pixel: Pixel | None) -> None:
         """Mark the pixel under the pointer, wherever that is."""
         if pixel != self._pointer:
-            self._pointer = pixel
-            self.update()
+            before, self._pointer = self._cross_area(), pixel
+            for area in (before, self._cross_area()):
+                self.update(area)
 
     @property
     def transform(self) -> ViewTransform:
@@ -104,14 +105,27 @@ class LinkedView(QWidget):
         painter.scale(place.zoom, place.zoom)
         painter.drawImage(self._extent, self._picture)
         painter.restore()
-        self._paint_cross(painter, place)
+        self._paint_cross(painter)
         self._paint_title(painter)
         painter.end()
 
-    def _paint_cross(self, painter: QPainter, place: ViewTransform) -> None:
+    def _cross_at(self) -> QPointF | None:
+        """Return where the pointer's pixel is marked."""
         if self._pointer is None:
+            return None
+        return QPointF(*self.transform.to_view(self._pointer.x + 0.5, self._pointer.y + 0.5))
+
+    def _cross_area(self) -> QRect:
+        """Return the part of the view that the mark takes, empty without one."""
+        at, reach = self._cross_at(), _CROSS + 3
+        if at is None:
+            return QRect()
+        return QRectF(at.x() - reach, at.y() - reach, 2 * reach, 2 * reach).toAlignedRect()
+
+    def _paint_cross(self, painter: QPainter) -> None:
+        at = self._cross_at()
+        if at is None:
             return
-        at = QPointF(*place.to_view(self._pointer.x + 0.5, self._pointer.y + 0.5))
         for color, width in (("black", 3), ("white", 1)):
             painter.setPen(QPen(QColor(color), width))
             painter.drawLine(at - QPointF(_CROSS, 0), at + QPointF(_CROSS, 0))

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from app.views.insight.words import FRONT_COLOR, SHORT_NAMES
-from mdlstm_core.insight.drawing import Scale, colors, drawn_gradient, is_signed, scale_of
+from app.views.insight.words import SHORT_NAMES
+from mdlstm_core.insight.drawing import Scale, colors, drawn_gradient, is_signed, scale_of, swept
 from mdlstm_core.insight.queries import Pixel
+from mdlstm_core.insight.sweep import Wavefront
 
 if TYPE_CHECKING:
     from mdlstm_core.insight.context import ContextMap
@@ -29,8 +30,7 @@ class ShownMap:
         title: what it is, in some words.
         label: what the numbers are.
         drawn: R×C, what is coloured, if not the values themselves.
-        cover: R×C, how much of the image each cell covers, 0 to 255; None for all of it.
-        front: R×C, which cells are on the wavefront; None without one.
+        wavefront: up to where it is drawn; None for the whole map.
     """
 
     values: NDArray[np.float32]
@@ -39,19 +39,13 @@ class ShownMap:
     title: str
     label: str
     drawn: NDArray[np.floating] | None = None
-    cover: NDArray[np.uint8] | None = None
-    front: NDArray[np.bool_] | None = None
+    wavefront: Wavefront | None = None
 
     @cached_property
     def pixels(self) -> NDArray[np.uint8]:
         """The colours: R×C×3, or R×C×4 with how much each covers the image."""
         rgb = colors(self.values if self.drawn is None else self.drawn, self.scale)
-        if self.cover is None:
-            return rgb
-        rgba = np.dstack([rgb, self.cover])
-        if self.front is not None:
-            rgba[self.front] = (*FRONT_COLOR, 255)
-        return rgba
+        return rgb if self.wavefront is None else swept(rgb, self.wavefront)
 
     def cell_at(self, pixel: Pixel) -> tuple[int, int]:
         """Return row and column of the cell over a pixel of the image."""

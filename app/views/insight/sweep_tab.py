@@ -6,11 +6,16 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import cast
 
-import numpy as np
 from PySide6.QtCore import Qt, QTimer
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QSlider, QToolButton
 
-from app.inference.insight_messages import Asked, InsightAnswer, MapAnswer, MapRequest
+from app.inference.insight_messages import (
+    Asked,
+    InsightAnswer,
+    MapAnswer,
+    MapRequest,
+    SweepRequest,
+)
 from app.session.insight import Insight
 from app.views.icons import icon
 from app.views.insight.color_bar import ColorBar
@@ -19,12 +24,9 @@ from app.views.insight.shown_map import ShownMap, shown_gate
 from app.views.insight.tab import InsightTab, reading
 from mdlstm_core.config import DIRECTIONS
 from mdlstm_core.insight.queries import Pixel
-from mdlstm_core.insight.sweep import diagonal_count, diagonal_numbers, known
+from mdlstm_core.insight.sweep import diagonal_count, diagonal_numbers, wavefront_at
 
 _STEP_MS = 70
-_KNOWN, _REACHED = 255, 110
-"""How much of the image cells cover that are computed: those that the pinned cell knows of
-if there is one, and the others."""
 
 
 class SweepTab(InsightTab):
@@ -149,19 +151,18 @@ class SweepTab(InsightTab):
         if whole is None or answered is None:
             return ()
         (rows, columns), direction = whole.values.shape[:2], answered.query.direction
-        numbers = diagonal_numbers(rows, columns, direction)
-        cover = np.where(numbers <= self.diagonal, _KNOWN, 0)
-        if self.pin is not None:
-            knows = known(rows, columns, direction, *whole.cell_at(self.pin))
-            cover = np.where((numbers <= self.diagonal) & ~knows, _REACHED, cover)
-        front = numbers == self.diagonal
+        pinned = None if self.pin is None else whole.cell_at(self.pin)
+        wavefront = wavefront_at(rows, columns, direction, self.diagonal, pinned)
         title = f"diagonal {self.diagonal + 1}, from {DIRECTIONS[direction]}"
-        return (replace(whole, cover=cover.astype(np.uint8), front=front, title=title),)
+        return (replace(whole, wavefront=wavefront, title=title),)
 
     @property
     def shown(self) -> tuple[Asked, ...]:
-        """See `InsightTab.shown`."""
-        return (self._answered,) if self._answered else ()
+        """See `InsightTab.shown`: the map as far as the sweep has got."""
+        asked = self._answered
+        if asked is None:
+            return ()
+        return (SweepRequest(asked.image_path, asked.image, asked.query, self.diagonal, self.pin),)
 
     def _advance(self) -> None:
         at = self.diagonal + self._step

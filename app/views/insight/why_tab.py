@@ -183,7 +183,7 @@ class WhyTab(InsightTab):
 
     def model_changed(self) -> None:
         """See `InsightTab.model_changed`."""
-        self.changes.model_changed()
+        self.changes.model_changed(is_trial=self.insight.is_trial)
 
     def set_pin(self, pixel: Pixel | None) -> None:
         """See `InsightTab.set_pin`."""

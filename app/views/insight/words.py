@@ -39,7 +39,4 @@ ARROW_ICONS = dict(
 DIRECTION_COLORS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7")
 """Of the four directions: told apart by colour-blind eyes too (Okabe and Ito)."""
 
-FRONT_COLOR = (255, 43, 214)
-"""Of the wavefront: in neither map of colours."""
-
 FINE_COLOR, BIAS_COLOR = "#56b4e9", "#8a8f98"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -133,6 +134,37 @@ def test_units_are_reduced_as_asked(
     about = description(out / f"photo_layer2_top-left_hidden_{name}.json")
     assert about["unit"] == (None if expected.unit is None else expected.unit + 1)
     assert [axis["size"] for axis in about["axes"]] == list(expected.values.shape)
+
+
+@pytest.mark.parametrize("how", [("mean",), ("pca",)])
+def test_a_sweep_is_written_as_far_as_it_has_got(
+    mdlstm: Mdlstm,
+    photo_file: Path,
+    photo: NDArray[np.uint8],
+    checkpoint_file: Path,
+    predictor: Predictor,
+    out: Path,
+    how: tuple[str, ...],
+) -> None:
+    few = ("--layer", 1, 2, "--gate", "hidden", "--diagonal", 5, "--reduce", *how)
+    assert mdlstm("gates", photo_file, "--out", out, "--model", checkpoint_file, *few).code == 0
+
+    assert len(files_in(out)) == 2 * 4 * 3
+    for layer, corner in itertools.product((1, 2), DIRECTIONS):
+        unit = Components() if how == ("pca",) else None
+        query = GateQuery(layer - 1, DIRECTIONS.index(corner), "hidden", unit)
+        whole = predictor.gate_map(photo, query).values
+        stem = f"photo_layer{layer}_{corner}_hidden_{how[0]}_diagonal5"
+        values, about = np.load(out / f"{stem}.npy"), description(out / f"{stem}.json")
+        vertical, horizontal = corner.split("-")
+        row, column = (np.arange(size) for size in whole.shape[:2])
+        row = row if vertical == "top" else row[::-1]
+        column = column if horizontal == "left" else column[::-1]
+        is_reached = np.add.outer(row, column) < 5
+        assert np.isnan(values[~is_reached]).all()
+        np.testing.assert_array_equal(values[is_reached], whole[is_reached])
+        assert (about["diagonal"], about["diagonals"]) == (5, sum(whole.shape[:2]) - 1)
+        assert about["title"].endswith(f", diagonal 5 of {about['diagonals']}")
 
 
 def test_contact_sheet_and_health(
@@ -274,6 +306,10 @@ def test_image_smaller_than_one_window_is_said(
         (("--class", "sky"), "name the pixel with --at"),
         (("--compare", "none.safetensors"), "no model none.safetensors"),
         (("--pixels", 10), "1,000 to 16,000,000 pixels"),
+        (("--diagonal", 0), "Layer 2 has diagonals 1 to 27 over this image, no diagonal 0."),
+        (("--diagonal", 28), "no diagonal 28"),
+        (("--layer", 2, 1, "--diagonal", 28), "no diagonal 28"),
+        (("--diagonal", 3, "--compare", "other.safetensors"), "leave --compare out"),
     ],
 )
 def test_bad_input_is_refused_in_a_sentence(

@@ -10,7 +10,13 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mdlstm_core.insight.sweep import diagonal_count, diagonal_numbers, known, reached
+from mdlstm_core.insight.sweep import (
+    diagonal_count,
+    diagonal_numbers,
+    known,
+    reached,
+    wavefront_at,
+)
 from mdlstm_core.kernels import reference
 from mdlstm_core.layers import MDLSTM
 
@@ -61,3 +67,22 @@ def test_reached_cells_grow_from_the_corner_to_the_whole_grid(
     for before, after in itertools.pairwise(masks):
         assert (before <= after).all()
         assert after.sum() > before.sum()
+
+
+@given(sizes, sizes, st.integers(0, 3), st.data())
+def test_the_wavefront_covers_what_is_reached_and_less_what_the_pinned_cell_cannot_know(
+    rows: int, columns: int, direction: int, data: st.DataObject
+) -> None:
+    diagonal = data.draw(st.integers(0, diagonal_count(rows, columns) - 1))
+    pinned = data.draw(st.integers(0, rows - 1)), data.draw(st.integers(0, columns - 1))
+    is_reached = reached(rows, columns, direction, diagonal)
+    front = diagonal_numbers(rows, columns, direction) == diagonal
+
+    bare = wavefront_at(rows, columns, direction, diagonal)
+    np.testing.assert_array_equal(bare.cover, np.where(is_reached, 255, 0))
+    found = wavefront_at(rows, columns, direction, diagonal, pinned)
+    knows = known(rows, columns, direction, *pinned)
+    np.testing.assert_array_equal(found.cover == 255, is_reached & knows)
+    np.testing.assert_array_equal(found.cover > 0, is_reached)
+    for wavefront in (bare, found):
+        np.testing.assert_array_equal(wavefront.front, front)

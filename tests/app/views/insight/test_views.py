@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 from PySide6.QtCore import QPoint, QPointF, Qt
 from PySide6.QtGui import QWheelEvent
 from PySide6.QtWidgets import QApplication, QFileDialog
@@ -17,6 +18,7 @@ from pytestqt.qtbot import QtBot
 from app.inference.insight_messages import HealthAnswer, MapAnswer, PairAnswer, SheetAnswer
 from mdlstm_core.checkpoint import Checkpoint, save_checkpoint
 from mdlstm_core.config import NetworkConfig
+from mdlstm_core.insight.drawing import LEFT, TOP, drawn_size
 from mdlstm_core.insight.gates import GateMap
 from mdlstm_core.insight.health import health
 from mdlstm_core.insight.queries import Pixel
@@ -35,16 +37,16 @@ def test_the_sweep_covers_what_it_has_reached(explored: Any, qtbot: QtBot) -> No
     assert sweep.slider.maximum() == rows + columns - 2
     sweep.slider.setValue(0)
     (shown,) = sweep.maps()
-    assert np.argwhere(shown.cover).tolist() == [[0, columns - 1]]  # from the top right
+    assert np.argwhere(shown.wavefront.cover).tolist() == [[0, columns - 1]]  # from the top right
     for step in (1, 4, sweep.slider.maximum()):
         sweep.slider.setValue(step)
         (shown,) = sweep.maps()
-        row, column = np.nonzero(shown.front)
+        row, column = np.nonzero(shown.wavefront.front)
         assert (row + (columns - 1 - column) == step).all()
-        assert (shown.cover > 0).sum() == sum(
+        assert (shown.wavefront.cover > 0).sum() == sum(
             r + c <= step for r in range(rows) for c in range(columns)
         )
-    assert (shown.cover == 255).all()
+    assert (shown.wavefront.cover == 255).all()
     whole = shown.values
     sweep.slider.setValue(0)
     sweep.forward.click()
@@ -69,7 +71,7 @@ def test_the_sweep_shows_what_it_knew_at_the_pinned_pixel(explored: Any) -> None
     assert sweep.diagonal == row + column
     known = np.zeros(shown.values.shape, dtype=bool)
     known[: row + 1, : column + 1] = True
-    np.testing.assert_array_equal(shown.cover == 255, known)
+    np.testing.assert_array_equal(shown.wavefront.cover == 255, known)
 
 
 def test_two_models_side_by_side(
@@ -124,7 +126,35 @@ def test_health_is_the_models_and_is_told_anew_of_another_one(
         window.session.use_model(tmp_path / "other.safetensors")
     again = explored.wait(HealthAnswer, lambda a: len(a.rows) == 2 * 4).rows  # layers, directions
     assert all(row.closed != other.closed for row, other in zip(again, rows, strict=False))
-    assert [row.closed for row in table.before.values()] == [row.closed for row in rows]
+    assert table.before == {}  # nothing was learned
+
+
+def test_health_after_a_learning_has_that_before_it_though_nobody_looked_then(
+    explored: Any, qtbot: QtBot, drag: Callable[..., None], predictor: Predictor
+) -> None:
+    window, table = explored.window, explored.panel.health.table
+    window.learning._seconds.setValue(20)
+    window.classes.choose(2)
+    drag(window, [(PLACE.x - 9, PLACE.y), (PLACE.x + 9, PLACE.y)])
+    with qtbot.waitSignal(window.session.model_changed, timeout=PATIENCE_MS):
+        window.actions_by_name["learn"].trigger()
+    qtbot.waitUntil(lambda: not window.session.is_learning, timeout=2 * PATIENCE_MS)
+    qtbot.waitUntil(lambda: not explored.insight.is_trial, timeout=PATIENCE_MS)
+    explored.show("health")
+    expected = health(predictor.record(explored.image))
+
+    def is_moved() -> bool:
+        """The first model on the way has the gates before; wait for the one that is kept."""
+        return bool(table.before) and any(
+            table.before[row.layer, row.direction].closed != row.closed for row in table.rows
+        )
+
+    qtbot.waitUntil(is_moved, timeout=PATIENCE_MS)
+    assert len(table.rows) == len(table.before) == len(expected)
+    for row in expected:
+        found = table.before[row.layer, row.direction]
+        assert found.closed == pytest.approx(row.closed, abs=1e-3)
+        np.testing.assert_allclose(found.cell_by_diagonal, row.cell_by_diagonal, atol=1e-4)
 
 
 def wheel(view: Any, place: QPointF) -> None:
@@ -205,18 +235,64 @@ def test_files_are_those_of_the_command_line(
     names = saved(explored, qtbot, tmp_path / "window", monkeypatch)
     options = ("--out", tmp_path / "command", "--layer", 2, "--contact-sheet", "--device", "cpu")
     assert mdlstm("gates", explored.path, *options).code == 0
-    assert names == {path.name for path in (tmp_path / "command").iterdir()}
     assert len(names) == 4 * 7 * 3 + 1
+    assert_same_files(tmp_path / "window", tmp_path / "command")
+
+
+@pytest.mark.parametrize("pin", [None, PLACE])
+def test_files_of_the_sweep_are_those_of_the_command_line_up_to_the_diagonal_shown(
+    explored: Any, qtbot: QtBot, mdlstm: Any, tmp_path: Path, monkeypatch: Any, pin: Pixel | None
+) -> None:
+    explored.panel.chooser.choose(layer=2, direction=1, gate="cell")
+    explored.show("sweep")
+    explored.wait(MapAnswer)
+    explored.window.explorer.pin(pin)
+    sweep = explored.panel.sweep
+    sweep.slider.setValue(8)
+    (shown,) = sweep.maps()
+    names = saved(explored, qtbot, tmp_path / "window", monkeypatch)
+    end = "" if pin is None else "_at_30_60"
+    stem = f"rocket_layer3_top-right_cell_mean_diagonal9{end}"
+    assert names == {f"{stem}.{suffix}" for suffix in ("png", "npy", "json")}
+    at = () if pin is None else ("--at", "30,60", "--seconds", 0.1)
+    few = ("--direction", "top-right", "--gate", "cell", "--diagonal", 9, "--device", "cpu", *at)
+    assert mdlstm("gates", explored.path, "--out", tmp_path / "command", *few).code == 0
+    assert_same_files(tmp_path / "window", tmp_path / "command", others=pin is not None)
+
+    values = np.load(tmp_path / "window" / f"{stem}.npy")
+    rows, columns = values.shape
+    numbers = np.add.outer(np.arange(rows), np.arange(columns)[::-1])
+    np.testing.assert_array_equal(np.isnan(values), numbers > 8)
+    np.testing.assert_array_equal(values[numbers <= 8], shown.values[numbers <= 8])
+    about = json.loads((tmp_path / "window" / f"{stem}.json").read_text())
+    assert (about["diagonal"], about["diagonals"]) == (9, rows + columns - 1)
+    assert (about["colors"]["low"], about["colors"]["high"]) == (shown.scale.low, shown.scale.high)
+    # The picture has the colours that the window shows, here on white.
+    rgba = shown.pixels.astype(float)
+    expected = 255 + (rgba[..., :3] - 255) * rgba[..., 3:] / 255
+    side = drawn_size(rows, columns)[0] // rows
+    png = np.asarray(Image.open(tmp_path / "window" / f"{stem}.png").convert("RGB"))
+    drawn = png[TOP + side // 2 :: side, LEFT + side // 2 :: side][:rows, :columns]
+    np.testing.assert_allclose(drawn, expected, atol=1.5)
+
+
+def assert_same_files(mine: Path, its: Path, *, others: bool = False) -> None:
+    """Check that the files of one folder are those of another one, which may have more."""
+    names, other_names = ({path.name for path in folder.iterdir()} for folder in (mine, its))
+    assert names <= other_names if others else names == other_names
     for name in names:
-        mine, its = tmp_path / "window" / name, tmp_path / "command" / name
         if name.endswith(".npy"):
-            np.testing.assert_allclose(np.load(mine), np.load(its), atol=1e-5)
+            np.testing.assert_allclose(np.load(mine / name), np.load(its / name), atol=1e-5)
         elif name.endswith(".json"):
-            about, other = json.loads(mine.read_text()), json.loads(its.read_text())
+            about, other = (json.loads((folder / name).read_text()) for folder in (mine, its))
             for key in ("low", "high"):
                 value = about["colors"].pop(key)
                 assert value == pytest.approx(other["colors"].pop(key), abs=1e-5)
             assert about == other
+        else:
+            pictures = [np.asarray(Image.open(folder / name), int) for folder in (mine, its)]
+            # A value that lies between two colours may fall to either.
+            assert np.abs(pictures[0] - pictures[1]).max() <= 8
 
 
 def test_every_view_can_be_saved(

@@ -13,6 +13,7 @@ from pytestqt.qtbot import QtBot
 
 from app.inference.insight_messages import MapAnswer, WhyAnswer
 from app.views.insight.contribution_bars import parts_of, signed
+from mdlstm_core.checkpoint import checkpoint_from_bytes
 from mdlstm_core.config import IGNORE_INDEX
 from mdlstm_core.insight.context import gradient, occlusion
 from mdlstm_core.insight.contributions import contributions
@@ -141,6 +142,43 @@ def test_a_stroke_here_shows_what_it_changed(
     window.actions_by_name["undo"].trigger()
     qtbot.waitUntil(lambda: changes.by_class[name] < 0, timeout=PATIENCE_MS)
     assert changes.by_class == pytest.approx({k: -v for k, v in first.items()}, abs=1e-6)
+
+
+@pytest.mark.parametrize("tab", ["why", "health"])
+def test_after_learning_the_column_compares_with_the_model_before(
+    explored: Any, qtbot: QtBot, drag: Callable[..., None], predictor: Predictor, tab: str
+) -> None:
+    """With the tab in front all the time, or only when the new model is there."""
+    window, changes = explored.window, explored.panel.why.changes
+    explored.show("why", "off")
+    before = pinned(explored, qtbot)
+    worst = int(before.parts.logits.argmin())
+    window.classes.choose(worst)
+    drag(window, [(PLACE.x - 9, PLACE.y), (PLACE.x + 9, PLACE.y)])
+    qtbot.waitUntil(lambda: bool(changes.by_class), timeout=PATIENCE_MS)  # by the stroke
+
+    served: list[bool] = []
+    window.session.model_changed.connect(lambda _info: served.append(explored.insight.is_trial))
+    window.learning._seconds.setValue(20)
+    explored.show(tab, "off")
+    window.actions_by_name["learn"].trigger()
+    qtbot.waitUntil(lambda: len(served) == 2 and not window.session.is_learning, timeout=60_000)
+    assert served == [True, False]  # on the way, and what came of it
+    explored.show("why", "off")
+    source = window.session.model.source
+    learned = Predictor(checkpoint_from_bytes(source), "cpu")
+    now = learned.contributions(explored.image, PLACE).logits
+    qtbot.waitUntil(
+        lambda: np.allclose(explored.panel.why.answer.parts.logits, now, atol=1e-4),
+        timeout=PATIENCE_MS,
+    )
+    then = predictor.contributions(explored.image, PLACE).logits
+    names = [c.name for c in learned.classes]
+    expected = dict(zip(names, (now - then).tolist(), strict=True))
+    assert changes.by_class == pytest.approx(expected, abs=1e-4)
+    assert expected[names[worst]] > 0.1
+    assert explored.panel.why.change.text() == "Compared with the model before: last column."
+    assert explored.panel.why.change.isVisible()
 
 
 def test_a_unit_leads_to_its_map(explored: Any, qtbot: QtBot) -> None:
