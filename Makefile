@@ -13,7 +13,7 @@ run: $(VENV)/.installed qt-libraries
 # Also for what it depends on: without a window, no library of a display is needed.
 test: export QT_QPA_PLATFORM := offscreen
 test: lint qt-libraries
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 # Bulk runs with Ray too, some 600 MB that make test does without.
 test-scale: export QT_QPA_PLATFORM := offscreen

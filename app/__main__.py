@@ -16,6 +16,7 @@ import platformdirs
 from PySide6.QtCore import QMessageLogContext, QtMsgType, qInstallMessageHandler
 from PySide6.QtWidgets import QApplication
 
+from app.garbage import collect_on_this_thread
 from app.session import LabelingSession
 from app.settings import PROGRAM, load_settings, log_path
 from mdlstm_core import __version__
@@ -80,6 +81,7 @@ def make_application() -> QApplication:
     qInstallMessageHandler(_log_qt_message)
     application = QApplication(sys.argv[:1])
     application.setApplicationName(PROGRAM)
+    collect_on_this_thread(application)
     return application
 
 

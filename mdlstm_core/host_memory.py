@@ -26,14 +26,6 @@ def host_memory() -> tuple[int | None, int | None]:
     return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"), None
 
 
-def give_back_freed() -> None:
-    """Let the system have what was freed: glibc keeps tens of megabytes of it for later."""
-    if sys.platform == "linux":
-        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
-        if trim is not None:
-            trim(0)
-
-
 def check_fits(needed: int, what: str) -> None:
     """Refuse what would take more than half of the memory that is free.
 

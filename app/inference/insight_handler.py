@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from mdlstm_core.checkpoint import Checkpoint
     from mdlstm_core.insight.contributions import Contributions
     from mdlstm_core.insight.export import Origin
+    from mdlstm_core.insight.health import DirectionHealth
     from mdlstm_core.insight.recording import Recording
     from mdlstm_core.learning.last_layer import LastLayerFit
     from mdlstm_core.learning.live_learner import LiveImage
@@ -134,9 +135,9 @@ class InsightHandler:
                 pair = compare(before, recording, request.query)
                 return PairAnswer(request, pair, notice=notice)
             case HealthRequest():
-                other = request.before
-                before = self._recorded_before(other, request.image, predictor) if other else None
-                rows = health(before) if before else ()
+                rows: tuple[DirectionHealth, ...] = ()
+                if request.before is not None:
+                    rows = health(self._recorded_before(request.before, request.image, predictor))
                 return HealthAnswer(request, health(recording), rows, notice=notice)
         raise AssertionError(request)
 

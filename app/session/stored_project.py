@@ -30,7 +30,7 @@ from mdlstm_core.config import IGNORE_INDEX, LabelClass
 from mdlstm_core.data.display_window import DisplayWindow
 from mdlstm_core.data.pages import image_file
 from mdlstm_core.errors import InputError
-from mdlstm_core.host_memory import give_back_freed
+from mdlstm_core.host_memory import give_back
 
 _IDLE_MS = 2000
 """After the last stroke, when memory is given back that was freed meanwhile."""
@@ -71,7 +71,7 @@ class StoredProject(QObject):
         self._has_own_classes = False
         self._said_pruned = False
         self._idle = QTimer(self, singleShot=True, interval=_IDLE_MS)
-        self._idle.timeout.connect(lambda: QThreadPool.globalInstance().start(give_back_freed))
+        self._idle.timeout.connect(lambda: QThreadPool.globalInstance().start(give_back))
         self.project.changed.connect(self._on_changed)
         self.journal.receipt.connect(self._on_receipt)
         self.journal.failed.connect(self._on_failed)
