@@ -63,6 +63,7 @@ class DiskWorker(QObject):
         self._pool = QThreadPool(self)
         self._pool.setMaxThreadCount(1)
         self._newest = 0
+        self._is_closed = False
 
     def load(
         self,
@@ -98,7 +99,7 @@ class DiskWorker(QObject):
                 found = LoadedImage(path, picture, fingerprint_of(path), known, blank, request)
                 self.loaded.emit(found._replace(is_windowed=window is not None))
 
-        self._pool.start(_Job(read, lambda reason: self.load_failed.emit(path, reason)))
+        self._start(_Job(read, lambda reason: self.load_failed.emit(path, reason)))
 
     def export_label_map(
         self, path: Path, label_map_HW: NDArray[np.uint8], classes: tuple[LabelClass, ...]
@@ -109,7 +110,7 @@ class DiskWorker(QObject):
             save_indexed_png(label_map_HW, classes, path)
             self.exported.emit(path)
 
-        self._pool.start(_Job(write, self.export_failed.emit))
+        self._start(_Job(write, self.export_failed.emit))
 
     def search(self, missing: Mapping[Path, Fingerprint], given: Sequence[Path]) -> None:
         """Look for missing images among files, by content."""
@@ -117,12 +118,18 @@ class DiskWorker(QObject):
         def look() -> None:
             self.searched.emit(find_moved(missing, given))
 
-        self._pool.start(_Job(look, self.export_failed.emit))
+        self._start(_Job(look, self.export_failed.emit))
 
     def close(self) -> None:
-        """Wait for what is under way; exports asked for are still written."""
+        """Wait for what is under way, and begin nothing more; exports asked for are written."""
         self._newest += 1
+        self._is_closed = True
         self._pool.waitForDone()
+
+    def _start(self, job: _Job) -> None:
+        # What was still to be delivered at the close may ask for more.
+        if not self._is_closed:
+            self._pool.start(job)
 
 
 class _Job(QRunnable):
