@@ -92,12 +92,12 @@ def test_again_gives_the_same(checkpoint: Checkpoint) -> None:
 
 def test_ends_in_time_with_more_images_than_it_has_time_for(checkpoint: Checkpoint) -> None:
     def slow() -> list[CorrectedImage]:
-        time.sleep(0.25)
+        time.sleep(0.05)
         return [painted(0)]
 
     images = (image for _ in range(100) for image in slow())
     start = time.monotonic()
-    options = LearningOptions(seconds=2, steps=10_000, enough=0.0)
+    options = LearningOptions(seconds=1, steps=10_000, enough=0.0)
     result = fine_tune(checkpoint, lambda: images, options, CPU, lambda _: None, threading.Event())
     assert "of 100 corrected images" in result.notice
     # What remains of the list is still read; nothing of it is prepared.
