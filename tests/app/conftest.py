@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import gc
+import shutil
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -27,8 +29,10 @@ from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 from skimage import data
 
+import resources
 from app.session import LabelingSession
 from app.views.main_window import MainWindow
+from mdlstm_core.checkpoint import load_checkpoint, save_checkpoint
 from mdlstm_core.learning import fine_tuning
 
 PATIENCE_MS = 60_000
@@ -153,8 +157,26 @@ def window(qtbot: QtBot, session: LabelingSession) -> MainWindow:
     return window
 
 
+@pytest.fixture(scope="session")
+def quick_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The shipped models, of which `scene` looks at an image once and not four times."""
+    folder = tmp_path_factory.mktemp("resources")
+    shutil.copytree(Path(resources.__file__).parent / "models", folder / "models")
+    shipped = load_checkpoint("scene")
+    config = dataclasses.replace(shipped.config, scales=(1.0,), mirrored=False)
+    once = dataclasses.replace(shipped, config=config)
+    save_checkpoint(once, folder / "models" / "scene.safetensors")
+    return folder
+
+
 @pytest.fixture
-def labeled_window(qtbot: QtBot, window: MainWindow, rocket: Path) -> MainWindow:
+def quick_looks(quick_models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let `scene` look once: what the window does with its labels is the same, sooner."""
+    monkeypatch.setattr(resources, "_HERE", quick_models)
+
+
+@pytest.fixture
+def labeled_window(qtbot: QtBot, quick_looks: None, window: MainWindow, rocket: Path) -> MainWindow:
     """The window with the photograph open and labeled by the model."""
     with qtbot.waitSignal(window.session.prediction_changed, timeout=PATIENCE_MS):
         window.session.open_paths([rocket])

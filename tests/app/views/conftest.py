@@ -126,7 +126,9 @@ def photos(tmp_path: Path) -> list[Path]:
 
 
 @pytest.fixture
-def small(qtbot: QtBot, window: MainWindow, photos: list[Path]) -> Iterator[MainWindow]:
+def small(
+    qtbot: QtBot, quick_looks: None, window: MainWindow, photos: list[Path]
+) -> Iterator[MainWindow]:
     """The window with both photographs open, the first one labeled by the model."""
     with qtbot.waitSignal(window.session.prediction_changed, timeout=PATIENCE_MS):
         window.session.open_paths(photos)
