@@ -24,14 +24,17 @@ class ClassifierOptions:
         hold: how strongly the weights of the expert that sees all features are held to zero,
             and with it to what the network says.
         hold_local: how strongly those of the expert that sees the local ones alone.
+        few: up to so many strokes both are held at strength 1, for the first ones lie where
+            things are plain; from then on less, soon as above.
         trust: how much of the network's own logits counts, 0 to 1.
         steps: of Adam.
         learning_rate: of its first half; then it falls to zero.
     """
 
     hidden: int = 24
-    hold: float = 1e-2
-    hold_local: float = 1e-3
+    hold: float = 0.1
+    hold_local: float = 0.01
+    few: int = 20
     trust: float = 0.5
     steps: int = 45
     learning_rate: float = 0.03
@@ -134,7 +137,7 @@ def solve(
         torch.zeros(*axes, classes, units).requires_grad_(),
     )
     weight_SNK = _smoothed(torch.stack([_weights(rows, kept) for kept in _kept(rows)]))
-    hold_E = torch.tensor([options.hold, options.hold_local])
+    hold_E = _hold(rows, options)
     parameters = list(vars(experts).values())
     optimizer = torch.optim.Adam(parameters, lr=options.learning_rate)
     for step in range(options.steps):
@@ -147,6 +150,14 @@ def solve(
         (loss + (hold_E * _held(seen)).sum()).backward()
         optimizer.step()
     return Experts(*(t.detach() for t in vars(_seen(experts, sees_EC)).values()))
+
+
+def _hold(rows: AllRows, options: ClassifierOptions) -> Tensor:
+    """Return how strongly each expert is held."""
+    strokes = torch.unique(torch.stack([rows.image_N, rows.stroke_N]), dim=1).shape[1]
+    plain = min(1.0, options.few / strokes)
+    # The second expert must soon tell apart what the first strokes did not show.
+    return torch.tensor([max(options.hold, plain), max(options.hold_local, plain**6)])
 
 
 def _held(seen: Experts) -> Tensor:
