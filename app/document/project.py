@@ -237,15 +237,17 @@ class Project(QObject):
             self.changed.emit(Prune(last))
         return last is not None
 
-    def image_of_undo(self) -> Path | None:
-        """Return the image that the next undo changes."""
-        header = self.undo_stack.to_undo()
-        return header.image if header else None
+    def go_back(self, headers: Sequence[StepHeader], done: int, classes: ClassTable) -> None:
+        """Take the history and the classes as they are stored, for what did not get there.
 
-    def image_of_redo(self) -> Path | None:
-        """Return the image that the next redo changes."""
-        header = self.undo_stack.to_redo()
-        return header.image if header else None
+        Args:
+            headers: see `UndoStack.reset`.
+            done: see `UndoStack.reset`.
+            classes: as they are stored.
+        """
+        self.undo_stack.reset(headers, done)
+        self.set_classes(classes)
+        self._relabelings += 1
 
     def _remove(self, label: int, target: int, text: str) -> None:
         after = self._classes.remove(label, target)

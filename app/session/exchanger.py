@@ -244,7 +244,7 @@ class Exchanger(QObject):
             self._stored.check_writable()
             if not project.classes.classes:  # no model has given it any yet
                 self._stored.start_with_classes(plan.table.by_label(), ())
-            self._stored.note_files(found.files)
+            self._stored.files.note(found.files)
             changed = {patch.image for patch in changes.patches}
             project.add_images([image for image in plan.new_images if image in changed])
             project.take_import(changes.patches, plan.table)

@@ -6,6 +6,7 @@ import resource
 import shutil
 import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -131,3 +132,52 @@ def test_a_disk_that_fills_up_in_a_stroke_is_shown_until_there_is_room(
     file.close()
     assert stored is not None
     np.testing.assert_array_equal(stored.decode(), painted)
+
+
+def test_a_merge_that_a_damaged_label_map_forbids_is_taken_back_on_the_canvas(
+    qtbot: QtBot, painted_window: MainWindow, drag: Callable[..., None]
+) -> None:
+    window, session = painted_window, painted_window.session
+    document = session.document
+    assert document is not None
+    other = document.path.with_name("other.png")
+    shutil.copy(document.path, other)
+    with qtbot.waitSignal(session.document_changed, check_params_cb=lambda d: d is not None):
+        session.open_paths([other])
+    drag(window, [(100.0, 300.0), (200.0, 310.0)])
+    assert session.journal.store()
+    assert session.project_path is not None
+    with closing(sqlite3.connect(session.project_path)) as database, database:
+        database.execute(
+            "UPDATE tiles SET labels = x'00' WHERE image = (SELECT id FROM images WHERE path = ?)",
+            (document.path.name,),
+        )
+    before, classes = _corrections(window), session.classes
+    with qtbot.waitSignal(session.document_changed, check_params_cb=lambda d: d is not None):
+        session.merge_class(1, 0)
+    assert "merge classes" in window.messages.text
+    assert session.classes == classes
+    np.testing.assert_array_equal(_corrections(window), before)
+    with qtbot.waitSignal(session.journal.stored):
+        drag(window, [(100.0, 350.0), (200.0, 360.0)])
+    assert not window.status.unsaved.isVisible()
+
+
+def test_closing_once_more_loses_only_what_was_told(
+    qtbot: QtBot, painted_window: MainWindow, drag: Callable[..., None]
+) -> None:
+    window, session = painted_window, painted_window.session
+    assert session.journal.store()
+    assert session.project_path is not None
+    wal = session.project_path.with_name(f"{session.project_path.name}-wal")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (wal.stat().st_size, hard))
+    try:
+        drag(window, [(100.0, 300.0), (200.0, 310.0)])
+        assert not window.close()
+        drag(window, [(400.0, 300.0), (500.0, 310.0)])  # nobody said that this is lost
+        assert not window.close()
+        assert window.isVisible()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert window.close()
