@@ -20,7 +20,7 @@ from app.session.history_walk import HistoryWalk
 from app.session.insight import Insight
 from app.session.labeler import Labeler
 from app.session.moved_images import MovedImages
-from app.session.opening import project_of, projects_and_images
+from app.session.opening import images_beside, project_of, projects_and_images
 from app.session.review import Review
 from app.session.stored_project import StoredProject
 from app.session.teacher import Teacher
@@ -275,9 +275,10 @@ class LabelingSession(QObject):
         if self.project_path != path and not projects and self.moved.search(images):
             return  # they may be images that the present project misses
         self._open_project(path)
-        self.project.add_images(images)
+        given = images or images_beside(path, self.project.images)
+        self.project.add_images(given)
         self.open_image(next(iter(images or self.project.images), None))
-        self.moved.search(images)
+        self.moved.search(given)
 
     @Slot(object, object)
     def _on_searched(self, found: dict[Path, Path], images: list[Path]) -> None:
@@ -285,7 +286,7 @@ class LabelingSession(QObject):
             self._leave(None)  # it is shown again with the labels that are its own
         try:
             moved = self.stored.move_images(found) if found else []
-            if not moved and images:
+            if not moved and not set(images) <= set(self.project.images):
                 path = project_of([], images)
                 if path != self.project_path:
                     self.stored.files.missing.clear()

@@ -6,8 +6,8 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from app.storage.project_file import project_path_for
-from mdlstm_core.data.images import find_images
+from app.storage.project_file import image_folders, project_path_for
+from mdlstm_core.data.images import find_images, images_in
 from mdlstm_core.errors import InputError
 
 
@@ -21,6 +21,20 @@ def projects_and_images(paths: Sequence[Path]) -> tuple[list[Path], list[Path]]:
     given = [Path(os.path.abspath(path)) for path in paths]
     projects = [path for path in given if path.suffix == ".mdlp"]
     return projects, find_images([path for path in given if path not in projects])
+
+
+def images_beside(project: Path, known: Sequence[Path]) -> list[Path]:
+    """Return all images of the folders that a project is about.
+
+    Args:
+        project: its file.
+        known: those of its images that are known.
+
+    Raises:
+        InputError: a folder cannot be read.
+    """
+    folders = [folder for folder in image_folders(project, known) if folder.is_dir()]
+    return find_images([image for folder in folders for image in images_in(folder)])
 
 
 def project_of(projects: list[Path], images: list[Path]) -> Path:

@@ -26,6 +26,7 @@ from app.storage.changes import (
 )
 from app.storage.disk_worker import LoadedImage
 from app.storage.journal import Journal
+from app.storage.project_file import image_folders
 from mdlstm_core.config import IGNORE_INDEX, LabelClass
 from mdlstm_core.data.display_window import DisplayWindow
 from mdlstm_core.data.pages import image_file
@@ -82,6 +83,10 @@ class StoredProject(QObject):
     def path(self) -> Path | None:
         """Where the project is stored, None before one is opened."""
         return self.journal.file.path if self.journal.file else None
+
+    def folders(self) -> list[Path]:
+        """Return the folders whose images belong to the project, where that is known."""
+        return image_folders(self.path, self.project.images) if self.path else []
 
     @property
     def classes_of_models(self) -> ProjectClasses:

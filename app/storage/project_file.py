@@ -10,6 +10,7 @@ import json
 import logging
 import os
 import sqlite3
+from collections.abc import Iterable
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -48,9 +49,24 @@ def project_path_for(image: Path) -> Path:
     beside = folder / f"{folder.name or 'images'}.mdlp"
     if beside.exists() or os.access(folder, os.W_OK | os.X_OK):
         return beside
-    data = platformdirs.user_data_path("mdlstm-labeler", appauthor=False) / "projects"
     digest = sha256(str(folder).encode()).hexdigest()[:12]
-    return data / f"{folder.name}-{digest}.mdlp"
+    return _data_folder() / f"{folder.name}-{digest}.mdlp"
+
+
+def image_folders(project: Path, images: Iterable[Path]) -> list[Path]:
+    """Return the folders whose images belong to a project, where that is known.
+
+    Args:
+        project: its file; the images lie beside it, or it is in the user's data folder.
+        images: those of the project that are known.
+    """
+    if project.parent != _data_folder():
+        return [project.parent]
+    return list(dict.fromkeys(image.parent for image in images))
+
+
+def _data_folder() -> Path:
+    return platformdirs.user_data_path("mdlstm-labeler", appauthor=False) / "projects"
 
 
 class StoredImage(NamedTuple):

@@ -249,8 +249,8 @@ class MainWindow(QMainWindow):
         """Open images, folders or a project, as the session does, and show that it is."""
         if paths:
             self.session.open_paths(paths)
-            if self.session.project_path is not None:
-                add_recent(self.session.project_path)
+            if (project := self.session.project_path) is not None:
+                add_recent(project, next(iter(self.session.stored.folders()), None))
 
     @Slot()
     def _start_model(self) -> None:
