@@ -7,6 +7,7 @@ from pathlib import Path
 
 from app.storage.changes import Fingerprint, SaveFingerprint
 from app.storage.disk_worker import LoadedImage
+from app.storage.fingerprint import other_picture
 from app.storage.journal import Journal
 from app.storage.project_file import StoredImage
 from mdlstm_core.data.pages import image_file
@@ -59,10 +60,7 @@ class ImageFiles:
         known = self._known.get(loaded.path)
         if known is not None and known != loaded.fingerprint:
             self.refused.add(loaded.path)
-            raise InputError(
-                f"{loaded.path} is not the picture that was labeled under this name; "
-                "put that one back, or rename this one."
-            )
+            raise other_picture(loaded.path)
         self.refused.discard(loaded.path)
         if loaded.labels is not None and not self._journal.is_read_only:
             self.save(loaded.path)

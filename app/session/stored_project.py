@@ -275,7 +275,6 @@ class StoredProject(QObject):
             image
             for image in found
             if image not in self.files.missing
-            and image not in self.files.refused
             and (self.project.corrections(image) or self.project.status(image) != "new")
         ]
 

@@ -38,6 +38,24 @@ def fingerprint_of(path: Path) -> Fingerprint:
     return Fingerprint(size, digest.digest())
 
 
+def check_file(image: Path, known: Fingerprint | None) -> None:
+    """Look whether an image is still the one that was labeled, as far as that is known.
+
+    Raises:
+        InputError: it is another one, or cannot be read.
+    """
+    if known is not None and fingerprint_of(image) != known:
+        raise other_picture(image)
+
+
+def other_picture(image: Path) -> InputError:
+    """Return what is said of a picture in the place of the one that was labeled."""
+    return InputError(
+        f"{image} is not the picture that was labeled under this name; "
+        "put that one back, or rename this one."
+    )
+
+
 def _hashed(file: Path, _state: tuple[int, ...]) -> tuple[int, blake2b]:
     """Return the size and the hash of a file; `_state` is what tells when it is another."""
     digest, size = blake2b(digest_size=16), 0

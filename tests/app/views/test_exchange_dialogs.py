@@ -134,6 +134,37 @@ def test_export_of_images_that_are_done(opened: MainWindow, qtbot: QtBot, tmp_pa
         qtbot.waitUntil(lambda: opened.findChild(ExportDialog) is None)
 
 
+def test_export_leaves_out_another_picture_in_the_place_of_a_labeled_one(
+    opened: MainWindow, qtbot: QtBot, tmp_path: Path
+) -> None:
+    session = opened.session
+    first, second = session.project.images[:2]
+    for image in (first, second):
+        session.open_image(image)
+        qtbot.waitUntil(lambda image=image: session.document.path == image, timeout=PATIENCE_MS)
+        paint(opened, 1, Box(0, 0, 5, 5))
+    with Image.open(first) as picture:
+        turned = picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+    turned.save(first)
+    assert session.journal.store()
+    dialog = export_dialog(opened)
+    choose(dialog.formats, "npy")
+    dialog.folder.set_path(tmp_path / "out")
+    with qtbot.waitSignal(session.exchanger.warned, timeout=PATIENCE_MS) as warned:
+        click(qtbot, dialog, opened)
+    assert "1 image" in warned.args[0]
+    assert f"{first} is not the picture that was labeled" in warned.args[0]
+    assert [path.stem for path in (tmp_path / "out").glob("*.npy")] == [second.stem]
+    dialog = export_dialog(opened)
+    choose(dialog.formats, "npy")
+    session.open_image(first)
+    choose(dialog.which, "all")
+    second.write_bytes(first.read_bytes())
+    dialog.folder.set_path(tmp_path / "none")
+    assert "is not the picture that was labeled" in click(qtbot, dialog, opened)
+    assert not (tmp_path / "none").exists()
+
+
 def test_export_does_not_replace_files_unasked(
     opened: MainWindow, qtbot: QtBot, tmp_path: Path
 ) -> None:
