@@ -119,9 +119,9 @@ def test_export_of_images_that_are_done(opened: MainWindow, qtbot: QtBot, tmp_pa
         session.open_image(image)
         qtbot.waitUntil(lambda image=image: session.document.path == image, timeout=PATIENCE_MS)
         paint(opened, 1, Box(0, 0, 5, 5))
-    with qtbot.waitSignal(session.project.status_changed):
-        opened.actions_by_name["done"].trigger()
-    qtbot.waitUntil(lambda: not session.journal.has_unsaved)
+    opened.actions_by_name["done"].trigger()
+    done = session.project.images[1]
+    qtbot.waitUntil(lambda: session.project.status(done) == "done")
 
     for which, names in (("done", ["scene_1"]), ("all", ["scene_0", "scene_1"]),
                          ("this", ["scene_1"])):  # fmt: skip
