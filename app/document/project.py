@@ -94,6 +94,16 @@ class Project(QObject):
             self.images += new
             self.images_changed.emit()
 
+    def add_pages(self, pages: Mapping[Path, Sequence[Path]]) -> None:
+        """Put the pages of files behind these files, unless they are there already."""
+        known = set(self.images)
+        self.images = [
+            page
+            for image in self.images
+            for page in (image, *(p for p in pages.get(image, ()) if p not in known))
+        ]
+        self.images_changed.emit()
+
     def clear(self) -> None:
         """Forget all images and the history, for another project."""
         self.undo_stack.reset()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from app.session.insight import Insight
 from app.session.labeler import Labeler
 from app.session.moved_images import MovedImages
 from app.session.opening import images_beside, project_of, projects_and_images
+from app.session.page_counter import PageCounter
 from app.session.review import Review
 from app.session.stored_project import StoredProject
 from app.session.teacher import Teacher
@@ -82,7 +83,7 @@ class LabelingSession(QObject):
         self._wanted: Path | None = None
         self._left: ImageDocument | None = None
         self._is_started = False
-        self._disk = DiskWorker()
+        self._disk, self._pages = DiskWorker(), PageCounter()
         self._client = ModelClient()
         self.teacher = Teacher(self.stored, self._client, base_model, device)
         self._labeler = Labeler(self.stored, self._client)
@@ -104,6 +105,7 @@ class LabelingSession(QObject):
         self._disk.loaded.connect(self._on_loaded)
         self._disk.load_failed.connect(self._on_load_failed)
         self.moved.searched.connect(self._on_searched)
+        self._pages.found.connect(self.project.add_pages)
         self.stored.went_back.connect(self._on_went_back)
         self.image_asked.connect(self._walk.on_asked)
         self._disk.exported.connect(self._on_exported)
@@ -181,14 +183,6 @@ class LabelingSession(QObject):
         """Change the classes, but no pixel, as one undoable step, which `text` names."""
         self._change(lambda: self.project.edit_classes(classes, text))
 
-    def start_with_classes(self, classes: Sequence[LabelClass | None]) -> bool:
-        """Take a list of the user's in place of the model's classes, if nothing was done yet.
-
-        Raises:
-            InputError: the project cannot be written, or two classes have one name.
-        """
-        return self.stored.start_with_classes(classes, self.model.classes if self.model else ())
-
     def merge_class(self, source: int, target: int) -> None:
         """Give all pixels of one class, in all images, to another one; undoable."""
         self._change(lambda: self.project.merge_class(source, target))
@@ -257,7 +251,8 @@ class LabelingSession(QObject):
         """End the threads and close the files; `journal.has_unsaved` tells beforehand."""
         self._is_started = False
         self.exchanger.close()
-        for part in (self._client, self.review, self.teacher.timeline, self.moved, self._disk):
+        readers = self.moved, self._pages, self._disk
+        for part in (self._client, self.review, self.teacher.timeline, *readers):
             part.close()
         self.stored.close()
 
@@ -277,6 +272,7 @@ class LabelingSession(QObject):
         self._open_project(path)
         given = images or images_beside(path, self.project.images)
         self.project.add_images(given)
+        self._pages.count(given)
         self.open_image(next(iter(images or self.project.images), None))
         self.moved.search(given)
 
@@ -286,9 +282,8 @@ class LabelingSession(QObject):
             self._leave(None)  # it is shown again with the labels that are its own
         try:
             moved = self.stored.move_images(found) if found else []
-            if not moved and not set(images) <= set(self.project.images):
-                path = project_of([], images)
-                if path != self.project_path:
+            if not moved:
+                if not set(images) <= set(self.project.images):  # they are another project's
                     self.stored.files.missing.clear()
                     self._open_given([], images)
                 return
@@ -331,6 +326,7 @@ class LabelingSession(QObject):
             self._leave(before)
             raise
         self._wanted = None
+        self._pages.stop()
         self.teacher.forget()
         if self._is_started:
             self.start_model()

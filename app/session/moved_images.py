@@ -13,6 +13,7 @@ from PySide6.QtCore import QObject, QThreadPool, Signal, Slot
 from app.session.stored_project import StoredProject
 from app.storage.changes import Fingerprint
 from app.storage.fingerprint import find_moved, may_be_moved
+from mdlstm_core.data.pages import pages_of
 
 _log = logging.getLogger(__name__)
 
@@ -76,7 +77,8 @@ class MovedImages(QObject):
         """Search; called in the pool's thread."""
         found: dict[Path, Path] = {}
         try:
-            found = find_moved(missing, candidates, self._counter(len(candidates), stop))
+            pages = [page for file in candidates for page in pages_of(file)]
+            found = find_moved(missing, pages, self._counter(len(pages), stop))
         except Exception:  # nothing is found then, and the images go on missing
             _log.exception("looking for moved images")
         self._answered.emit(stop, found, images)

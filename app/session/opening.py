@@ -14,17 +14,19 @@ from mdlstm_core.errors import InputError
 def projects_and_images(paths: Sequence[Path]) -> tuple[list[Path], list[Path]]:
     """Return the project files among `paths`, and the images, also those in folders.
 
+    Of files with several pages, only the first is given.
+
     Raises:
         InputError: a path does not exist, or a folder has no images.
     """
     # Not resolve(): a link's name is the name the user knows.
     given = [Path(os.path.abspath(path)) for path in paths]
     projects = [path for path in given if path.suffix == ".mdlp"]
-    return projects, find_images([path for path in given if path not in projects])
+    return projects, find_images([p for p in given if p not in projects], pages=False)
 
 
 def images_beside(project: Path, known: Sequence[Path]) -> list[Path]:
-    """Return all images of the folders that a project is about.
+    """Return all images of the folders that a project is about, without further pages.
 
     Args:
         project: its file.
@@ -34,7 +36,7 @@ def images_beside(project: Path, known: Sequence[Path]) -> list[Path]:
         InputError: a folder cannot be read.
     """
     folders = [folder for folder in image_folders(project, known) if folder.is_dir()]
-    return find_images([image for folder in folders for image in images_in(folder)])
+    return [image for folder in folders for image in images_in(folder)]
 
 
 def project_of(projects: list[Path], images: list[Path]) -> Path:

@@ -34,7 +34,7 @@ def opened(
     monkeypatch.setattr(LabelingSession, "start_model", lambda _self: None)
     window.open_paths([tiny_dataset / "images"])
     qtbot.waitUntil(lambda: window.session.document is not None, timeout=PATIENCE_MS)
-    window.session.start_with_classes(CLASSES)
+    window.session.stored.start_with_classes(CLASSES, ())
     return window
 
 

@@ -256,6 +256,25 @@ def test_a_project_file_opens_with_all_images_of_its_folder(
     again.close()
 
 
+def test_a_project_whose_missing_image_is_nowhere_opens_with_the_others(
+    qtbot: QtBot, window: MainWindow, two_photos: list[Path], drag: Callable[..., None]
+) -> None:
+    first, second = two_photos
+    _open_and_paint(qtbot, window, second, drag)
+    window.close()
+    size = second.stat().st_size
+    second.unlink()
+    other = second.with_name("as large.png")
+    other.write_bytes(first.read_bytes()[:size].ljust(size))
+    session = LabelingSession(device="cpu")
+    with qtbot.waitSignal(session.moved.searched) as searched:
+        session.open_paths([first.with_name("photos.mdlp")])
+    assert searched.args == [{}, [other, first]]
+    assert session.project.images == [other, first]
+    assert session.project_path == first.with_name("photos.mdlp")
+    session.close()
+
+
 def test_a_project_of_a_read_only_folder_opens_with_its_images_and_its_name(
     qtbot: QtBot,
     window: MainWindow,
