@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
@@ -130,9 +130,8 @@ class Step:
         return sum(found.nbytes for found in self.patches)
 
 
-@dataclass(frozen=True)
-class StepHeader:
-    """What is known of a step without loading its pixels.
+class StepHeader(NamedTuple):
+    """What is known of a step without loading its pixels; a history may have a million.
 
     Attributes:
         number: see `Step`.
@@ -144,7 +143,7 @@ class StepHeader:
     number: int
     text: str
     image: Path | None
-    size: int = field(default=0, compare=False)
+    size: int = 0
 
 
 class Do(NamedTuple):

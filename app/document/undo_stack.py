@@ -6,7 +6,6 @@ QUndoStack can neither be stored nor bounded by bytes; views connect to the same
 from __future__ import annotations
 
 import bisect
-import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
@@ -71,8 +70,8 @@ class UndoStack(QObject):
             done: number of the last step that was not undone, 0 if there is none.
         """
         self._headers = list(headers)
-        self._index = bisect.bisect_right([h.number for h in headers], done)
-        self._next = max([done, *(h.number for h in headers)]) + 1
+        self._index = bisect.bisect_right(headers, done, key=lambda h: h.number)
+        self._next = max(done, headers[-1].number if headers else 0) + 1
         self._bytes = sum(h.size for h in headers)
         self._steps, self._cached_bytes, self._unstored = {}, 0, set()
         self._tell()
@@ -165,7 +164,7 @@ class UndoStack(QObject):
         if place < len(self._headers) and self._headers[place].number == number:
             header = self._headers[place]
             self._bytes += size - header.size
-            self._headers[place] = dataclasses.replace(header, size=size)
+            self._headers[place] = header._replace(size=size)
         self._trim()
 
     def prune(self) -> int | None:

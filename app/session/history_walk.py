@@ -58,7 +58,10 @@ class HistoryWalk(QObject):
     def go_on(self) -> None:
         """Do what waited for the image that is shown now, unless something else is next."""
         awaited, self._awaited = self._awaited, None
-        if awaited and awaited.header() == awaited.step and self._shown() == awaited.step.image:
+        step = awaited.header() if awaited else None
+        if awaited is None or step is None or step.number != awaited.step.number:
+            return
+        if self._shown() == step.image:
             self._change(awaited.go)
 
     def told(self, image: Path, reason: str) -> str:

@@ -191,13 +191,12 @@ class ProjectFile:
 
     def history(self) -> tuple[list[StepHeader], int]:
         """Return all steps, oldest first, and the number of the last that is not undone."""
-        rows = self._read(
-            "SELECT number, text, path, size FROM steps"
-            " LEFT JOIN images ON images.id = steps.image ORDER BY number"
-        )
+        rows = self._read("SELECT number, text, image, size FROM steps ORDER BY number")
+        # After the steps: an image that they name is there.
+        images = self._read("SELECT id, path FROM images")
+        paths = {number: image_path(self.path, path) for number, path in images}
         headers = [
-            StepHeader(number, text, image_path(self.path, path) if path else None, size)
-            for number, text, path, size in rows
+            StepHeader(number, text, paths.get(image), size) for number, text, image, size in rows
         ]
         return headers, int(self._setting("history_position") or 0)
 
