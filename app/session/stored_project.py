@@ -326,13 +326,12 @@ class StoredProject(QObject):
     @Slot(object, str)
     def _on_refused(self, change: Change, reason: str) -> None:
         """Let go of a change that can never be stored, so that what follows is."""
-        mend = f"“mdlstm project repair {self.path}” looks for damage."
         if isinstance(change, Do | Undo | Redo):
             self._is_ahead = True
             what = f"“{change.step.text}” cannot be stored and is taken back"
         else:
             what = "A change cannot be stored and is left out"
-        self.warned.emit(f"{what}: {reason.rstrip('.')}; {mend}")
+        self.warned.emit(f"{what}: {reason}")
         self._go_back()
 
     def _go_back(self) -> None:

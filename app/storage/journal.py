@@ -28,7 +28,7 @@ from app.storage.project_file import ProjectFile
 from app.storage.project_lock import ProjectLock
 from app.storage.project_writer import ChangeError, ProjectWriter
 from app.storage.replay import replay
-from app.storage.schema import connect_writer, errors
+from app.storage.schema import connect_writer, errors, mend_of
 from mdlstm_core.errors import InputError
 
 _RETRY_MS = 5000
@@ -207,7 +207,12 @@ class Journal(QObject):
                 with self._guard:
                     pending = [change for _, change in self._pending]
                 stored = reader.stored_labels(image)
-            return replay(pending, image, stored.decode() if stored else None, reader)
+            try:
+                labels = stored.decode() if stored else None
+            except InputError as error:
+                reason = str(error).rstrip(".")
+                raise InputError(f"{reason}; {mend_of(reader.path)}.") from error
+            return replay(pending, image, labels, reader)
         finally:
             reader.close()
 

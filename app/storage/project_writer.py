@@ -31,7 +31,7 @@ from app.storage.project_file import (
     model_change_to_json,
     window_setting,
 )
-from app.storage.schema import connect_writer, errors, transaction
+from app.storage.schema import connect_writer, errors, is_damage, mend_of, transaction
 from app.storage.tiles import TiledLabels
 from mdlstm_core.errors import InputError
 
@@ -57,7 +57,7 @@ class ProjectWriter:
         """
         if self._database is None:
             self._database = connect_writer(self.path)
-        with errors(self.path, "written"), transaction(self._database), _change_errors():
+        with errors(self.path, "written"), transaction(self._database), _change_errors(self.path):
             batch = _Batch(self._database, self.path)
             for _, change in changes:
                 batch.write(change)
@@ -73,18 +73,18 @@ class ProjectWriter:
 
 
 @contextmanager
-def _change_errors() -> Iterator[None]:
+def _change_errors(path: Path) -> Iterator[None]:
     """Tell what a change itself is to blame for from what the disk or the file is."""
     try:
         yield
     except (sqlite3.OperationalError, OSError, MemoryError):
         raise  # the disk is full, locked, read-only or broken
     except InputError as error:
-        raise ChangeError(str(error)) from error
+        raise ChangeError(f"{str(error).rstrip('.')}; {mend_of(path)}.") from error
     except Exception as error:
-        if type(error) is sqlite3.DatabaseError:
-            raise  # the file is damaged: no other change could be written either
-        raise ChangeError(f"The project does not take it ({error}).") from error
+        if is_damage(error):
+            raise  # no other change could be written either
+        raise ChangeError(f"The project does not take it ({error}); {mend_of(path)}.") from error
 
 
 class _Batch:

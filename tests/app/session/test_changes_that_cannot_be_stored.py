@@ -20,6 +20,7 @@ from app.storage.disk_worker import LoadedImage
 from app.storage.fingerprint import fingerprint_of
 from app.storage.project_file import ProjectFile
 from mdlstm_core.data.images import Picture
+from mdlstm_core.errors import InputError
 
 Bench = Any  # see conftest.py
 SIZE = (600, 600)
@@ -105,6 +106,8 @@ def test_what_follows_a_change_that_a_damaged_tile_forbids_is_stored(
     with closing(sqlite3.connect(bench.path)) as database, database:
         damaged = "UPDATE tiles SET labels = x'00' WHERE image ="
         database.execute(f"{damaged} (SELECT id FROM images WHERE path = 'b.png')")
+    with pytest.raises(InputError, match=f"mdlstm project repair {bench.path}"):
+        stored.labels_of(copy)
     before, classes, done = bench.values.copy(), project.classes, project.undo_stack.index()
     gone_back: list[None] = []
     stored.went_back.connect(lambda: gone_back.append(None))

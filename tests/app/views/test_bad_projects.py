@@ -8,6 +8,7 @@ import sqlite3
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from pytestqt.qtbot import QtBot
 from app.session import LabelingSession
 from app.storage.project_file import ProjectFile
 from app.views.main_window import MainWindow
-from mdlstm_core.config import LabelClass
+from mdlstm_core.config import IGNORE_INDEX, LabelClass
 
 
 @pytest.fixture(autouse=True)
@@ -64,9 +65,60 @@ def _newer(project: Path) -> None:
     database.close()
 
 
+def _nonsense(project: Path) -> None:
+    project.write_bytes(b"not a database at all" * 100)
+
+
+@pytest.mark.parametrize(
+    ("harm", "mend"),
+    [
+        (_truncated, "salvage it by “mdlstm project repair {}”, or move it away"),
+        (_foreign, "move it away"),
+        (_newer, "update this program"),
+        (_nonsense, "salvage it by “mdlstm project repair {}”, or move it away"),
+    ],
+)
+def test_a_fresh_window_names_the_mend_of_a_project_that_cannot_be_opened(
+    qtbot: QtBot,
+    painted_window: MainWindow,
+    mdlstm: Callable[..., Any],
+    harm: Callable[[Path], None],
+    mend: str,
+) -> None:
+    project = painted_window.session.project_path
+    assert project is not None
+    painted_window.close()
+    harm(project)
+    window = MainWindow(LabelingSession(device="cpu"))
+    qtbot.addWidget(window)
+    window.show()
+    window.open_paths([project.parent])
+    assert mend.format(project) in window.messages.text
+    assert str(project) in window.messages.text
+    assert window.messages.text.count(". ") == 0
+    assert window.session.document is None
+    if harm is _truncated:
+        mdlstm("project", "repair", project)
+        project = project.with_name(f"{project.stem}-repaired.mdlp")
+        assert project.is_file()
+        with qtbot.waitSignal(window.session.document_changed, check_params_cb=bool):
+            window.open_paths([project])
+    else:
+        project.rename(project.with_name("away"))
+        with qtbot.waitSignal(window.session.document_changed, check_params_cb=bool):
+            window.open_paths([project.parent])
+        assert (_corrections(window) == IGNORE_INDEX).all()
+    window.close()
+
+
 @pytest.mark.parametrize(
     ("harm", "reason"),
-    [(_truncated, "truncated"), (_foreign, "another program"), (_newer, "newer version")],
+    [
+        (_truncated, "truncated"),
+        (_foreign, "another program"),
+        (_newer, "newer version"),
+        (_nonsense, "not a database"),
+    ],
 )
 def test_a_project_that_cannot_be_opened_is_told_and_the_present_one_goes_on(
     qtbot: QtBot,
