@@ -25,6 +25,7 @@ from app.document.steps import (
     ModelChange,
     PackedImagePatch,
     Prune,
+    RecentHistory,
     Redo,
     Roles,
     Step,
@@ -247,15 +248,9 @@ class Project(QObject):
             self.changed.emit(Prune(last))
         return last is not None
 
-    def go_back(self, headers: Sequence[StepHeader], done: int, classes: ClassTable) -> None:
-        """Take the history and the classes as they are stored, for what did not get there.
-
-        Args:
-            headers: see `UndoStack.reset`.
-            done: see `UndoStack.reset`.
-            classes: as they are stored.
-        """
-        self.undo_stack.reset(headers, done)
+    def go_back(self, history: RecentHistory, classes: ClassTable) -> None:
+        """Take the history and the classes as they are stored, for what did not get there."""
+        self.undo_stack.reset(history)
         self.set_classes(classes)
         self._relabelings += 1
 

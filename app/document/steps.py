@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -144,6 +145,23 @@ class StepHeader(NamedTuple):
     text: str
     image: Path | None
     size: int = 0
+
+
+class RecentHistory(NamedTuple):
+    """A stored history, of which only the newest steps are loaded.
+
+    Attributes:
+        headers: of the newest steps, oldest first; if there are older ones, at least one of
+            them is not undone.
+        done: number of the last step that is not undone, 0 if there is none.
+        older: how many steps are older.
+        older_bytes: what these take on disk.
+    """
+
+    headers: Sequence[StepHeader] = ()
+    done: int = 0
+    older: int = 0
+    older_bytes: int = 0
 
 
 class Do(NamedTuple):

@@ -248,7 +248,7 @@ class StoredProject(QObject):
         # The history names images by their paths: it is read again.
         if not self.journal.store() or self.journal.file is None:
             raise InputError("Images cannot be found again while changes are not stored.")
-        self.project.undo_stack.reset(*self.journal.file.history())
+        self.project.undo_stack.reset(self.journal.file.recent_history())
         self.project.drop_corrections({self.shown} - set(free.values()) if self.shown else set())
         there = {image.path for image in self.journal.file.images()}
         free = {o: n for o, n in free.items() if o not in there}
@@ -293,7 +293,7 @@ class StoredProject(QObject):
         self.project.set_classes(file.classes() or ClassTable())
         self._model_classes = file.model_classes()
         self.project.undo_stack.source = file
-        self.project.undo_stack.reset(*file.history())
+        self.project.undo_stack.reset(file.recent_history())
         self.project.add_images([i.path for i in images if image_file(i.path).is_file()])
         self.project.set_statuses({i.path: i.status for i in images})
         if missing := self.files.missing:
@@ -340,7 +340,7 @@ class StoredProject(QObject):
         if self._is_ahead and file is not None and not self.journal.has_unsaved:
             self._is_ahead = False
             try:
-                self.project.go_back(*file.history(), file.classes() or ClassTable())
+                self.project.go_back(file.recent_history(), file.classes() or ClassTable())
             except InputError as error:
                 self.warned.emit(str(error))
                 return

@@ -26,6 +26,7 @@ from app.document.steps import (
     ImagePatch,
     ModelChange,
     PackedImagePatch,
+    RecentHistory,
     Roles,
     Step,
     StepHeader,
@@ -36,6 +37,9 @@ from app.storage.schema import connect_reader, errors
 from app.storage.tiles import StoredLabels
 from mdlstm_core.data.display_window import DisplayWindow
 from mdlstm_core.errors import InputError
+
+RECENT = 1000
+"""Steps not undone that are loaded when a project opens."""
 
 _log = logging.getLogger(__name__)
 
@@ -191,14 +195,38 @@ class ProjectFile:
 
     def history(self) -> tuple[list[StepHeader], int]:
         """Return all steps, oldest first, and the number of the last that is not undone."""
-        rows = self._read("SELECT number, text, image, size FROM steps ORDER BY number")
-        # After the steps: an image that they name is there.
-        images = self._read("SELECT id, path FROM images")
-        paths = {number: image_path(self.path, path) for number, path in images}
-        headers = [
-            StepHeader(number, text, paths.get(image), size) for number, text, image, size in rows
+        return self.load_headers(), self._position()
+
+    def recent_history(self) -> RecentHistory:
+        """Return the history, of which old steps are only counted."""
+        done = self._position()
+        first = self._read(
+            "SELECT number FROM steps WHERE number <= ? ORDER BY number DESC LIMIT 1 OFFSET ?",
+            (done, RECENT - 1),
+        )
+        if not first:
+            return RecentHistory(self.load_headers(), done)
+        ((number,),) = first
+        ((older, size),) = self._read(
+            "SELECT count(*), coalesce(sum(size), 0) FROM steps WHERE number < ?", (number,)
+        )
+        return RecentHistory(self.load_headers(number - 1), done, older, size)
+
+    def load_headers(
+        self, after: int = 0, before: int = 1 << 62, most: int = -1, *, newest: bool = False
+    ) -> list[StepHeader]:
+        """Return steps between two numbers, oldest first; all, or the oldest or newest of them."""
+        rows = self._read(
+            "SELECT number, text, path, size FROM steps"
+            " LEFT JOIN images ON images.id = steps.image WHERE number > ? AND number < ?"
+            f" ORDER BY number {'DESC' if newest else 'ASC'} LIMIT ?",
+            (after, before, most),
+        )
+        paths = {key: image_path(self.path, key) for key in {row[2] for row in rows} if key}
+        return [
+            StepHeader(number, text, paths.get(key), size)
+            for number, text, key, size in (reversed(rows) if newest else rows)
         ]
-        return headers, int(self._setting("history_position") or 0)
 
     def load_step(self, number: int) -> Step:
         """Return a step; without patches if it gave a class another label everywhere."""
@@ -238,6 +266,9 @@ class ProjectFile:
             (number, image_key(self.path, image)),
         )
         return [_packed(*r).unpack() for r in rows]
+
+    def _position(self) -> int:
+        return int(self._setting("history_position") or 0)
 
     def close(self) -> None:
         """Close the file; SQLite folds its journal into it."""
