@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from PySide6.QtCore import QObject, Slot
 
+from app.document.document import ImageDocument
 from app.document.project import Project
 from app.document.steps import StepHeader
 
@@ -76,6 +77,12 @@ class HistoryWalk(QObject):
     def on_asked(self, image: Path) -> None:
         """Wait no more if another image is wanted."""
         if self._awaited is not None and self._awaited.step.image != image:
+            self._awaited = None
+
+    @Slot(object)
+    def on_document(self, document: ImageDocument | None) -> None:
+        """Wait no more if no image is shown: another project is being opened."""
+        if document is None:
             self._awaited = None
 
     def _walk(

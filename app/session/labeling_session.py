@@ -108,6 +108,7 @@ class LabelingSession(QObject):
         self._pages.found.connect(self.project.add_pages)
         self.stored.went_back.connect(self._on_went_back)
         self.image_asked.connect(self._walk.on_asked)
+        self.document_changed.connect(self._walk.on_document)
         self._disk.exported.connect(self._on_exported)
         self._disk.export_failed.connect(self.warned)
         self._labeler.answered.connect(self.prediction_changed)

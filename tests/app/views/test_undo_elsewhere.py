@@ -12,6 +12,7 @@ from PySide6.QtCore import Qt
 from pytestqt.qtbot import QtBot
 
 from app.session import LabelingSession
+from app.storage.schema import connect_writer
 from app.views.main_window import MainWindow
 from mdlstm_core.config import IGNORE_INDEX, LabelClass
 
@@ -136,3 +137,20 @@ def test_made_again_where_it_is_seen(
     _show(qtbot, window, lambda: None, second)
     assert session.project.undo_stack.index() == 3
     assert _is_labeled(window, second)
+
+
+def test_an_undo_is_given_up_when_another_project_is_opened(
+    qtbot: QtBot, two_painted: tuple[MainWindow, Path, Path]
+) -> None:
+    window, first, _ = two_painted
+    session, other = window.session, first.parent.parent / "empty.mdlp"
+    _undo(qtbot, window)
+    connect_writer(other).close()
+    session.undo()
+    session.open_paths([other])
+    assert session.project_path == other
+    assert session.document is None
+    session.edit_classes(session.project.classes.add("new", (1, 2, 3)), "add class")
+    _undo(qtbot, window)
+    assert session.project.undo_stack.index() == 0
+    assert session.classes == ()
