@@ -111,21 +111,27 @@ def save_tools(tool: str, options: Mapping[str, object]) -> None:
     stored.setValue("options", json.dumps(options))
 
 
-def load_recent() -> list[Path]:
-    """Return the projects that were open, the latest first."""
-    found = _json(_store("recent"), "projects")
-    return [Path(str(path)) for path in found] if isinstance(found, list) else []
+def load_recent() -> dict[Path, Path]:
+    """Return the projects that were open, the latest first, and the folders of their images."""
+    projects, folders = (_json(_store("recent"), name) for name in ("projects", "folders"))
+    known = folders if isinstance(folders, dict) else {}
+    found = map(str, projects if isinstance(projects, list) else ())
+    return {Path(path): Path(str(known.get(path, Path(path).parent))) for path in found}
 
 
-def add_recent(project: Path) -> None:
-    """Remember a project as the one that was open last."""
-    others = [path for path in load_recent() if path != project]
-    save_recent([project, *others][:_MOST_RECENT])
+def add_recent(project: Path, folder: Path | None = None) -> None:
+    """Remember a project as the one that was open last, and where its images are."""
+    others = {path: found for path, found in load_recent().items() if path != project}
+    kept = {project: folder or project.parent, **others}
+    save_recent(dict(list(kept.items())[:_MOST_RECENT]))
 
 
-def save_recent(projects: list[Path]) -> None:
-    """Store which projects were open, the latest first."""
-    _store("recent").setValue("projects", json.dumps([str(path) for path in projects]))
+def save_recent(projects: Mapping[Path, Path]) -> None:
+    """Store which projects were open, the latest first, and the folders of their images."""
+    stored = _store("recent")
+    stored.setValue("projects", json.dumps([str(path) for path in projects]))
+    folders = {str(path): str(folder) for path, folder in projects.items()}
+    stored.setValue("folders", json.dumps(folders))
 
 
 def log_path() -> Path:

@@ -78,10 +78,26 @@ def run(options: argparse.Namespace) -> None:
     with writing_project(Path(os.path.abspath(options.project))) as project:
         view = view_of(project.file)
         images = [found.path for found in view.images if found.status != "new"]
-        there = [path for path in images if image_file(path).is_file()]
+        there, left_out = _sound(view, images)
+        if left_out and not there:
+            raise left_out[0]
         _learn(options, project, view, there)
-    missing = [path for path in images if path not in there]
-    raise_left_out([InputError(f"The image {path} is not there.") for path in missing])
+    raise_left_out(left_out)
+
+
+def _sound(view: ProjectView, images: list[Path]) -> tuple[list[Path], list[InputError]]:
+    """Return the images that can be learned from, and what is wrong with the others."""
+    there, left_out = [], []
+    for path in images:
+        try:
+            if not image_file(path).is_file():
+                raise InputError(f"The image {path} is not there.")
+            view.check(path)
+        except InputError as error:
+            left_out.append(error)
+        else:
+            there.append(path)
+    return there, left_out
 
 
 def _learn(

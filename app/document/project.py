@@ -25,6 +25,7 @@ from app.document.steps import (
     ModelChange,
     PackedImagePatch,
     Prune,
+    RecentHistory,
     Redo,
     Roles,
     Step,
@@ -93,6 +94,16 @@ class Project(QObject):
         if new:
             self.images += new
             self.images_changed.emit()
+
+    def add_pages(self, pages: Mapping[Path, Sequence[Path]]) -> None:
+        """Put the pages of files behind these files, unless they are there already."""
+        known = set(self.images)
+        self.images = [
+            page
+            for image in self.images
+            for page in (image, *(p for p in pages.get(image, ()) if p not in known))
+        ]
+        self.images_changed.emit()
 
     def clear(self) -> None:
         """Forget all images and the history, for another project."""
@@ -237,15 +248,11 @@ class Project(QObject):
             self.changed.emit(Prune(last))
         return last is not None
 
-    def image_of_undo(self) -> Path | None:
-        """Return the image that the next undo changes."""
-        header = self.undo_stack.to_undo()
-        return header.image if header else None
-
-    def image_of_redo(self) -> Path | None:
-        """Return the image that the next redo changes."""
-        header = self.undo_stack.to_redo()
-        return header.image if header else None
+    def go_back(self, history: RecentHistory, classes: ClassTable) -> None:
+        """Take the history and the classes as they are stored, for what did not get there."""
+        self.undo_stack.reset(history)
+        self.set_classes(classes)
+        self._relabelings += 1
 
     def _remove(self, label: int, target: int, text: str) -> None:
         after = self._classes.remove(label, target)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
@@ -130,9 +131,8 @@ class Step:
         return sum(found.nbytes for found in self.patches)
 
 
-@dataclass(frozen=True)
-class StepHeader:
-    """What is known of a step without loading its pixels.
+class StepHeader(NamedTuple):
+    """What is known of a step without loading its pixels; a history may have a million.
 
     Attributes:
         number: see `Step`.
@@ -144,7 +144,24 @@ class StepHeader:
     number: int
     text: str
     image: Path | None
-    size: int = field(default=0, compare=False)
+    size: int = 0
+
+
+class RecentHistory(NamedTuple):
+    """A stored history, of which only the newest steps are loaded.
+
+    Attributes:
+        headers: of the newest steps, oldest first; if there are older ones, at least one of
+            them is not undone.
+        done: number of the last step that is not undone, 0 if there is none.
+        older: how many steps are older.
+        older_bytes: what these take on disk.
+    """
+
+    headers: Sequence[StepHeader] = ()
+    done: int = 0
+    older: int = 0
+    older_bytes: int = 0
 
 
 class Do(NamedTuple):

@@ -67,6 +67,7 @@ def _has_labels(view: ProjectView, image: ProjectImage) -> bool:
 
 def _load(view: ProjectView, image: Path, fill: Fill | None, ids: LabelMap) -> LabelMap:
     labels = view.labels(image)
+    view.check(image)
     is_there = image_file(image).is_file()
     if labels is None:
         labels = np.full(image_size(image), IGNORE_INDEX, dtype=np.uint8)

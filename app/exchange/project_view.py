@@ -12,8 +12,11 @@ from typing import NamedTuple
 from app.document.class_table import ClassTable
 from app.document.project import Status
 from app.document.project_classes import ProjectClasses
+from app.storage.changes import Fingerprint
+from app.storage.fingerprint import check_file
 from app.storage.project_file import ProjectFile
 from mdlstm_core.data.images import image_size
+from mdlstm_core.data.pages import image_file
 from mdlstm_core.errors import InputError
 from mdlstm_core.formats.exchange import LabelMap
 
@@ -38,12 +41,23 @@ class ProjectView:
         images: its images, in their order.
         labels: reads what a person set on an image, with the project's labels; None if
             nothing. For any thread; raises `InputError`.
+        fingerprint: returns what file was labeled, None if nobody knows. As `labels`.
     """
 
     path: Path
     classes: ProjectClasses
     images: tuple[ProjectImage, ...]
     labels: Callable[[Path], LabelMap | None]
+    fingerprint: Callable[[Path], Fingerprint | None]
+
+    def check(self, image: Path) -> None:
+        """Look whether an image that is there is the one that was labeled.
+
+        Raises:
+            InputError: it is another one, or cannot be read.
+        """
+        if image_file(image).is_file():
+            check_file(image, self.fingerprint(image))
 
 
 def view_of(file: ProjectFile) -> ProjectView:
@@ -62,6 +76,7 @@ def view_of(file: ProjectFile) -> ProjectView:
         ProjectClasses(file.classes() or ClassTable(), file.model_classes()),
         tuple(ProjectImage(found.path, found.status) for found in file.images()),
         labels,
+        file.fingerprint,
     )
 
 

@@ -116,11 +116,13 @@ class CorrectedFile:
 
     A call and not the array, so that stored corrections are unpacked in the learner's
     thread. The window is what values of more than 8 bits are seen through, if one was chosen.
+    The check raises `InputError` if the file is not the one that was corrected.
     """
 
     image_path: Path
     corrections: Callable[[], NDArray[np.uint8]]
     window: DisplayWindow | None = None
+    check: Callable[[], None] = lambda: None
 
 
 @dataclass(frozen=True)

@@ -282,6 +282,7 @@ class _Reading:
         for file in self._request.corrected:
             self._check()
             try:
+                file.check()
                 image = read_image(file.image_path, file.window)
                 corrections = file.corrections()
                 if image.shape[:2] != corrections.shape:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -111,9 +111,14 @@ class Exchanger(QObject):
         text = f"Exporting to {request.folder.name} …"
 
         def write() -> None:
-            count = self._export(request, view, images, model, text)
+            sound, broken = _sound(view, images)
+            try:
+                count = self._export(request, view, sound, model, text)
+            except InputError as error:
+                raise InputError(" ".join([str(error), *_left_out(broken)])) from error
             self.said.emit(f"{_images(count)} exported to {request.folder}.")
             self.ended.emit()
+            self._tell_left_out(broken)
 
         self._run(text, write)
 
@@ -155,7 +160,8 @@ class Exchanger(QObject):
         project, path = self._stored.project, self._stored.path
         images = tuple(ProjectImage(path, project.status(path)) for path in project.images)
         classes = self._stored.classes_of_models
-        return ProjectView(path or Path(), classes, images, self._stored.labels_of)
+        files, labels = self._stored.files, self._stored.labels_of
+        return ProjectView(path or Path(), classes, images, labels, files.known)
 
     def _chosen(self, request: ExportRequest) -> list[ProjectImage]:
         images = self._view().images
@@ -229,9 +235,11 @@ class Exchanger(QObject):
             self._read(asked._replace(revisions=now, times=asked.times + 1))
         else:
             self._fail("The images change all the time, nothing was imported; do it again.")
-        if changes.broken:
-            first = next(iter(changes.broken.values()))
-            self.warned.emit(f"Left out: {_images(len(changes.broken))}. {first}")
+        self._tell_left_out(list(changes.broken.values()))
+
+    def _tell_left_out(self, broken: Sequence[InputError]) -> None:
+        for text in _left_out(broken):
+            self.warned.emit(text)
 
     def _fail(self, text: str) -> None:
         self.ended.emit()
@@ -244,7 +252,7 @@ class Exchanger(QObject):
             self._stored.check_writable()
             if not project.classes.classes:  # no model has given it any yet
                 self._stored.start_with_classes(plan.table.by_label(), ())
-            self._stored.note_files(found.files)
+            self._stored.files.note(found.files)
             changed = {patch.image for patch in changes.patches}
             project.add_images([image for image in plan.new_images if image in changed])
             project.take_import(changes.patches, plan.table)
@@ -277,6 +285,27 @@ class Exchanger(QObject):
         """
         if self._stop.is_set():
             raise InputError("It was stopped; nothing was written.")
+
+
+def _sound(
+    view: ProjectView, images: Sequence[ProjectImage]
+) -> tuple[list[ProjectImage], list[InputError]]:
+    """Return the images that are those that were labeled, and what is wrong with the others."""
+    sound, broken = [], []
+    for image in images:
+        try:
+            view.check(image.path)
+        except InputError as error:
+            _log.warning("left out of an export", exc_info=True)
+            broken.append(error)
+        else:
+            sound.append(image)
+    return sound, broken
+
+
+def _left_out(broken: Sequence[InputError]) -> list[str]:
+    """Return what is said of images that are left out, nothing if there are none."""
+    return [f"Left out: {_images(len(broken))}. {broken[0]}"] if broken else []
 
 
 def _images(count: int) -> str:

@@ -109,6 +109,8 @@ class Labeler(QObject):
         return LiveFile((path, self._seen[path]), revision, image, corrections)
 
     def _may_have_labels(self, image: Path) -> bool:
+        if image in self._stored.files.refused:
+            return False  # they are another picture's
         project = self._stored.project
         return project.corrections(image) is not None or project.status(image) != "new"
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -16,14 +16,16 @@ from app.document.undo_stack import MOST_BYTES
 from app.inference.messages import ModelInfo
 from app.inference.model_client import ModelClient
 from app.session.exchanger import Exchanger
+from app.session.history_walk import HistoryWalk
 from app.session.insight import Insight
 from app.session.labeler import Labeler
-from app.session.opening import project_of, projects_and_images
+from app.session.moved_images import MovedImages
+from app.session.opening import images_beside, project_of, projects_and_images
+from app.session.page_counter import PageCounter
 from app.session.review import Review
 from app.session.stored_project import StoredProject
 from app.session.teacher import Teacher
 from app.storage.disk_worker import DiskWorker, LoadedImage
-from app.storage.fingerprint import may_be_moved
 from mdlstm_core.config import DEFAULT_MODEL, IGNORE_INDEX, LabelClass
 from mdlstm_core.data.display_window import DisplayWindow, Percentiles
 from mdlstm_core.data.previews import Preview
@@ -35,6 +37,7 @@ class LabelingSession(QObject):
 
     Attributes:
         teacher: loads the project's model, lets it learn, and keeps its timeline.
+        moved: looks for images that are not where they were.
         review: what another model changed, and what it says of images not shown.
 
     Signals:
@@ -79,15 +82,16 @@ class LabelingSession(QObject):
         self.document: ImageDocument | None = None
         self._wanted: Path | None = None
         self._left: ImageDocument | None = None
-        self._searching: list[Path] = []
         self._is_started = False
-        self._disk = DiskWorker()
+        self._disk, self._pages = DiskWorker(), PageCounter()
         self._client = ModelClient()
         self.teacher = Teacher(self.stored, self._client, base_model, device)
         self._labeler = Labeler(self.stored, self._client)
         self.exchanger = Exchanger(self.stored, self.teacher)
         self.insight = Insight(self._client, self.teacher, self._labeler)
         self.review = Review(self.stored, self._client, self.teacher, self.edit)
+        self.moved = MovedImages(self.stored)
+        self._walk = HistoryWalk(self.project, self._shown_path, self.open_image, self._change)
         self._connect()
 
     def _connect(self) -> None:
@@ -100,7 +104,11 @@ class LabelingSession(QObject):
         self._disk.preview_loaded.connect(self._on_preview_loaded)
         self._disk.loaded.connect(self._on_loaded)
         self._disk.load_failed.connect(self._on_load_failed)
-        self._disk.searched.connect(self._on_searched)
+        self.moved.searched.connect(self._on_searched)
+        self._pages.found.connect(self.project.add_pages)
+        self.stored.went_back.connect(self._on_went_back)
+        self.image_asked.connect(self._walk.on_asked)
+        self.document_changed.connect(self._walk.on_document)
         self._disk.exported.connect(self._on_exported)
         self._disk.export_failed.connect(self.warned)
         self._labeler.answered.connect(self.prediction_changed)
@@ -151,9 +159,11 @@ class LabelingSession(QObject):
 
     def open_image(self, image: Path | None) -> None:
         """Show an image of the project as soon as it is read."""
-        is_shown = self.document is not None and self.document.path == image
-        if image is not None and not (is_shown and self._wanted == image):
+        if image is not None and not (self._shown_path() == self._wanted == image):
             self._load(image)
+
+    def _shown_path(self) -> Path | None:
+        return self.document.path if self.document else None
 
     def set_display_window(self, window: DisplayWindow | Percentiles) -> None:
         """See the image shown, one of more than 8 bits, through another window."""
@@ -173,14 +183,6 @@ class LabelingSession(QObject):
     def edit_classes(self, classes: ClassTable, text: str) -> None:
         """Change the classes, but no pixel, as one undoable step, which `text` names."""
         self._change(lambda: self.project.edit_classes(classes, text))
-
-    def start_with_classes(self, classes: Sequence[LabelClass | None]) -> bool:
-        """Take a list of the user's in place of the model's classes, if nothing was done yet.
-
-        Raises:
-            InputError: the project cannot be written, or two classes have one name.
-        """
-        return self.stored.start_with_classes(classes, self.model.classes if self.model else ())
 
     def merge_class(self, source: int, target: int) -> None:
         """Give all pixels of one class, in all images, to another one; undoable."""
@@ -203,14 +205,12 @@ class LabelingSession(QObject):
         self.open_image(image)
 
     def undo(self) -> None:
-        """Take back the last step; if it was on another image, that image is shown."""
-        self._show_before(self.project.image_of_undo())
-        self._change(self.project.undo)
+        """Take back the last step; if it was on another image, that image is shown first."""
+        self._walk.undo()
 
     def redo(self) -> None:
-        """Make the last step taken back again; its image is shown."""
-        self._show_before(self.project.image_of_redo())
-        self._change(self.project.redo)
+        """Make the last step taken back again; its image is shown first."""
+        self._walk.redo()
 
     def _change(self, change: Callable[[], object]) -> None:
         """Do what changes the project, or say why it cannot be changed."""
@@ -248,20 +248,12 @@ class LabelingSession(QObject):
         elif self.document is not None and self.document.prediction is not None:
             self._disk.export_label_map(path, self.document.displayed, self.classes)
 
-    def save(self) -> None:
-        """Say where the work is stored; strokes that could not be stored are tried again."""
-        if self.journal.is_failing and not self.journal.store():
-            self.warned.emit("The strokes still cannot be stored; make room on the disk.")
-        elif self.journal.file is None or not self.journal.file.path.exists():
-            self.said.emit("There is nothing to save yet.")
-        else:
-            self.said.emit(f"Everything is saved in {self.journal.file.path}.")
-
     def close(self) -> None:
         """End the threads and close the files; `journal.has_unsaved` tells beforehand."""
         self._is_started = False
         self.exchanger.close()
-        for part in (self._client, self.review, self.teacher.timeline, self._disk):
+        readers = self.moved, self._pages, self._disk
+        for part in (self._client, self.review, self.teacher.timeline, *readers):
             part.close()
         self.stored.close()
 
@@ -276,32 +268,24 @@ class LabelingSession(QObject):
             InputError: it cannot be opened.
         """
         path = project_of(projects, images)
-        if self.project_path != path and not projects and self._search(images):
+        if self.project_path != path and not projects and self.moved.search(images):
             return  # they may be images that the present project misses
         self._open_project(path)
-        self.project.add_images(images)
+        given = images or images_beside(path, self.project.images)
+        self.project.add_images(given)
+        self._pages.count(given)
         self.open_image(next(iter(images or self.project.images), None))
-        self._search(images)
+        self.moved.search(given)
 
-    def _search(self, images: list[Path]) -> bool:
-        """Look for missing images among these; return whether there may be some."""
-        candidates = may_be_moved(self.stored.missing, images)
-        if candidates:
-            self._searching = images
-            self._disk.search(dict(self.stored.missing), candidates)
-        return bool(candidates)
-
-    @Slot(object)
-    def _on_searched(self, found: dict[Path, Path]) -> None:
-        images, self._searching = self._searching, []
-        if self.document is not None and self.document.path in found.values():
+    @Slot(object, object)
+    def _on_searched(self, found: dict[Path, Path], images: list[Path]) -> None:
+        if self._shown_path() in found.values():
             self._leave(None)  # it is shown again with the labels that are its own
         try:
             moved = self.stored.move_images(found) if found else []
-            if not moved and images:
-                path = project_of([], images)
-                if path != self.project_path:
-                    self.stored.missing.clear()
+            if not moved:
+                if not set(images) <= set(self.project.images):  # they are another project's
+                    self.stored.files.missing.clear()
                     self._open_given([], images)
                 return
         except InputError as error:
@@ -310,6 +294,14 @@ class LabelingSession(QObject):
         self.project.add_images(moved)
         self.said.emit(f"{len(moved)} images that were missing are found again.")
         self._load(moved[0])
+
+    @Slot()
+    def _on_went_back(self) -> None:
+        """Read the image shown again: in memory it has what could not be stored."""
+        self._leave(None)  # ends a gesture under way: its stroke still counts
+        self.project.drop_corrections(set())
+        if self._wanted is not None:
+            self._load(self._wanted)
 
     def _load(self, image: Path, window: DisplayWindow | Percentiles | None = None) -> None:
         """Have an image and its labels read, to show it."""
@@ -335,6 +327,7 @@ class LabelingSession(QObject):
             self._leave(before)
             raise
         self._wanted = None
+        self._pages.stop()
         self.teacher.forget()
         if self._is_started:
             self.start_model()
@@ -350,10 +343,6 @@ class LabelingSession(QObject):
     @Slot(object)
     def _on_classes_changed(self, classes: ClassTable) -> None:
         self.classes_changed.emit(classes.by_label())
-
-    def _show_before(self, image: Path | None) -> None:
-        if image is not None and image != self._wanted:
-            self.open_image(image)
 
     @Slot(object, object)
     def _on_preview_loaded(self, path: Path, preview: Preview) -> None:
@@ -381,13 +370,14 @@ class LabelingSession(QObject):
         self.stored.shown = path
         self._leave(ImageDocument(path, loaded.picture.rgb, corrections, loaded.picture))
         self.stored.release()
+        self._walk.go_on()
 
     @Slot(object, str)
     def _on_load_failed(self, path: Path, reason: str) -> None:
         if path == self._wanted:
-            self._wanted = self.document.path if self.document else None
+            self._wanted = self._shown_path()
         self.image_failed.emit(path, reason)
-        self.warned.emit(reason)
+        self.warned.emit(self._walk.told(path, reason))
 
     @Slot(object)
     def _on_model(self, model: ModelInfo | None) -> None:

@@ -6,13 +6,15 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from app.storage.project_file import project_path_for
-from mdlstm_core.data.images import find_images
+from app.storage.project_file import image_folders, project_path_for
+from mdlstm_core.data.images import find_images, images_in
 from mdlstm_core.errors import InputError
 
 
 def projects_and_images(paths: Sequence[Path]) -> tuple[list[Path], list[Path]]:
     """Return the project files among `paths`, and the images, also those in folders.
+
+    Of files with several pages, only the first is given.
 
     Raises:
         InputError: a path does not exist, or a folder has no images.
@@ -20,7 +22,21 @@ def projects_and_images(paths: Sequence[Path]) -> tuple[list[Path], list[Path]]:
     # Not resolve(): a link's name is the name the user knows.
     given = [Path(os.path.abspath(path)) for path in paths]
     projects = [path for path in given if path.suffix == ".mdlp"]
-    return projects, find_images([path for path in given if path not in projects])
+    return projects, find_images([p for p in given if p not in projects], pages=False)
+
+
+def images_beside(project: Path, known: Sequence[Path]) -> list[Path]:
+    """Return all images of the folders that a project is about, without further pages.
+
+    Args:
+        project: its file.
+        known: those of its images that are known.
+
+    Raises:
+        InputError: a folder cannot be read.
+    """
+    folders = [folder for folder in image_folders(project, known) if folder.is_dir()]
+    return [image for folder in folders for image in images_in(folder)]
 
 
 def project_of(projects: list[Path], images: list[Path]) -> Path:

@@ -13,19 +13,20 @@ from PySide6.QtCore import QObject, QThreadPool, QTimer, Signal, Slot
 from app.document.class_table import ClassTable
 from app.document.project import Project
 from app.document.project_classes import ProjectClasses
-from app.document.steps import Do, HistoryChange
+from app.document.steps import Do, HistoryChange, Redo, Undo
 from app.document.undo_stack import MOST_BYTES
+from app.session.image_files import ImageFiles
 from app.storage.changes import (
-    Fingerprint,
+    Change,
     MarkDone,
     MoveImage,
     Receipt,
     SaveClasses,
-    SaveFingerprint,
     SaveWindow,
 )
 from app.storage.disk_worker import LoadedImage
 from app.storage.journal import Journal
+from app.storage.project_file import image_folders
 from mdlstm_core.config import IGNORE_INDEX, LabelClass
 from mdlstm_core.data.display_window import DisplayWindow
 from mdlstm_core.data.pages import image_file
@@ -43,17 +44,19 @@ class StoredProject(QObject):
         project: the images, classes and history.
         journal: writes what changes.
         shown: the image whose corrections stay in memory.
-        missing: images that were labeled and are not where they were, by what they hold.
-        refused: images whose files are not what was labeled; see `accept_file`.
+        files: which files the images are.
         windows: what images of more than 8 bits are seen through, where the user chose.
 
     Signals:
         said(str): something the user may want to know.
         warned(str): something went wrong, and what to do.
+        went_back: the history and the classes are those on disk again, because a change
+            cannot be stored; label maps in memory may have it still.
     """
 
     said = Signal(str)
     warned = Signal(str)
+    went_back = Signal()
 
     def __init__(self, history_bytes: int = MOST_BYTES) -> None:
         super().__init__()
@@ -61,13 +64,11 @@ class StoredProject(QObject):
         self.project.undo_stack.most_bytes = history_bytes
         self.journal = Journal()
         self.shown: Path | None = None
-        self.missing: dict[Path, Fingerprint] = {}
-        self.refused: set[Path] = set()
+        self.files = ImageFiles(self.journal)
         self.windows: dict[Path, DisplayWindow] = {}
         self._model_classes: tuple[str, ...] = ()
-        self._known: dict[Path, Fingerprint] = {}
-        self._loaded: dict[Path, Fingerprint] = {}
         self._is_new = False
+        self._is_ahead = False
         self._has_own_classes = False
         self._said_pruned = False
         self._idle = QTimer(self, singleShot=True, interval=_IDLE_MS)
@@ -76,11 +77,16 @@ class StoredProject(QObject):
         self.journal.receipt.connect(self._on_receipt)
         self.journal.failed.connect(self._on_failed)
         self.journal.recovered.connect(self._on_recovered)
+        self.journal.refused.connect(self._on_refused)
 
     @property
     def path(self) -> Path | None:
         """Where the project is stored, None before one is opened."""
         return self.journal.file.path if self.journal.file else None
+
+    def folders(self) -> list[Path]:
+        """Return the folders whose images belong to the project, where that is known."""
+        return image_folders(self.path, self.project.images) if self.path else []
 
     @property
     def classes_of_models(self) -> ProjectClasses:
@@ -101,14 +107,23 @@ class StoredProject(QObject):
         is_ours = self.journal.open(path)
         self.shown = None
         self.project.clear()
-        self._loaded, self._is_new, self._said_pruned = {}, not path.exists(), False
-        self._has_own_classes = False
+        self._is_new, self._said_pruned = not path.exists(), False
+        self._has_own_classes = self._is_ahead = False
         self._load()
         if not is_ours:
             self.warned.emit(
                 f"{path} is open in another window or cannot be written: "
                 "this one shows it, but does not change it."
             )
+
+    def save(self) -> None:
+        """Say where the work is stored; strokes that could not be stored are tried again."""
+        if self.journal.is_failing and not self.journal.store():
+            self.warned.emit("The strokes still cannot be stored; make room on the disk.")
+        elif self.path is None or not self.path.exists():
+            self.said.emit("There is nothing to save yet.")
+        else:
+            self.said.emit(f"Everything is saved in {self.path}.")
 
     def close(self) -> None:
         """Store what can be stored, and close the project."""
@@ -191,30 +206,13 @@ class StoredProject(QObject):
         return self._model_classes
 
     def check_file(self, loaded: LoadedImage) -> None:
-        """Refuse a picture in the place of the one that was labeled.
+        """Refuse a picture in the place of the one that was labeled; see `ImageFiles.check`.
 
         Raises:
             InputError: the file is another one, or of another size.
         """
-        self._loaded[loaded.path] = loaded.fingerprint
-        given = loaded.picture.rgb.shape[:2]
-        if loaded.labels is not None and loaded.labels.shape != given:
-            height, width = loaded.labels.shape
-            raise InputError(
-                f"{loaded.path} is {given[1]}×{given[0]} pixels, but was labeled at "
-                f"{width}×{height}; put the image back that was labeled."
-            )
-        known = self._known.get(loaded.path)
-        if known is not None and known != loaded.fingerprint:
-            self.refused.add(loaded.path)
-            raise InputError(
-                f"{loaded.path} is not the picture that was labeled under this name; "
-                "put that one back, or rename this one."
-            )
-        self.refused.discard(loaded.path)
+        self.files.check(loaded)
         self._keep_window(loaded)
-        if loaded.labels is not None and not self.journal.is_read_only:
-            self._save_fingerprint(loaded.path)
 
     def _keep_window(self, loaded: LoadedImage) -> None:
         """Store what an image is seen through, if that was chosen and is another one."""
@@ -224,21 +222,16 @@ class StoredProject(QObject):
             if not self.journal.is_read_only:
                 self.journal.record(SaveWindow(loaded.path, window))
 
-    def note_files(self, files: Mapping[Path, Fingerprint]) -> None:
-        """Take what files images are; it is stored with their first labels."""
-        self._loaded |= files
-
     def accept_file(self, image: Path) -> None:
         """Take a file that `check_file` refused for the picture that was labeled."""
         self.check_writable()
-        self.refused.discard(image)
-        self._known.pop(image, None)
-        self._save_fingerprint(image)
+        self.files.accept(image)
 
     def mark_done(self, image: Path, size: tuple[int, int], *, done: bool) -> None:
         """Note that the user is done with an image of this height and width, or is not."""
         self.check_writable()
         self.journal.record(MarkDone(image, *size, done))
+        self.files.save(image)
 
     def move_images(self, moved: Mapping[Path, Path]) -> list[Path]:
         """Take images for missing ones, old paths to new; return the new ones.
@@ -248,20 +241,22 @@ class StoredProject(QObject):
         """
         self.check_writable()
         free = {o: n for o, n in moved.items() if self.project.revision(n)[0] == 0}
-        free = {o: n for o, n in free.items() if n not in self._known and o in self.missing}
+        missing, unknown = self.files.missing, self.files.unknown_of(moved.values())
+        free = {o: n for o, n in free.items() if n in unknown and o in missing}
         for old, new in free.items():
             self.journal.record(MoveImage(old, new))
         # The history names images by their paths: it is read again.
         if not self.journal.store() or self.journal.file is None:
             raise InputError("Images cannot be found again while changes are not stored.")
-        self.project.undo_stack.reset(*self.journal.file.history())
+        self.project.undo_stack.reset(self.journal.file.recent_history())
         self.project.drop_corrections({self.shown} - set(free.values()) if self.shown else set())
+        there = {image.path for image in self.journal.file.images()}
+        free = {o: n for o, n in free.items() if o not in there}
         for old, new in free.items():
-            self._known[new] = self._known.pop(old)
+            self.files.move(old, new)
             if old in self.windows:
                 self.windows[new] = self.windows.pop(old)
             self.project.set_statuses({new: self.project.status(old), old: "new"})
-            del self.missing[old]
         return list(free.values())
 
     def labels_of(self, image: Path) -> NDArray[np.uint8] | None:
@@ -279,7 +274,7 @@ class StoredProject(QObject):
         return [
             image
             for image in found
-            if image not in self.missing
+            if image not in self.files.missing
             and (self.project.corrections(image) or self.project.status(image) != "new")
         ]
 
@@ -293,33 +288,27 @@ class StoredProject(QObject):
         file = self.journal.file
         assert file is not None
         images = file.images()
-        self._known = {i.path: i.fingerprint for i in images if i.fingerprint}
-        self.refused, self.windows = set(), file.windows()
-        self.missing = {p: f for p, f in self._known.items() if not image_file(p).is_file()}
+        self.files.load(images)
+        self.windows = file.windows()
         self.project.set_classes(file.classes() or ClassTable())
         self._model_classes = file.model_classes()
         self.project.undo_stack.source = file
-        self.project.undo_stack.reset(*file.history())
+        self.project.undo_stack.reset(file.recent_history())
         self.project.add_images([i.path for i in images if image_file(i.path).is_file()])
         self.project.set_statuses({i.path: i.status for i in images})
-        if self.missing:
-            first = next(iter(self.missing))
+        if missing := self.files.missing:
+            first = next(iter(missing))
             self.warned.emit(
-                f"{len(self.missing)} labeled images are missing, {first} for one; "
+                f"{len(missing)} labeled images are missing, {first} for one; "
                 "open the folder where they are now."
             )
-
-    def _save_fingerprint(self, image: Path) -> None:
-        if image not in self._known and image in self._loaded:
-            self._known[image] = self._loaded[image]
-            self.journal.record(SaveFingerprint(image, self._loaded[image]))
 
     @Slot(object)
     def _on_changed(self, change: HistoryChange) -> None:
         self.journal.record(change)
         if isinstance(change, Do):
             for found in change.step.patches:
-                self._save_fingerprint(found.image)
+                self.files.save(found.image)
 
     @Slot(object)
     def _on_receipt(self, receipt: Receipt) -> None:
@@ -331,7 +320,31 @@ class StoredProject(QObject):
         if self._is_new:
             self._is_new = False
             self.said.emit(f"Your strokes are stored in {self.path}.")
+        self._go_back()
         self._prune()
+
+    @Slot(object, str)
+    def _on_refused(self, change: Change, reason: str) -> None:
+        """Let go of a change that can never be stored, so that what follows is."""
+        if isinstance(change, Do | Undo | Redo):
+            self._is_ahead = True
+            what = f"“{change.step.text}” cannot be stored and is taken back"
+        else:
+            what = "A change cannot be stored and is left out"
+        self.warned.emit(f"{what}: {reason}")
+        self._go_back()
+
+    def _go_back(self) -> None:
+        """Take what is on disk for true, once all that can be stored is."""
+        file = self.journal.file
+        if self._is_ahead and file is not None and not self.journal.has_unsaved:
+            self._is_ahead = False
+            try:
+                self.project.go_back(file.recent_history(), file.classes() or ClassTable())
+            except InputError as error:
+                self.warned.emit(str(error))
+                return
+            self.went_back.emit()
 
     def limit_history(self, most_bytes: int) -> None:
         """Hold the history to so many bytes from now on; the oldest steps go first."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -21,6 +22,7 @@ from app.inference.messages import (
 from app.inference.model_client import ModelClient
 from app.session.stored_project import StoredProject
 from app.session.timeline import Timeline
+from app.storage.fingerprint import check_file
 from app.storage.new_models import NewModel
 from mdlstm_core.errors import InputError
 from resources import model_path
@@ -174,7 +176,8 @@ class Teacher(QObject):
                 continue
             else:
                 labels = in_memory.frozen()
-            found.append(CorrectedFile(image, labels, self._stored.windows.get(image)))
+            check = partial(check_file, image, self._stored.files.known(image))
+            found.append(CorrectedFile(image, labels, self._stored.windows.get(image), check))
         return tuple(found)
 
     @Slot(object)

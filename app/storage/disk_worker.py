@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PySide6.QtCore import QObject, QRunnable, QThreadPool, Signal
 
 from app.storage.changes import Fingerprint
-from app.storage.fingerprint import find_moved, fingerprint_of
+from app.storage.fingerprint import fingerprint_of
 from mdlstm_core.config import IGNORE_INDEX, LabelClass
 from mdlstm_core.data.display_window import DisplayWindow, Percentiles
 from mdlstm_core.data.images import Picture, read_picture
@@ -48,7 +48,6 @@ class DiskWorker(QObject):
         load_failed(Path, str): an image cannot be read, and why, in one sentence.
         exported(Path): a label map is on disk.
         export_failed(str): a label map cannot be written, and why.
-        searched(dict[Path, Path]): where missing images are now, by their old paths.
     """
 
     loaded = Signal(object)
@@ -56,7 +55,6 @@ class DiskWorker(QObject):
     load_failed = Signal(object, str)
     exported = Signal(object)
     export_failed = Signal(str)
-    searched = Signal(object)
 
     def __init__(self) -> None:
         super().__init__()
@@ -111,14 +109,6 @@ class DiskWorker(QObject):
             self.exported.emit(path)
 
         self._start(_Job(write, self.export_failed.emit))
-
-    def search(self, missing: Mapping[Path, Fingerprint], given: Sequence[Path]) -> None:
-        """Look for missing images among files, by content."""
-
-        def look() -> None:
-            self.searched.emit(find_moved(missing, given))
-
-        self._start(_Job(look, self.export_failed.emit))
 
     def close(self) -> None:
         """Wait for what is under way, and begin nothing more; exports asked for are written."""

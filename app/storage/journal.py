@@ -26,9 +26,9 @@ from PySide6.QtCore import (
 from app.storage.changes import Change, Receipt, SaveCheckpoints, SaveClasses
 from app.storage.project_file import ProjectFile
 from app.storage.project_lock import ProjectLock
-from app.storage.project_writer import ProjectWriter
+from app.storage.project_writer import ChangeError, ProjectWriter
 from app.storage.replay import replay
-from app.storage.schema import connect_writer, errors
+from app.storage.schema import connect_writer, errors, mend_of
 from mdlstm_core.errors import InputError
 
 _RETRY_MS = 5000
@@ -45,15 +45,17 @@ class Written(NamedTuple):
 
 
 class Failed(NamedTuple):
-    """Changes could not be written, and why."""
+    """Changes could not be written, why, and whether they never can be."""
 
     reason: str
+    is_final: bool = False
 
 
 class LetGo(NamedTuple):
-    """Checkpoints found no room and are not tried again, and why; else as `Written`."""
+    """A change is not tried again, and why; else as `Written`."""
 
     number: int
+    change: Change
     reason: str
     has_recovered: bool
 
@@ -63,6 +65,7 @@ class Journal(QObject):
 
     What cannot be written is tried again until it can: the disk may be full for a while.
     A checkpoint is not: strokes come after it, which are small and must not wait for room.
+    Nor is a change that can never be written, whatever the disk does.
     The window's thread never waits for the disk, but in `store` and `close`.
 
     Attributes:
@@ -75,6 +78,7 @@ class Journal(QObject):
         receipt(Receipt): what is on disk now.
         recovered: all changes are on disk again after `failed`.
         let_go(int, str): the checkpoints of this change will not be stored, and why.
+        refused(Change, str): another change will not be stored, and why.
     """
 
     failed = Signal(str)
@@ -82,6 +86,7 @@ class Journal(QObject):
     receipt = Signal(object)
     recovered = Signal()
     let_go = Signal(int, str)
+    refused = Signal(object, str)
     _answered = Signal(object)
 
     def __init__(self) -> None:
@@ -202,7 +207,12 @@ class Journal(QObject):
                 with self._guard:
                     pending = [change for _, change in self._pending]
                 stored = reader.stored_labels(image)
-            return replay(pending, image, stored.decode() if stored else None, reader)
+            try:
+                labels = stored.decode() if stored else None
+            except InputError as error:
+                reason = str(error).rstrip(".")
+                raise InputError(f"{reason}; {mend_of(reader.path)}.") from error
+            return replay(pending, image, labels, reader)
         finally:
             reader.close()
 
@@ -247,10 +257,12 @@ class Journal(QObject):
                 size = 1  # there may be room for some of it
                 continue
             number, change = batch[0]
-            if isinstance(answer, Failed) and isinstance(change, SaveCheckpoints):
+            if isinstance(answer, Failed) and (
+                answer.is_final or isinstance(change, SaveCheckpoints)
+            ):
                 with self._committing:
                     recovered = self._take_off(1)
-                self._answered.emit(LetGo(number, answer.reason, recovered))
+                self._answered.emit(LetGo(number, change, answer.reason, recovered))
                 continue
             if isinstance(answer, Failed):
                 with self._guard:
@@ -264,6 +276,9 @@ class Journal(QObject):
         with self._committing:
             try:
                 receipt = self._writer.commit(batch)
+            except ChangeError as error:
+                _log.exception("storing")
+                return Failed(str(error), is_final=True)
             except InputError as error:
                 _log.warning("storing: %s", error)
                 return Failed(str(error))
@@ -294,7 +309,10 @@ class Journal(QObject):
                 self.failed.emit(answer.reason)
             return
         if isinstance(answer, LetGo):
-            self.let_go.emit(answer.number, answer.reason)
+            if isinstance(answer.change, SaveCheckpoints):
+                self.let_go.emit(answer.number, answer.reason)
+            else:
+                self.refused.emit(answer.change, answer.reason)
         else:
             self._said_failed = False  # said again should it fail again
             self.receipt.emit(answer.receipt)

@@ -10,6 +10,7 @@ import json
 import logging
 import os
 import sqlite3
+from collections.abc import Iterable
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -25,6 +26,7 @@ from app.document.steps import (
     ImagePatch,
     ModelChange,
     PackedImagePatch,
+    RecentHistory,
     Roles,
     Step,
     StepHeader,
@@ -35,6 +37,9 @@ from app.storage.schema import connect_reader, errors
 from app.storage.tiles import StoredLabels
 from mdlstm_core.data.display_window import DisplayWindow
 from mdlstm_core.errors import InputError
+
+RECENT = 1000
+"""Steps not undone that are loaded when a project opens."""
 
 _log = logging.getLogger(__name__)
 
@@ -48,9 +53,24 @@ def project_path_for(image: Path) -> Path:
     beside = folder / f"{folder.name or 'images'}.mdlp"
     if beside.exists() or os.access(folder, os.W_OK | os.X_OK):
         return beside
-    data = platformdirs.user_data_path("mdlstm-labeler", appauthor=False) / "projects"
     digest = sha256(str(folder).encode()).hexdigest()[:12]
-    return data / f"{folder.name}-{digest}.mdlp"
+    return _data_folder() / f"{folder.name}-{digest}.mdlp"
+
+
+def image_folders(project: Path, images: Iterable[Path]) -> list[Path]:
+    """Return the folders whose images belong to a project, where that is known.
+
+    Args:
+        project: its file; the images lie beside it, or it is in the user's data folder.
+        images: those of the project that are known.
+    """
+    if project.parent != _data_folder():
+        return [project.parent]
+    return list(dict.fromkeys(image.parent for image in images))
+
+
+def _data_folder() -> Path:
+    return platformdirs.user_data_path("mdlstm-labeler", appauthor=False) / "projects"
 
 
 class StoredImage(NamedTuple):
@@ -175,15 +195,38 @@ class ProjectFile:
 
     def history(self) -> tuple[list[StepHeader], int]:
         """Return all steps, oldest first, and the number of the last that is not undone."""
+        return self.load_headers(), self._position()
+
+    def recent_history(self) -> RecentHistory:
+        """Return the history, of which old steps are only counted."""
+        done = self._position()
+        first = self._read(
+            "SELECT number FROM steps WHERE number <= ? ORDER BY number DESC LIMIT 1 OFFSET ?",
+            (done, RECENT - 1),
+        )
+        if not first:
+            return RecentHistory(self.load_headers(), done)
+        ((number,),) = first
+        ((older, size),) = self._read(
+            "SELECT count(*), coalesce(sum(size), 0) FROM steps WHERE number < ?", (number,)
+        )
+        return RecentHistory(self.load_headers(number - 1), done, older, size)
+
+    def load_headers(
+        self, after: int = 0, before: int = 1 << 62, most: int = -1, *, newest: bool = False
+    ) -> list[StepHeader]:
+        """Return steps between two numbers, oldest first; all, or the oldest or newest of them."""
         rows = self._read(
             "SELECT number, text, path, size FROM steps"
-            " LEFT JOIN images ON images.id = steps.image ORDER BY number"
+            " LEFT JOIN images ON images.id = steps.image WHERE number > ? AND number < ?"
+            f" ORDER BY number {'DESC' if newest else 'ASC'} LIMIT ?",
+            (after, before, most),
         )
-        headers = [
-            StepHeader(number, text, image_path(self.path, path) if path else None, size)
-            for number, text, path, size in rows
+        paths = {key: image_path(self.path, key) for key in {row[2] for row in rows} if key}
+        return [
+            StepHeader(number, text, paths.get(key), size)
+            for number, text, key, size in (reversed(rows) if newest else rows)
         ]
-        return headers, int(self._setting("history_position") or 0)
 
     def load_step(self, number: int) -> Step:
         """Return a step; without patches if it gave a class another label everywhere."""
@@ -223,6 +266,9 @@ class ProjectFile:
             (number, image_key(self.path, image)),
         )
         return [_packed(*r).unpack() for r in rows]
+
+    def _position(self) -> int:
+        return int(self._setting("history_position") or 0)
 
     def close(self) -> None:
         """Close the file; SQLite folds its journal into it."""

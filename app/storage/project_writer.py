@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from app.document.class_table import ClassTable
@@ -30,8 +31,13 @@ from app.storage.project_file import (
     model_change_to_json,
     window_setting,
 )
-from app.storage.schema import connect_writer, errors, transaction
+from app.storage.schema import connect_writer, errors, is_damage, mend_of, transaction
 from app.storage.tiles import TiledLabels
+from mdlstm_core.errors import InputError
+
+
+class ChangeError(InputError):
+    """A change cannot be written, whatever the disk does; to try again is of no use."""
 
 
 class ProjectWriter:
@@ -46,11 +52,12 @@ class ProjectWriter:
         """Write numbered changes in one transaction; they are on disk when this returns.
 
         Raises:
-            InputError: they cannot be written, and nothing of them was.
+            ChangeError: one of them cannot be written at all, and nothing of them was.
+            InputError: they cannot be written for now, and nothing of them was.
         """
         if self._database is None:
             self._database = connect_writer(self.path)
-        with errors(self.path, "written"), transaction(self._database):
+        with errors(self.path, "written"), transaction(self._database), _change_errors(self.path):
             batch = _Batch(self._database, self.path)
             for _, change in changes:
                 batch.write(change)
@@ -63,6 +70,21 @@ class ProjectWriter:
             with errors(self.path, "closed"):
                 self._database.close()
             self._database = None
+
+
+@contextmanager
+def _change_errors(path: Path) -> Iterator[None]:
+    """Tell what a change itself is to blame for from what the disk or the file is."""
+    try:
+        yield
+    except (sqlite3.OperationalError, OSError, MemoryError):
+        raise  # the disk is full, locked, read-only or broken
+    except InputError as error:
+        raise ChangeError(f"{str(error).rstrip('.')}; {mend_of(path)}.") from error
+    except Exception as error:
+        if is_damage(error):
+            raise  # no other change could be written either
+        raise ChangeError(f"The project does not take it ({error}); {mend_of(path)}.") from error
 
 
 class _Batch:
@@ -114,11 +136,26 @@ class _Batch:
                 self._move_image(self._key(old), self._key(new))
 
     def _move_image(self, old: str, new: str) -> None:
+        """Give an image another path, unless labels of another one are there."""
+        if self._has_work(new):
+            return
+        self._database.execute("DELETE FROM images WHERE path = ?", (new,))
         self._database.execute("UPDATE images SET path = ? WHERE path = ?", (new, old))
         self._database.execute(
             "UPDATE OR REPLACE settings SET name = ? WHERE name = ?",
             (window_setting(new), window_setting(old)),
         )
+
+    def _has_work(self, key: str) -> bool:
+        """Return whether an image has labels, or had some that the history knows."""
+        (found,) = self._database.execute(
+            "SELECT EXISTS (SELECT 1 FROM images WHERE path = ? AND ("
+            " EXISTS (SELECT 1 FROM tiles WHERE image = images.id)"
+            " OR EXISTS (SELECT 1 FROM patches WHERE image = images.id)"
+            " OR EXISTS (SELECT 1 FROM steps WHERE image = images.id)))",
+            (key,),
+        ).fetchone()
+        return bool(found)
 
     def finish(self) -> dict[Path, Status]:
         """Write the tiles; return what became of the images."""

@@ -161,7 +161,18 @@ def errors(path: Path, done: str) -> Iterator[None]:
     try:
         yield
     except (sqlite3.Error, OSError) as error:
-        raise InputError(f"The project {path} cannot be {done}: {error}.") from error
+        mend = f"; {mend_of(path)}" if is_damage(error) else ""
+        raise InputError(f"The project {path} cannot be {done}: {error}{mend}.") from error
+
+
+def is_damage(error: Exception) -> bool:
+    """Return whether SQLite says that the file is damaged, or no database at all."""
+    return type(error) is sqlite3.DatabaseError  # its kinds are for all else
+
+
+def mend_of(path: Path) -> str:
+    """Return what can be done about a damaged project."""
+    return f"salvage it by “mdlstm project repair {path}”, or move it away"
 
 
 @contextmanager
@@ -192,7 +203,7 @@ def version_of(database: sqlite3.Connection, path: Path) -> int:
     finally:
         database.execute("ROLLBACK")
     if tables and application != APPLICATION_ID:
-        raise InputError(f"{path} is a database of another program, not a project.")
+        raise InputError(f"{path} is a database of another program, not a project; move it away.")
     if version > VERSION:
         raise InputError(f"{path} was made by a newer version; update this program.")
     return int(version) if tables else 0
@@ -268,4 +279,7 @@ def _check_length(path: Path) -> None:
     changes, pages = struct.unpack(">II", header[24:32])
     (valid_for,) = struct.unpack(">I", header[92:96])
     if changes == valid_for and pages * (65536 if page == 1 else page) > path.stat().st_size:
-        raise InputError(f"The project {path} is truncated; put a whole copy of it in its place.")
+        raise InputError(
+            f"The project {path} is truncated; put a whole copy of it in its place, "
+            f"{mend_of(path)}."
+        )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from PySide6.QtCore import QObject, Slot
@@ -11,7 +11,7 @@ from app.document.class_table import ClassTable
 from app.session import LabelingSession
 from app.views.panels.class_start import ClassStart
 from app.views.panels.classes_panel import ClassesPanel
-from mdlstm_core.config import IGNORE_INDEX
+from mdlstm_core.config import IGNORE_INDEX, LabelClass
 from mdlstm_core.errors import InputError
 from mdlstm_core.formats.class_lists import read_class_list, save_class_list
 
@@ -62,8 +62,17 @@ class ClassEdits(QObject):
 
     @Slot()
     def _begin_blank(self) -> None:
-        self._session.start_with_classes(())
+        self._start_with(())
         self._offer_start()
+
+    def _start_with(self, classes: Sequence[LabelClass | None]) -> bool:
+        """Take a list in place of the model's classes, if nothing was done yet.
+
+        Raises:
+            InputError: the project cannot be written, or two classes have one name.
+        """
+        model = self._session.model
+        return self._session.stored.start_with_classes(classes, model.classes if model else ())
 
     def _edit(self, edit: Callable[[ClassTable], ClassTable], text: str) -> None:
         """Change the table, or say why it cannot be changed."""
@@ -114,7 +123,7 @@ class ClassEdits(QObject):
     def _import(self, path: Path) -> None:
         try:
             classes = read_class_list(path)
-            if not self._session.start_with_classes(classes):
+            if not self._start_with(classes):
                 self._edit(lambda table: table.take_list(classes), "Import classes")
             self._offer_start()
         except InputError as error:

@@ -96,6 +96,10 @@ def link_activity(busy: BusyBar, session: LabelingSession) -> None:
         for job in ("model", "predict", "export", "image"):
             busy.end(job)
 
+    looking = "Looking for moved images …"
+    session.moved.began.connect(lambda: busy.begin("search", looking))
+    session.moved.progressed.connect(lambda n, whole: busy.progress("search", looking, n, whole))
+    session.moved.ended.connect(lambda: busy.end("search"))
     session.image_asked.connect(lambda image: busy.begin("image", f"Opening {image.name} …"))
     session.document_changed.connect(on_document)
     session.image_failed.connect(lambda _image, _reason: busy.end("image"))

@@ -99,7 +99,7 @@ class MainWindow(QMainWindow):
         self.recent, self.models = RecentMenu(), ModelMenu(self)
         self.palette_of_commands = CommandPalette(self)
         self._shortcuts_dialog: ShortcutsDialog | None = None
-        self._closing_anyway = False
+        self._close_refused_at = -1
         self._pixel = -1, -1
         self._build_actions()
         self._lay_out()
@@ -154,7 +154,7 @@ class MainWindow(QMainWindow):
             **{f"scheme-{name}": partial(self.theme.set_scheme, name) for name in COLOR_SCHEMES},
             "open": lambda: self.open_paths(ask_images(self)),
             "open-folder": lambda: self.open_paths(ask_folder(self)),
-            "save": session.save,
+            "save": session.stored.save,
             "export": self._ask_export,
             **exchange_slots(self),
             "quit": self.close,
@@ -249,8 +249,8 @@ class MainWindow(QMainWindow):
         """Open images, folders or a project, as the session does, and show that it is."""
         if paths:
             self.session.open_paths(paths)
-            if self.session.project_path is not None:
-                add_recent(self.session.project_path)
+            if (project := self.session.project_path) is not None:
+                add_recent(project, next(iter(self.session.stored.folders()), None))
 
     @Slot()
     def _start_model(self) -> None:
@@ -287,7 +287,6 @@ class MainWindow(QMainWindow):
     @Slot()
     def _on_stored(self) -> None:
         self.status.unsaved.hide()
-        self._closing_anyway = False
 
     @Slot(int)
     def _on_class_chosen(self, label: int) -> None:
@@ -346,10 +345,11 @@ class MainWindow(QMainWindow):
         self.open_paths([Path(url.toLocalFile()) for url in urls if url.isLocalFile()])
 
     def closeEvent(self, event: QCloseEvent) -> None:
-        """Close, unless strokes could not be stored; a second time closes anyway."""
+        """Close, unless strokes could not be stored; once more with the same ones closes."""
         self.canvas.finish_gesture()
-        if not self.session.journal.store() and not self._closing_anyway:
-            self._closing_anyway = True
+        journal = self.session.journal
+        if not journal.store() and self._close_refused_at != journal.last_number:
+            self._close_refused_at = journal.last_number
             self.messages.warn(
                 "Some strokes could not be stored. Make room on the project's disk and save "
                 "(Ctrl+S); closing once more loses them."

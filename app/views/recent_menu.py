@@ -28,17 +28,17 @@ class RecentMenu(QMenu):
     def fill(self) -> None:
         """List what is stored now."""
         self.clear()
-        for number, project in enumerate(load_recent(), start=1):
+        for number, (project, folder) in enumerate(load_recent().items(), start=1):
             mark = f"&{number}  " if number < 10 else ""
-            name = str(project.parent).replace("&", "&&")
-            action = self.addAction(f"{mark}{name}", partial(self._choose, project))
+            name = str(folder).replace("&", "&&")
+            action = self.addAction(f"{mark}{name}", partial(self._choose, project, folder))
             action.setStatusTip(str(project))
         if self.isEmpty():
             self.addAction("Nothing was open yet").setEnabled(False)
             return
         self.addSeparator()
-        self.addAction("&Clear this list", partial(save_recent, []))
+        self.addAction("&Clear this list", partial(save_recent, {}))
 
-    def _choose(self, project: Path) -> None:
+    def _choose(self, project: Path, folder: Path) -> None:
         # A project without a stroke has no file: its images are opened.
-        self.chosen.emit(project if project.is_file() else project.parent)
+        self.chosen.emit(project if project.is_file() else folder)

@@ -95,7 +95,7 @@ class _Refusals(QObject):
 
     def _offer(self) -> None:
         image, self._failed = self._failed, None
-        if image is not None and image in self._window.session.stored.refused:
+        if image is not None and image in self._window.session.stored.files.refused:
             accept = partial(self._window.session.accept_image, image)
             self._window.messages.offer(self._action.text().replace("&", ""), accept)
 
@@ -105,7 +105,7 @@ class _Refusals(QObject):
 
 def _refused(window: MainWindow) -> Path | None:
     """Return the refused image that is chosen in the list, or else the only one there is."""
-    refused = window.session.stored.refused
+    refused = window.session.stored.files.refused
     index = window.images.list.currentIndex()
     chosen = index.data(Role.PATH) if index.isValid() else None
     if chosen in refused:

@@ -176,10 +176,13 @@ def images_in(folder: Path) -> list[Path]:
         raise InputError(f"The folder {folder} cannot be read: {error.strerror}.") from error
 
 
-def find_images(paths: list[Path]) -> list[Path]:
+def find_images(paths: list[Path], *, pages: bool = True) -> list[Path]:
     """Return the images among `paths`, folders replaced by the images in them.
 
-    Each page of a TIFF with several is an image of its own, see `pages`.
+    Args:
+        paths: files and folders.
+        pages: each page of a TIFF with several is an image of its own, see `pages`; for
+            this, all TIFFs are opened. Otherwise only the first is given.
 
     Raises:
         InputError: a path does not exist, or a folder has no images.
@@ -190,9 +193,9 @@ def find_images(paths: list[Path]) -> list[Path]:
             inside = images_in(path)
             if not inside:
                 raise InputError(f"The folder {path} has no images ({', '.join(IMAGE_SUFFIXES)}).")
-            found += [page for file in inside for page in pages_of(file)]
+            found += [page for file in inside for page in (pages_of(file) if pages else [file])]
         elif path.exists():
-            found += pages_of(path)
+            found += pages_of(path) if pages else [path]
         elif image_file(path).exists():
             found.append(path)
         else:

@@ -32,9 +32,14 @@ def image_file(image: Path) -> Path:
     return file_and_page(image)[0]
 
 
+def may_have_pages(file: Path) -> bool:
+    """Return whether files of this kind can have several pages."""
+    return file.suffix.lower() in PAGED_SUFFIXES
+
+
 def pages_of(file: Path) -> list[Path]:
     """Return the images of a file, one a page; a file that cannot be read is one image."""
-    if file.suffix.lower() not in PAGED_SUFFIXES:
+    if not may_have_pages(file):
         return [file]
     return [_named(file, page) for page in range(_count(file))]
 

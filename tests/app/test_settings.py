@@ -56,11 +56,11 @@ def test_window_state_is_empty_at_first_and_comes_back() -> None:
 
 
 def test_recent_projects_are_few_and_the_latest_comes_first() -> None:
-    assert load_recent() == []
+    assert load_recent() == {}
     for number in range(14):
         add_recent(Path(f"/photos/{number}.mdlp"))
     add_recent(Path("/photos/9.mdlp"))
-    assert [path.stem for path in load_recent()[:3]] == ["9", "13", "12"]
+    assert [path.stem for path in list(load_recent())[:3]] == ["9", "13", "12"]
     assert len(load_recent()) == 10
 
 
@@ -71,4 +71,4 @@ def test_shortcuts_come_back_and_damaged_ones_are_none() -> None:
     QSettings(ini, user, PROGRAM, "shortcuts").setValue("keys", "{")
     assert load_shortcuts() == {}
     QSettings(ini, user, PROGRAM, "recent").setValue("projects", "3")
-    assert load_recent() == []
+    assert load_recent() == {}

@@ -81,6 +81,32 @@ def test_export_leaves_out_what_nobody_labeled(
     assert "Nothing of what is asked for is labeled" in refused.err
 
 
+def test_another_picture_in_the_place_of_a_labeled_one_is_left_out(
+    mdlstm: Mdlstm, filled: Path, tmp_path: Path, checkpoint_file: Path
+) -> None:
+    replaced = filled.parent / "scene_1.png"
+    with Image.open(replaced) as image:
+        turned = image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+    turned.save(replaced)
+    told = f"{replaced} is not the picture that was labeled"
+
+    whole = mdlstm("export", filled, "--format", "npy", "--out", tmp_path / "none")
+    options = ("--format", "npy", "--skip-broken", "--out", tmp_path / "out")
+    skipped = mdlstm("export", filled, *options)
+    learning = ("--model", checkpoint_file, "--device", "cpu", "--seconds", 1)
+    learned = mdlstm("learn", filled, *learning)
+
+    assert whole.code == 2
+    assert told in whole.err
+    assert not (tmp_path / "none").exists()
+    assert skipped.code != 0
+    assert told in skipped.err
+    assert sorted(p.stem for p in (tmp_path / "out").glob("*.npy")) == ["scene_0", "scene_2"]
+    assert learned.code != 0
+    assert told in learned.err
+    assert "from 2 images" in learned.out
+
+
 def test_export_with_the_model_is_what_the_window_shows(
     disk: Disk,
     mdlstm: Mdlstm,

@@ -77,15 +77,16 @@ def test_tells_which_image_an_undo_changes() -> None:
     first, second = _SIZES
     for path, size in _SIZES.items():
         project.set_corrections(path, LabelMap.empty(*size))
-    assert project.image_of_undo() is None
+    stack = project.undo_stack
+    assert stack.to_undo() is None
     for path in (first, second):
         edit = edit_of_stroke(Stroke(((5.0, 5.0),), 3, 1), *_SIZES[path])
         assert edit is not None
         project.edit(path, edit)
-    assert project.image_of_undo() == second
+    assert [header.image for header in (stack.to_undo(),) if header] == [second]
     project.undo()
-    assert project.image_of_undo() == first
-    assert project.image_of_redo() == second
+    headers = stack.to_undo(), stack.to_redo()
+    assert [header.image for header in headers if header] == [first, second]
 
 
 def test_a_persons_label_wins_over_the_models() -> None:

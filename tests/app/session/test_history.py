@@ -11,6 +11,7 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -24,10 +25,12 @@ from hypothesis.stateful import (
 from PySide6.QtCore import QCoreApplication
 from pytestqt.qtbot import QtBot
 
+from app.document import undo_stack
 from app.document.edit import Edit
 from app.document.label_map import LabelMap
 from app.document.stroke import Box, Region
 from app.session.stored_project import StoredProject
+from app.storage import project_file
 from mdlstm_core.config import IGNORE_INDEX, LabelClass
 from mdlstm_core.errors import InputError
 
@@ -256,7 +259,13 @@ class HistoryMachine(RuleBasedStateMachine):
                 np.testing.assert_array_equal(labels, values)
 
 
-def test_random_work_equals_a_brute_force_model(qtbot: QtBot) -> None:
+@pytest.mark.parametrize("recent", [1000, 2])
+def test_random_work_equals_a_brute_force_model(
+    qtbot: QtBot, monkeypatch: pytest.MonkeyPatch, recent: int
+) -> None:
+    """Where few steps are loaded at the opening, the others are read as they are undone."""
+    monkeypatch.setattr(project_file, "RECENT", recent)
+    monkeypatch.setattr(undo_stack, "_BLOCK", recent)
     run_state_machine_as_test(
         HistoryMachine,
         settings=settings(

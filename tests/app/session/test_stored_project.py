@@ -11,13 +11,16 @@ import numpy as np
 import pytest
 from pytestqt.qtbot import QtBot
 
+from app.document import undo_stack
 from app.document.class_table import ClassTable
 from app.document.label_map import LabelMap
 from app.document.packed_patch import PackedPatch
 from app.document.patch import Patch
 from app.document.steps import Do, ImagePatch, Step
 from app.document.stroke import Box
+from app.storage import project_file
 from app.storage.changes import Change, SaveClasses
+from app.storage.project_file import ProjectFile
 from app.storage.project_writer import ProjectWriter
 from mdlstm_core.config import IGNORE_INDEX, LabelClass
 from mdlstm_core.errors import InputError
@@ -281,3 +284,79 @@ def test_only_what_is_shown_stays_in_memory(qtbot: QtBot, make: Callable[..., Be
     assert (labels == IGNORE_INDEX).all()
     project.redo()
     np.testing.assert_array_equal(bench.stored.labels_of(bench.image), values)
+
+
+@pytest.fixture
+def few_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Load two steps at the opening, and two at a time of those before."""
+    monkeypatch.setattr(project_file, "RECENT", 2)
+    monkeypatch.setattr(undo_stack, "_BLOCK", 2)
+    monkeypatch.setattr(undo_stack, "_PRUNED", 2)
+
+
+@pytest.mark.usefixtures("few_loaded")
+def test_steps_long_past_are_read_when_they_are_undone(
+    qtbot: QtBot, make: Callable[..., Bench]
+) -> None:
+    bench = make()
+    values = []
+    for seed in range(7):
+        values.append(bench.values.copy())
+        bench.paint(seed)
+    bench.stored.project.undo()
+    bench.stored.close()
+    again = make()
+    stack = again.stored.project.undo_stack
+    assert (stack.index(), stack.count(), len(stack.headers)) == (6, 7, 3)
+    assert stack.stored_bytes == sum(h.size for h in ProjectFile(bench.path).history()[0])
+    for before in reversed(values[:6]):
+        again.stored.project.undo()
+        np.testing.assert_array_equal(again.values, before)
+    assert not stack.canUndo()
+    assert [header.number for header in stack.headers] == list(range(1, 8))
+    for _ in range(7):
+        again.stored.project.redo()
+    assert not stack.canRedo()
+    assert again.stored.journal.store()
+    np.testing.assert_array_equal(again.values, again.on_disk())
+
+
+@pytest.mark.usefixtures("few_loaded")
+def test_steps_long_past_are_forgotten_first(qtbot: QtBot, make: Callable[..., Bench]) -> None:
+    bench = make()
+    for seed in range(9):
+        bench.paint(seed)
+    bench.stored.close()
+    headers, _ = ProjectFile(bench.path).history()
+    most = sum(header.size for header in headers[4:])
+    again = make(history_bytes=1 << 30)
+    stack = again.stored.project.undo_stack
+    again.stored.limit_history(most)
+    assert (stack.index(), stack.stored_bytes) == (5, most)
+    assert again.stored.journal.store()
+    assert [h.number for h in ProjectFile(bench.path).history()[0]] == [5, 6, 7, 8, 9]
+    again.stored.limit_history(headers[-1].size)
+    assert stack.index() == 1
+    again.stored.project.undo()
+    assert not stack.canUndo()
+
+
+@pytest.mark.usefixtures("few_loaded")
+def test_a_past_that_cannot_be_read_is_not_undone(
+    qtbot: QtBot, make: Callable[..., Bench], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench = make()
+    for seed in range(5):
+        bench.paint(seed)
+    bench.stored.close()
+    again = make()
+    stack = again.stored.project.undo_stack
+
+    def fail(*_arguments: object, **_named: object) -> None:
+        raise InputError("The project cannot be read: disk I/O error.")
+
+    monkeypatch.setattr(ProjectFile, "load_headers", fail)
+    for _ in range(3):
+        again.stored.project.undo()
+    assert (stack.index(), stack.count()) == (0, 2)
+    assert stack.stored_bytes == sum(header.size for header in stack.headers)

@@ -6,7 +6,9 @@ import resource
 import shutil
 import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,7 +17,7 @@ from pytestqt.qtbot import QtBot
 from app.session import LabelingSession
 from app.storage.project_file import ProjectFile
 from app.views.main_window import MainWindow
-from mdlstm_core.config import LabelClass
+from mdlstm_core.config import IGNORE_INDEX, LabelClass
 
 
 @pytest.fixture(autouse=True)
@@ -63,9 +65,60 @@ def _newer(project: Path) -> None:
     database.close()
 
 
+def _nonsense(project: Path) -> None:
+    project.write_bytes(b"not a database at all" * 100)
+
+
+@pytest.mark.parametrize(
+    ("harm", "mend"),
+    [
+        (_truncated, "salvage it by “mdlstm project repair {}”, or move it away"),
+        (_foreign, "move it away"),
+        (_newer, "update this program"),
+        (_nonsense, "salvage it by “mdlstm project repair {}”, or move it away"),
+    ],
+)
+def test_a_fresh_window_names_the_mend_of_a_project_that_cannot_be_opened(
+    qtbot: QtBot,
+    painted_window: MainWindow,
+    mdlstm: Callable[..., Any],
+    harm: Callable[[Path], None],
+    mend: str,
+) -> None:
+    project = painted_window.session.project_path
+    assert project is not None
+    painted_window.close()
+    harm(project)
+    window = MainWindow(LabelingSession(device="cpu"))
+    qtbot.addWidget(window)
+    window.show()
+    window.open_paths([project.parent])
+    assert mend.format(project) in window.messages.text
+    assert str(project) in window.messages.text
+    assert window.messages.text.count(". ") == 0
+    assert window.session.document is None
+    if harm is _truncated:
+        mdlstm("project", "repair", project)
+        project = project.with_name(f"{project.stem}-repaired.mdlp")
+        assert project.is_file()
+        with qtbot.waitSignal(window.session.document_changed, check_params_cb=bool):
+            window.open_paths([project])
+    else:
+        project.rename(project.with_name("away"))
+        with qtbot.waitSignal(window.session.document_changed, check_params_cb=bool):
+            window.open_paths([project.parent])
+        assert (_corrections(window) == IGNORE_INDEX).all()
+    window.close()
+
+
 @pytest.mark.parametrize(
     ("harm", "reason"),
-    [(_truncated, "truncated"), (_foreign, "another program"), (_newer, "newer version")],
+    [
+        (_truncated, "truncated"),
+        (_foreign, "another program"),
+        (_newer, "newer version"),
+        (_nonsense, "not a database"),
+    ],
 )
 def test_a_project_that_cannot_be_opened_is_told_and_the_present_one_goes_on(
     qtbot: QtBot,
@@ -131,3 +184,52 @@ def test_a_disk_that_fills_up_in_a_stroke_is_shown_until_there_is_room(
     file.close()
     assert stored is not None
     np.testing.assert_array_equal(stored.decode(), painted)
+
+
+def test_a_merge_that_a_damaged_label_map_forbids_is_taken_back_on_the_canvas(
+    qtbot: QtBot, painted_window: MainWindow, drag: Callable[..., None]
+) -> None:
+    window, session = painted_window, painted_window.session
+    document = session.document
+    assert document is not None
+    other = document.path.with_name("other.png")
+    shutil.copy(document.path, other)
+    with qtbot.waitSignal(session.document_changed, check_params_cb=lambda d: d is not None):
+        session.open_paths([other])
+    drag(window, [(100.0, 300.0), (200.0, 310.0)])
+    assert session.journal.store()
+    assert session.project_path is not None
+    with closing(sqlite3.connect(session.project_path)) as database, database:
+        database.execute(
+            "UPDATE tiles SET labels = x'00' WHERE image = (SELECT id FROM images WHERE path = ?)",
+            (document.path.name,),
+        )
+    before, classes = _corrections(window), session.classes
+    with qtbot.waitSignal(session.document_changed, check_params_cb=lambda d: d is not None):
+        session.merge_class(1, 0)
+    assert "merge classes" in window.messages.text
+    assert session.classes == classes
+    np.testing.assert_array_equal(_corrections(window), before)
+    with qtbot.waitSignal(session.journal.stored):
+        drag(window, [(100.0, 350.0), (200.0, 360.0)])
+    assert not window.status.unsaved.isVisible()
+
+
+def test_closing_once_more_loses_only_what_was_told(
+    qtbot: QtBot, painted_window: MainWindow, drag: Callable[..., None]
+) -> None:
+    window, session = painted_window, painted_window.session
+    assert session.journal.store()
+    assert session.project_path is not None
+    wal = session.project_path.with_name(f"{session.project_path.name}-wal")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (wal.stat().st_size, hard))
+    try:
+        drag(window, [(100.0, 300.0), (200.0, 310.0)])
+        assert not window.close()
+        drag(window, [(400.0, 300.0), (500.0, 310.0)])  # nobody said that this is lost
+        assert not window.close()
+        assert window.isVisible()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert window.close()

@@ -34,7 +34,7 @@ def opened(
     monkeypatch.setattr(LabelingSession, "start_model", lambda _self: None)
     window.open_paths([tiny_dataset / "images"])
     qtbot.waitUntil(lambda: window.session.document is not None, timeout=PATIENCE_MS)
-    window.session.start_with_classes(CLASSES)
+    window.session.stored.start_with_classes(CLASSES, ())
     return window
 
 
@@ -119,9 +119,9 @@ def test_export_of_images_that_are_done(opened: MainWindow, qtbot: QtBot, tmp_pa
         session.open_image(image)
         qtbot.waitUntil(lambda image=image: session.document.path == image, timeout=PATIENCE_MS)
         paint(opened, 1, Box(0, 0, 5, 5))
-    with qtbot.waitSignal(session.project.status_changed):
-        opened.actions_by_name["done"].trigger()
-    qtbot.waitUntil(lambda: not session.journal.has_unsaved)
+    opened.actions_by_name["done"].trigger()
+    done = session.project.images[1]
+    qtbot.waitUntil(lambda: session.project.status(done) == "done")
 
     for which, names in (("done", ["scene_1"]), ("all", ["scene_0", "scene_1"]),
                          ("this", ["scene_1"])):  # fmt: skip
@@ -132,6 +132,37 @@ def test_export_of_images_that_are_done(opened: MainWindow, qtbot: QtBot, tmp_pa
         click(qtbot, dialog, opened)
         assert sorted(p.stem for p in (tmp_path / which).glob("*.npy")) == names
         qtbot.waitUntil(lambda: opened.findChild(ExportDialog) is None)
+
+
+def test_export_leaves_out_another_picture_in_the_place_of_a_labeled_one(
+    opened: MainWindow, qtbot: QtBot, tmp_path: Path
+) -> None:
+    session = opened.session
+    first, second = session.project.images[:2]
+    for image in (first, second):
+        session.open_image(image)
+        qtbot.waitUntil(lambda image=image: session.document.path == image, timeout=PATIENCE_MS)
+        paint(opened, 1, Box(0, 0, 5, 5))
+    with Image.open(first) as picture:
+        turned = picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+    turned.save(first)
+    assert session.journal.store()
+    dialog = export_dialog(opened)
+    choose(dialog.formats, "npy")
+    dialog.folder.set_path(tmp_path / "out")
+    with qtbot.waitSignal(session.exchanger.warned, timeout=PATIENCE_MS) as warned:
+        click(qtbot, dialog, opened)
+    assert "1 image" in warned.args[0]
+    assert f"{first} is not the picture that was labeled" in warned.args[0]
+    assert [path.stem for path in (tmp_path / "out").glob("*.npy")] == [second.stem]
+    dialog = export_dialog(opened)
+    choose(dialog.formats, "npy")
+    session.open_image(first)
+    choose(dialog.which, "all")
+    second.write_bytes(first.read_bytes())
+    dialog.folder.set_path(tmp_path / "none")
+    assert "is not the picture that was labeled" in click(qtbot, dialog, opened)
+    assert not (tmp_path / "none").exists()
 
 
 def test_export_does_not_replace_files_unasked(

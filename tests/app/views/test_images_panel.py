@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -13,10 +14,12 @@ from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 from skimage import data
 
+from app.session import LabelingSession
 from app.settings import add_recent, load_recent
 from app.views.main_window import MainWindow
 from app.views.panels import thumbnails
 from app.views.panels.images_panel import ImagesPanel
+from mdlstm_core.config import LabelClass
 
 PATIENCE_MS = 60_000
 MANY = 400
@@ -227,7 +230,7 @@ def test_a_dropped_folder_is_opened_and_remembered(
     with qtbot.waitSignal(window.session.document_changed, timeout=PATIENCE_MS):
         QApplication.sendEvent(over, QDropEvent(QPointF(30, 30), *given))
     assert _names(window.images) == [path.name for path in two_photos]
-    assert [path.parent for path in load_recent()] == [two_photos[0].parent]
+    assert list(load_recent().values()) == [two_photos[0].parent]
 
 
 def test_a_recent_project_opens_again(
@@ -238,6 +241,85 @@ def test_a_recent_project_opens_again(
     with qtbot.waitSignal(window.session.document_changed, timeout=PATIENCE_MS):
         window.recent.actions()[0].trigger()
     assert window.session.project.images == two_photos
+
+
+def test_a_project_file_opens_with_all_images_of_its_folder(
+    qtbot: QtBot, window: MainWindow, two_photos: list[Path], drag: Callable[..., None]
+) -> None:
+    project = two_photos[0].with_name("photos.mdlp")
+    _open_and_paint(qtbot, window, two_photos[1], drag)
+    window.close()
+    again = LabelingSession(device="cpu")
+    again.open_paths([project])
+    assert sorted(again.project.images) == two_photos
+    assert again.project.images[0] == two_photos[1]
+    again.close()
+
+
+def test_a_project_whose_missing_image_is_nowhere_opens_with_the_others(
+    qtbot: QtBot, window: MainWindow, two_photos: list[Path], drag: Callable[..., None]
+) -> None:
+    first, second = two_photos
+    _open_and_paint(qtbot, window, second, drag)
+    window.close()
+    size = second.stat().st_size
+    second.unlink()
+    other = second.with_name("as large.png")
+    other.write_bytes(first.read_bytes()[:size].ljust(size))
+    session = LabelingSession(device="cpu")
+    with qtbot.waitSignal(session.moved.searched) as searched:
+        session.open_paths([first.with_name("photos.mdlp")])
+    assert searched.args == [{}, [other, first]]
+    assert session.project.images == [other, first]
+    assert session.project_path == first.with_name("photos.mdlp")
+    session.close()
+
+
+def test_a_project_of_a_read_only_folder_opens_with_its_images_and_its_name(
+    qtbot: QtBot,
+    window: MainWindow,
+    two_photos: list[Path],
+    drag: Callable[..., None],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    folder, access = two_photos[0].parent, os.access
+
+    def no_writing(path: Path | str, mode: int) -> bool:
+        return access(path, mode) and not (Path(path) == folder and mode & os.W_OK)
+
+    monkeypatch.setattr(os, "access", no_writing)
+    _open_and_paint(qtbot, window, two_photos[0], drag)
+    project = window.session.project_path
+    assert project is not None
+    assert project.is_file()
+    assert project.parent != folder
+    window.recent.aboutToShow.emit()
+    assert window.recent.actions()[0].text().endswith(str(folder))
+    window.close()
+    session = LabelingSession(device="cpu")
+    session.open_paths([project])
+    assert session.project.images == two_photos
+    session.close()
+    project.unlink()
+    again = MainWindow(LabelingSession(device="cpu"))
+    qtbot.addWidget(again)
+    with qtbot.waitSignal(again.session.document_changed, check_params_cb=bool):
+        again.recent.actions()[0].trigger()
+    assert again.session.project.images == two_photos
+    assert again.session.project_path == project
+    again.close()
+
+
+def _open_and_paint(
+    qtbot: QtBot, window: MainWindow, image: Path, drag: Callable[..., None]
+) -> None:
+    session = window.session
+    with qtbot.waitSignal(session.document_changed, check_params_cb=lambda d: d is not None):
+        window.open_paths([image])
+    session.stored.use_model_classes([LabelClass("thing", (9, 9, 9))])
+    window.classes.choose(0)
+    drag(window, [(100.0, 100.0), (200.0, 100.0)])
+    assert session.journal.store()
 
 
 def test_an_image_that_cannot_be_opened_stays_with_its_reason(

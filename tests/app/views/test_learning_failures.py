@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 from pytestqt.qtbot import QtBot
 
 from app.inference.messages import Improved, Learned, Progress
@@ -41,12 +42,23 @@ def test_cancel_after_a_first_improvement_changes_nothing(
     qtbot.waitUntil(lambda: bool((shown(labeled_window) == before).all()), timeout=PATIENCE_MS)
 
 
-def test_an_image_that_is_gone_is_left_out(
+def _gone(path: Path) -> None:
+    path.unlink()
+
+
+def _replaced(path: Path) -> None:
+    with Image.open(path) as image:
+        image.transpose(Image.Transpose.FLIP_LEFT_RIGHT).save(path)
+
+
+@pytest.mark.parametrize("harm", [_gone, _replaced])
+def test_an_image_that_is_not_what_was_labeled_is_left_out(
     qtbot: QtBot,
     labeled_window: MainWindow,
     two_photos: list[Path],
     drag: Callable[..., None],
     until_learned: Callable[..., AbstractContextManager[None]],
+    harm: Callable[[Path], None],
 ) -> None:
     session = labeled_window.session
     drag(labeled_window, LINE)
@@ -54,7 +66,7 @@ def test_an_image_that_is_gone_is_left_out(
         session.open_image(two_photos[1])
     drag(labeled_window, LINE)
     session.journal.store()
-    two_photos[0].unlink()
+    harm(two_photos[0])
     ends: list[Learned] = []
     session._client.learned.connect(ends.append)
     with until_learned(session):

@@ -292,7 +292,7 @@ def test_strokes_stay_when_they_cannot_be_stored(
         assert not labeled_window.close()
         assert labeled_window.isVisible()
     with qtbot.waitSignal(session.journal.recovered, timeout=PATIENCE_MS):
-        session.save()
+        session.stored.save()
     assert not session.journal.has_unsaved
     assert session.document is not None
     stored = session.journal.file.stored_labels(session.document.path)

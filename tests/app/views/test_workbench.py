@@ -163,8 +163,8 @@ def test_what_cannot_be_copied_is_said(qtbot: QtBot, sequence_window: MainWindow
     # The two copied labels stay apart from an image that has none.
     _step(qtbot, window, "previous")
     _step(qtbot, window, "previous")
-    window.session.undo()
-    window.session.undo()
+    _step(qtbot, window, "undo")  # shows its image
+    _step(qtbot, window, "undo")
     _step(qtbot, window, "next")
     _copy(qtbot, window)
     assert "no labels of yours" in window.messages.text
