@@ -43,6 +43,7 @@ from mdlstm_core.insight.queries import GateQuery
 
 if TYPE_CHECKING:
     from mdlstm_core.checkpoint import Checkpoint
+    from mdlstm_core.insight.context import ContextMap
     from mdlstm_core.insight.contributions import Contributions
     from mdlstm_core.insight.export import Origin
     from mdlstm_core.insight.health import DirectionHealth
@@ -108,12 +109,12 @@ class InsightHandler:
                 return self._why(request, predictor, recording)
             case GradientRequest():
                 found = predictor.gradient(request.image, request.query)
-                return ContextAnswer(request, found, notice=found.notice)
+                return ContextAnswer(request, found, notice=_joined(recording, found))
             case HidingRequest():
                 found = occlusion(
                     predictor.network, request.image, request.query, so_far=request.so_far
                 )
-                return ContextAnswer(request, found, notice=found.notice)
+                return ContextAnswer(request, found, notice=_joined(recording, found))
         return self._maps(request, predictor, recording)
 
     def _maps(self, request: Asked, predictor: Predictor, recording: Recording) -> InsightAnswer:
@@ -234,6 +235,11 @@ class InsightHandler:
             case HealthAnswer():
                 return export.save_health(answer.rows, origin)
         raise AssertionError(answer)
+
+
+def _joined(recording: Recording, found: ContextMap) -> str:
+    """Return the notices of both, each once."""
+    return " ".join(dict.fromkeys(filter(None, (recording.notice, found.notice))))
 
 
 def queries_of_sheet(query: GateQuery) -> list[GateQuery]:

@@ -80,17 +80,21 @@ class WhyRequest(Asked):
 
 
 @dataclass(frozen=True)
-class GradientRequest(Asked):
-    """Show the gradient of a pixel's logit with respect to the image."""
+class ContextRequest(Asked):
+    """Show the context that a pixel used."""
 
     query: ContextQuery
 
 
 @dataclass(frozen=True)
-class HidingRequest(Asked):
+class GradientRequest(ContextRequest):
+    """Show the gradient of a pixel's logit with respect to the image."""
+
+
+@dataclass(frozen=True)
+class HidingRequest(ContextRequest):
     """Hide further patches of the image, for the query's seconds; `so_far` are those before."""
 
-    query: ContextQuery
     so_far: ContextMap | None = None
 
 

@@ -9,7 +9,7 @@ from PySide6.QtCore import QEvent, QObject, Qt, Signal, Slot
 from PySide6.QtGui import QMouseEvent
 
 from app.document.document import ImageDocument
-from app.inference.insight_messages import InsightAnswer, Refusal, SaveRequest
+from app.inference.insight_messages import Asked, InsightAnswer, Refusal, SaveRequest
 from app.inference.messages import ModelInfo
 from app.session import LabelingSession
 from app.views.canvas.canvas_view import CanvasView
@@ -108,10 +108,12 @@ class GateExplorer(QObject):
         """Write what is shown into a folder that the user names."""
         shown = self._panel.page.shown
         if not shown:
-            self._panel.say("There is nothing to save yet: let a view be shown first.")
+            said = "There is nothing to save yet: let a view be shown first."
+            self._panel.say(SaveRequest, said)
             return
         folder = self._ask_folder()
         if folder is not None:
+            self._panel.say(SaveRequest, "")
             self._insight.save(shown, folder)
 
     def _refresh(self) -> None:
@@ -136,6 +138,7 @@ class GateExplorer(QObject):
 
     @Slot(str)
     def _on_mode(self, _mode: str) -> None:
+        self._panel.say_nothing()
         self._refresh()
         self._draw()
 
@@ -174,7 +177,7 @@ class GateExplorer(QObject):
         self._has_heat = False  # the canvas forgot it with the image
         self._pixel = None
         self._panel.chooser.forget()
-        self._panel.say("")
+        self._panel.say_nothing()
         for page in self._panel.pages.values():
             page.forget()
             page.set_pin(None)
@@ -191,15 +194,16 @@ class GateExplorer(QObject):
 
     @Slot(object)
     def _on_answered(self, answer: InsightAnswer) -> None:
-        if not self._panel.is_seen:
+        request, panel = answer.request, self._panel
+        if not panel.is_seen or not isinstance(request, Asked):
             return
         if not isinstance(answer, Refusal):
-            self._panel.say(answer.notice)
-            self._panel.page.take(answer)
+            panel.say(type(request), answer.notice)
+            panel.page.take(answer)
             return
-        if not isinstance(answer.request, SaveRequest):
-            self._panel.page.forget()
-        self._panel.say(answer.reason)
+        if not isinstance(request, SaveRequest):
+            panel.page.refused(request)
+        panel.say(type(request), answer.reason)
 
     @Slot()
     def _draw(self) -> None:

@@ -14,6 +14,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from app.inference.insight_messages import Asked, ContextRequest
 from app.session.insight import Insight
 from app.views.icons import icon
 from app.views.insight.compare_tab import CompareTab
@@ -79,6 +80,7 @@ class GatesPanel(QWidget):
         self.save_button.setAccessibleName("Save this view")
         self.save_button.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self.save_button.clicked.connect(self.save_asked)
+        self._said: dict[type[Asked], str] = {}
         self._message = QLabel()
         self._message.setWordWrap(True)
         self._message.hide()
@@ -121,10 +123,19 @@ class GatesPanel(QWidget):
             self.is_seen = seen
             self.seen_changed.emit(seen)
 
-    def say(self, text: str) -> None:
-        """Say something above the tab, or nothing."""
-        self._message.setText(text)
-        self._message.setVisible(bool(text))
+    def say(self, about: type[Asked], text: str) -> None:
+        """Say something above the tab in place of what was said about such questions before.
+
+        What is said of one kind stays while others are answered.
+        """
+        kind = ContextRequest if issubclass(about, ContextRequest) else about
+        self._said[kind] = text
+        self._show_said()
+
+    def say_nothing(self) -> None:
+        """Say nothing above the tab."""
+        self._said.clear()
+        self._show_said()
 
     def sizeHint(self) -> QSize:
         """A column of fields."""
@@ -134,7 +145,14 @@ class GatesPanel(QWidget):
         self._stack.setCurrentIndex(list(self.pages).index(name))
         self.chooser.setVisible(self.page.has_choice)
         self.mode.setVisible(name != "health")
-        self.say("")
+        self.say_nothing()
+
+    def _show_said(self) -> None:
+        texts = dict.fromkeys(filter(None, self._said.values()))
+        # One notice may say what another one does, and more.
+        whole = [t for t in texts if not any(t in other for other in texts if other != t)]
+        self._message.setText("\n".join(whole))
+        self._message.setVisible(bool(whole))
 
 
 def _scrolled(page: QWidget) -> QScrollArea:

@@ -20,7 +20,7 @@ from PySide6.QtWidgets import (
 from app.inference.insight_messages import (
     Asked,
     ContextAnswer,
-    GradientRequest,
+    ContextRequest,
     HidingRequest,
     InsightAnswer,
     WhyAnswer,
@@ -164,7 +164,7 @@ class WhyTab(InsightTab):
             self._show()
         elif isinstance(answer, ContextAnswer):
             request = answer.request
-            if not isinstance(request, GradientRequest | HidingRequest):
+            if not isinstance(request, ContextRequest):
                 return
             is_hiding = isinstance(request, HidingRequest)
             if is_hiding != (self.kind.value == "hiding") or request.query != self._query():
@@ -173,6 +173,13 @@ class WhyTab(InsightTab):
             self._set_context(answer.found)
             if isinstance(request, HidingRequest) and not answer.found.is_whole:
                 self.insight.ask_hiding(request.query, answer.found)
+
+    def refused(self, request: Asked) -> None:
+        """See `InsightTab.refused`: the parts of the logits stay where only the context is."""
+        if isinstance(request, ContextRequest):
+            self._set_context(None)
+        else:
+            self.forget()
 
     def forget(self) -> None:
         """See `InsightTab.forget`."""
@@ -190,6 +197,7 @@ class WhyTab(InsightTab):
         super().set_pin(pixel)
         self.pick.setChecked(False)
         self._class = None
+        self.said.emit(ContextRequest, "")
         self._set_context(None)
         self._show()
 
@@ -215,6 +223,7 @@ class WhyTab(InsightTab):
         return tuple(request for request in found if isinstance(request, Asked))
 
     def _on_kind(self) -> None:
+        self.said.emit(ContextRequest, "")
         self._set_context(None)  # never one kind under the other's name
         self._ask_context()
 
@@ -234,7 +243,8 @@ class WhyTab(InsightTab):
         if self._class in names:
             return ContextQuery(self.pin, names.index(self._class), _PATCHES, _SLICE_SECONDS)
         self.said.emit(
-            f"{self._class} is new: the stored model has no logit for it yet; learn first."
+            ContextRequest,
+            f"{self._class} is new: the stored model has no logit for it yet; learn first.",
         )
         return None
 

@@ -13,7 +13,7 @@ from PIL import Image
 from PySide6.QtCore import Qt
 from pytestqt.qtbot import QtBot
 
-from app.inference.insight_messages import MapAnswer, SheetAnswer
+from app.inference.insight_messages import ContextAnswer, MapAnswer, SheetAnswer
 from app.views.insight.shown_map import number
 from app.views.insight.words import STATE_NAMES
 from mdlstm_core import host_memory
@@ -199,3 +199,8 @@ def test_an_image_smaller_than_a_window_is_shown_and_said_to_be_so(
     assert explored.panel.message == (
         "The image is smaller than one window of 16×16 pixels, so its border was repeated."
     )
+    said, pixel = explored.panel.message, Pixel(3, 2)
+    explored.window.explorer.pin(pixel)
+    explored.show("why")
+    explored.wait(ContextAnswer)
+    assert explored.panel.message == said  # by each answer, and once

@@ -11,8 +11,9 @@ import torch
 from PySide6.QtCore import QPoint, Qt
 from pytestqt.qtbot import QtBot
 
-from app.inference.insight_messages import MapAnswer, WhyAnswer
+from app.inference.insight_messages import GradientRequest, MapAnswer, Refusal, WhyAnswer
 from app.views.insight.contribution_bars import parts_of, signed
+from mdlstm_core import host_memory
 from mdlstm_core.checkpoint import checkpoint_from_bytes
 from mdlstm_core.config import IGNORE_INDEX
 from mdlstm_core.insight.context import gradient, occlusion
@@ -179,6 +180,58 @@ def test_after_learning_the_column_compares_with_the_model_before(
     assert expected[names[worst]] > 0.1
     assert explored.panel.why.change.text() == "Compared with the model before: last column."
     assert explored.panel.why.change.isVisible()
+
+
+def test_a_refused_gradient_stays_said_beside_the_parts_of_the_logits(
+    explored: Any, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    explored.show("why", "over")
+    explored.point(PLACE)
+    explored.wait(WhyAnswer)  # recorded, so that only the gradient asks for more memory
+    monkeypatch.setattr(host_memory, "host_memory", lambda: (1 << 30, 1 << 20))
+    why, panel = explored.panel.why, explored.panel
+    refused, split = [], []
+    explored.insight.answered.connect(
+        lambda a: (refused if isinstance(a, Refusal) else split).append(a)
+    )
+    qtbot.keyClick(explored.window, Qt.Key.Key_X)
+    qtbot.waitUntil(lambda: bool(refused) and bool(split), timeout=PATIENCE_MS)
+    assert isinstance(refused[0].request, GradientRequest)
+    assert refused[0].reason.startswith("The gradient over an image of ")
+    assert isinstance(split[-1], WhyAnswer)
+    assert panel.message == refused[0].reason
+    assert panel._message.isVisible()
+    assert why.answer is split[-1]
+    assert why.context is None
+    monkeypatch.undo()
+    why.unpin.click()  # the context is asked for no more
+    assert panel.message == ""
+    pinned(explored, qtbot)
+    qtbot.waitUntil(lambda: why.context is not None, timeout=PATIENCE_MS)
+    assert panel.message == ""
+
+
+def test_that_a_class_is_new_stays_said(
+    explored: Any, qtbot: QtBot, drag: Callable[..., None]
+) -> None:
+    window, panel = explored.window, explored.panel
+    explored.show("why", "over")
+    window.actions_by_name["class-add"].trigger()
+    added = window.session.project.classes.classes[-1]
+    window.classes.rename_asked.emit(added.label, "moss")
+    window.classes.choose_label(added.label)
+    with qtbot.waitSignal(window.session.prediction_changed, timeout=PATIENCE_MS):
+        window.actions_by_name["live"].trigger()
+    drag(window, [(PLACE.x - 5, PLACE.y), (PLACE.x + 5, PLACE.y)])
+    answer = pinned(explored, qtbot)
+    names = [c.name for c in answer.classes]
+    place = panel.why.bars.row(names.index("moss")).center()
+    qtbot.mouseClick(panel.why.bars, Qt.MouseButton.LeftButton, pos=place)
+    assert panel.message.startswith("moss is new")
+    explored.answers.clear()
+    window.explorer._refresh()
+    explored.wait(WhyAnswer)
+    assert panel.message.startswith("moss is new")
 
 
 def test_a_unit_leads_to_its_map(explored: Any, qtbot: QtBot) -> None:
