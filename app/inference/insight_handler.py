@@ -100,7 +100,12 @@ class InsightHandler:
 
     def _answer(self, request: Asked, predictor: Predictor) -> InsightAnswer:
         if isinstance(request, SaveRequest):
-            return SavedAnswer(request, self._save(request, predictor))
+            is_kept = self._recording is not None
+            try:
+                return SavedAnswer(request, self._save(request, predictor))
+            finally:
+                if not is_kept:  # the panel was closed meanwhile
+                    self._forget()
         from mdlstm_core.insight.context import occlusion
 
         recording = self._recorded(request.image, predictor)

@@ -20,6 +20,7 @@ from app.inference.insight_messages import (
     InsightAnswer,
     MapRequest,
     PairRequest,
+    Refusal,
     SavedAnswer,
     SaveRequest,
     SheetRequest,
@@ -47,11 +48,13 @@ class Insight(QObject):
         answered(InsightAnswer): to a question about the image shown, in the order asked.
         strokes_changed: what a person painted on the image shown changed.
         saved(str): files were written, and where.
+        save_failed(str): files could not be written, and why.
     """
 
     answered = Signal(object)
     strokes_changed = Signal()
     saved = Signal(str)
+    save_failed = Signal(str)
 
     def __init__(self, client: ModelClient, teacher: Teacher, labeler: Labeler) -> None:
         super().__init__()
@@ -142,7 +145,7 @@ class Insight(QObject):
             self._send(HealthRequest(*image, self._before_learning))
 
     def save(self, shown: tuple[Asked, ...], folder: Path) -> None:
-        """Write what is shown into a folder; `saved` or a `Refusal` follows."""
+        """Write what is shown into a folder; `saved` or `save_failed` follows."""
         info = self._teacher.model
         if info is not None:
             model = "the project's model" if isinstance(info.source, bytes) else str(info.source)
@@ -166,17 +169,23 @@ class Insight(QObject):
     @Slot(object)
     def _on_answered(self, answer: InsightAnswer) -> None:
         request, document = answer.request, self._document
+        if isinstance(request, SaveRequest):
+            self._on_saved(answer)
+            return
         # An answer to an older question of this kind is shown until the newer one comes: it
         # would never be seen otherwise while the pointer moves.
         if not isinstance(request, Asked) or type(request) not in self._asked:
             return
         if document is None or request.image is not document.image:
             return
-        if isinstance(answer, SavedAnswer):
+        self.answered.emit(answer)
+
+    def _on_saved(self, answer: InsightAnswer) -> None:
+        if isinstance(answer, Refusal):
+            self.save_failed.emit(answer.reason)
+        elif isinstance(answer, SavedAnswer):
             count = len(answer.paths)
             self.saved.emit(f"Saved {count} files in {answer.paths[0].parent}.")
-        else:
-            self.answered.emit(answer)
 
     @Slot(bool)
     def _on_learning(self, learning: bool) -> None:

@@ -69,6 +69,7 @@ class GateExplorer(QObject):
         insight.strokes_changed.connect(self._on_strokes)
         insight.answered.connect(self._on_answered)
         insight.saved.connect(session.said)
+        insight.save_failed.connect(self._on_save_failed)
 
     def toggle(self) -> None:
         """Show the chosen map over the image, or no map any more."""
@@ -201,9 +202,15 @@ class GateExplorer(QObject):
             panel.say(type(request), answer.notice)
             panel.page.take(answer)
             return
-        if not isinstance(request, SaveRequest):
-            panel.page.refused(request)
+        panel.page.refused(request)
         panel.say(type(request), answer.reason)
+
+    @Slot(str)
+    def _on_save_failed(self, reason: str) -> None:
+        if self._panel.is_seen:
+            self._panel.say(SaveRequest, reason)
+        else:
+            self._session.warned.emit(reason)
 
     @Slot()
     def _draw(self) -> None:

@@ -321,14 +321,49 @@ def test_every_view_can_be_saved(
 
 
 def test_a_folder_that_cannot_be_written_is_said_in_a_sentence(
-    explored: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    explored: Any, qtbot: QtBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "file").write_text("")
     monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *_: str(tmp_path / "file"))
     explored.show("maps")
     explored.wait(MapAnswer)
-    explored.panel.save_button.click()
-    reason = explored.refused()
+    with qtbot.waitSignal(explored.insight.save_failed, timeout=PATIENCE_MS) as failed:
+        explored.panel.save_button.click()
+    (reason,) = failed.args
     assert str(tmp_path / "file") in reason
     assert explored.panel.message == reason
     assert explored.panel.maps.maps() != ()
+
+
+@pytest.mark.parametrize("leave", ["panel", "image"])
+def test_what_is_to_be_saved_is_saved_though_one_leaves(
+    explored: Any, qtbot: QtBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, leave: str
+) -> None:
+    """Two saves that wait while the model answers something else, and a third that fails."""
+    other = tmp_path / "other.png"
+    Image.fromarray(explored.image[:40]).save(other)
+    explored.panel.chooser.choose(gate="cell")
+    explored.show("maps")
+    explored.wait(MapAnswer)
+    (tmp_path / "file").write_text("")
+    folders = [tmp_path / "first", tmp_path / "second", tmp_path / "file"]
+    targets = iter(folders)
+    monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *_: str(next(targets)))
+    session, said, warned = explored.window.session, [], []
+    session.said.connect(said.append)
+    session.warned.connect(warned.append)
+    explored.panel.chooser.choose(gate="input")  # under way, so that the others wait
+    for _ in folders:
+        explored.panel.save_button.click()
+    if leave == "panel":
+        explored.window.docks.show("Images")
+    else:
+        session.open_paths([other])
+    qtbot.waitUntil(lambda: session._client.is_idle and len(said) >= 2, timeout=PATIENCE_MS)
+    for folder in folders[:2]:
+        assert f"Saved 3 files in {folder}." in said
+        assert {path.suffix for path in folder.iterdir()} == {".png", ".npy", ".json"}
+    told = warned[-1] if leave == "panel" else explored.panel.message
+    assert str(tmp_path / "file") in told
+    handler = session._client._worker._insight
+    assert (handler._recording is None) == (leave == "panel")
