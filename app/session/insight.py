@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import deque
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,7 +27,7 @@ from app.inference.insight_messages import (
     SheetRequest,
     WhyRequest,
 )
-from app.inference.messages import ModelInfo
+from app.inference.messages import Learned, ModelInfo
 from app.inference.model_client import ModelClient
 from app.session.labeler import Labeler
 from app.session.teacher import Teacher
@@ -39,6 +40,13 @@ if TYPE_CHECKING:
 
 Before = Literal["learning", "base"]
 """Which model to compare with: that before the last learning, or that the project began with."""
+
+
+class _Learning(NamedTuple):
+    """Where the model before a learning is from, and what came of it."""
+
+    before: str | Path | bytes
+    after: bytes
 
 
 class Insight(QObject):
@@ -61,9 +69,10 @@ class Insight(QObject):
         self._client, self._teacher, self._labeler = client, teacher, labeler
         self._document: ImageDocument | None = None
         self._asked: dict[type[Asked], Asked] = {}
-        self._before_learning: str | Path | bytes | None = None
+        # Two: what the last one brought may not be stored, and never serve.
+        self._learnings: deque[_Learning] = deque(maxlen=2)
         client.insight_answered.connect(self._on_answered)
-        teacher.learning_changed.connect(self._on_learning)
+        teacher.learned.connect(self._on_learned)
         teacher.model_changed.connect(self._on_model)
 
     @Slot(object)
@@ -112,8 +121,8 @@ class Insight(QObject):
         model = self._teacher.base if before == "base" else self._before_learning
         if model is None:
             raise InputError(
-                "The model has not learned since this project was opened; let it learn (L), or "
-                "compare with the model that the project began with."
+                "The model that serves has not learned since this project was opened; let it learn "
+                "(L), or compare with the model that the project began with."
             )
         if (image := self._image()) is not None:
             self._send(PairRequest(*image, query, model))
@@ -157,6 +166,14 @@ class Insight(QObject):
             self._asked.clear()
             self._client.send(ForgetRequest())
 
+    @property
+    def _before_learning(self) -> str | Path | bytes | None:
+        """The model before the learning that the one that serves is of; None if it is of none."""
+        source = self._teacher.source
+        if self.is_trial:
+            return source  # it stays if that learning is cancelled
+        return next((a.before for a in reversed(self._learnings) if a.after == source), None)
+
     def _image(self) -> tuple[Path, NDArray[np.uint8]] | None:
         """Return what every question is about, None if there is nothing or nobody to ask."""
         document = self._document
@@ -187,13 +204,13 @@ class Insight(QObject):
             count = len(answer.paths)
             self.saved.emit(f"Saved {count} files in {answer.paths[0].parent}.")
 
-    @Slot(bool)
-    def _on_learning(self, learning: bool) -> None:
-        info = self._teacher.model
-        if learning and info is not None:
-            self._before_learning = info.source
+    @Slot(object)
+    def _on_learned(self, learned: Learned) -> None:
+        source = self._teacher.source
+        if source is not None:
+            self._learnings.append(_Learning(source, learned.checkpoint))
 
     @Slot(object)
     def _on_model(self, info: ModelInfo | None) -> None:
         if info is None:
-            self._before_learning = None
+            self._learnings.clear()
