@@ -95,8 +95,14 @@ class GateExplorer(QObject):
         """Pin the pixel under the pointer and tell why it has its class; again unpins it."""
         self._show_panel()
         self._panel.tabs.choose("why")
-        if self._pixel is not None:
-            self.pin(None if self._panel.why.pin == self._pixel else self._pixel)
+        if self._pixel is None:
+            return
+        if self._panel.why.pin == self._pixel:
+            self.pin(None)
+            return
+        if self._panel.mode.value == "off":
+            self._panel.mode.choose("over")  # its context is a part of the answer
+        self.pin(self._pixel)
 
     def pin(self, pixel: Pixel | None) -> None:
         """Pin a pixel, or none."""

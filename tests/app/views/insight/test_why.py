@@ -32,7 +32,7 @@ def pinned(explored: Any, qtbot: QtBot, pixel: Pixel = PLACE) -> WhyAnswer:
     explored.answers.clear()
     qtbot.keyClick(explored.window, Qt.Key.Key_X)
     answer: WhyAnswer = explored.wait(
-        WhyAnswer, lambda a: a.request.pixel == explored.panel.why.pin
+        WhyAnswer, lambda a: a.request.pixel == explored.panel.why.pin and bool(a.followed)
     )
     return answer
 
@@ -88,6 +88,20 @@ def test_a_click_pins_and_paints_nothing(explored: Any, qtbot: QtBot) -> None:
     assert (document.corrections.values == IGNORE_INDEX).all()
     qtbot.mouseClick(explored.canvas, Qt.MouseButton.LeftButton, pos=place)  # paints again
     assert (document.corrections.values != IGNORE_INDEX).any()
+
+
+def test_the_key_alone_shows_parts_and_context(explored: Any, qtbot: QtBot) -> None:
+    panel, canvas = explored.panel, explored.canvas
+    assert not panel.is_seen
+    assert panel.mode.value == "off"
+    before = canvas.grab().toImage()
+    pinned(explored, qtbot)
+    qtbot.waitUntil(lambda: panel.why.context is not None, timeout=PATIENCE_MS)
+    assert panel.mode.value == "over"
+    assert canvas.grab().toImage() != before
+    panel.mode.choose("beside")
+    qtbot.keyClick(explored.window, Qt.Key.Key_X)
+    assert (panel.why.pin, panel.mode.value) == (None, "beside")
 
 
 def test_the_context_is_the_gradient_then_what_hiding_does(
