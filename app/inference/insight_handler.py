@@ -14,6 +14,7 @@ from app.document.project_classes import Outputs
 from app.inference.insight_messages import (
     Asked,
     ContextAnswer,
+    ContextRequest,
     ForgetRequest,
     GradientRequest,
     HealthAnswer,
@@ -67,7 +68,8 @@ class InsightHandler:
     """Keeps the way of a model over one image while questions about it come.
 
     Kept are the inputs of its 2D-LSTM layers, 2 MB for an image of usual size, and not
-    their states; after a `ForgetRequest`, nothing.
+    their states; of another model or of strokes only what the last question was about; after
+    a `ForgetRequest`, nothing.
     """
 
     def __init__(self) -> None:
@@ -106,6 +108,17 @@ class InsightHandler:
             finally:
                 if not is_kept:  # the panel was closed meanwhile
                     self._forget()
+        self._drop_unasked(request)
+        return self._found(request, predictor)
+
+    def _drop_unasked(self, request: Asked) -> None:
+        """Give back what earlier questions took and this one does not ask for."""
+        if not isinstance(request, WhyRequest | ContextRequest):
+            self._fit = self._followed = None
+        if not isinstance(request, PairRequest | HealthRequest):
+            self._other = self._other_recording = None
+
+    def _found(self, request: Asked, predictor: Predictor) -> InsightAnswer:
         from mdlstm_core.insight.context import occlusion
 
         recording = self._recorded(request.image, predictor)
@@ -220,7 +233,7 @@ class InsightHandler:
         if isinstance(shown, HidingRequest) and shown.so_far is not None:
             name = predictor.classes[shown.so_far.class_index].name
             return export.save_context(shown.so_far, "occlusion", origin, name)
-        answer = self._answer(shown, predictor)
+        answer = self._found(shown, predictor)
         match answer:
             case MapAnswer() if isinstance(shown, SweepRequest):
                 return export.save_sweep(answer.found, shown.diagonal, origin, shown.pin)

@@ -69,6 +69,7 @@ class Insight(QObject):
         self._client, self._teacher, self._labeler = client, teacher, labeler
         self._document: ImageDocument | None = None
         self._asked: dict[type[Asked], Asked] = {}
+        self._may_be_kept = False
         # Two: what the last one brought may not be stored, and never serve.
         self._learnings: deque[_Learning] = deque(maxlen=2)
         client.insight_answered.connect(self._on_answered)
@@ -80,6 +81,8 @@ class Insight(QObject):
         """Ask about another image."""
         self._document = document
         self._asked.clear()
+        if document is None:
+            self.forget()
 
     @Slot(object)
     def set_changed(self, change: HistoryChange) -> None:
@@ -162,8 +165,9 @@ class Insight(QObject):
 
     def forget(self) -> None:
         """Give back the memory that answering took, and drop what is still asked."""
-        if self._asked:
-            self._asked.clear()
+        self._asked.clear()
+        if self._may_be_kept:
+            self._may_be_kept = False
             self._client.send(ForgetRequest())
 
     @property
@@ -181,6 +185,7 @@ class Insight(QObject):
 
     def _send(self, request: Asked) -> None:
         self._asked[type(request)] = request
+        self._may_be_kept = True
         self._client.send(request)
 
     @Slot(object)

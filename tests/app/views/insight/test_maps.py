@@ -13,7 +13,13 @@ from PIL import Image
 from PySide6.QtCore import Qt
 from pytestqt.qtbot import QtBot
 
-from app.inference.insight_messages import ContextAnswer, MapAnswer, SheetAnswer
+from app.inference.insight_messages import (
+    ContextAnswer,
+    MapAnswer,
+    PairAnswer,
+    SheetAnswer,
+    WhyAnswer,
+)
 from app.views.insight.shown_map import number
 from app.views.insight.words import STATE_NAMES
 from mdlstm_core import host_memory
@@ -126,6 +132,41 @@ def test_nothing_is_kept_once_the_panel_is_closed(explored: Any, qtbot: QtBot) -
     qtbot.waitUntil(lambda: handler._recording is None, timeout=PATIENCE_MS)
     assert handler._image is None
     assert explored.canvas.grab().toImage() == before
+
+
+def test_nothing_is_kept_of_what_is_not_shown_any_more(explored: Any, qtbot: QtBot) -> None:
+    handler = explored.window.session._client._worker._insight
+    explored.show("compare")
+    explored.panel.compare.before.setCurrentIndex(1)
+    explored.wait(PairAnswer)
+    assert handler._other_recording is not None
+    explored.window.explorer.pin(Pixel(3, 4))
+    explored.show("why")
+    explored.wait(WhyAnswer, lambda a: bool(a.followed))
+    assert handler._fit is not None
+    assert handler._other is handler._other_recording is None
+    explored.show("maps")
+    explored.wait(MapAnswer)
+    assert handler._fit is handler._followed is None
+
+
+def test_nothing_is_kept_once_the_panel_or_the_project_is_closed(
+    explored: Any, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = explored.window.session
+    handler = session._client._worker._insight
+    explored.show("maps")
+    explored.wait(MapAnswer)
+    # No question comes of the next image, since no model serves when it is shown.
+    monkeypatch.setattr(type(explored.insight), "is_ready", property(lambda _self: False))
+    explored.insight.set_document(session.document)
+    explored.window.docks.show("Images")
+    qtbot.waitUntil(lambda: handler._recording is None, timeout=PATIENCE_MS)
+    monkeypatch.undo()
+    explored.show("maps")
+    explored.wait(MapAnswer)
+    explored.insight.set_document(None)
+    qtbot.waitUntil(lambda: handler._recording is None, timeout=PATIENCE_MS)
 
 
 def test_requests_that_nobody_waits_for_are_dropped(explored: Any, qtbot: QtBot) -> None:
