@@ -6,7 +6,7 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,12 +15,14 @@ from mdlstm_core.config import DIRECTIONS, STATES
 from mdlstm_core.data.images import read_image
 from mdlstm_core.errors import InputError
 from mdlstm_core.files import make_folder
+from mdlstm_core.insight.look import explained_look
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
     from mdlstm_core.insight.export import Origin
+    from mdlstm_core.insight.look import Look
     from mdlstm_core.insight.queries import Components, GateQuery, Pixel, Strongest
     from mdlstm_core.insight.recording import Recording
     from mdlstm_core.predictor import Predictor
@@ -131,8 +133,10 @@ def run(options: argparse.Namespace) -> None:
     NoticePrinter().show(recording.notice)
     _check_diagonal(options.diagonal, recording, layers)
     make_folder(options.out)
-    origin = Origin(options.image, size_of(image), str(options.model), options.out)
-    work = _Work(predictor, image, recording, origin, {"files": []})
+    look = explained_look(predictor.checkpoint.config)
+    origin = Origin(options.image, size_of(image), str(options.model), look, options.out)
+    answer = {"look": look.to_json(), "files": []}
+    work = _Work(predictor, image, recording, origin, answer)
     for layer in dict.fromkeys(layers):
         _write_maps(work, _queries(layer, options.direction, options.gate, unit), pixel, options)
         if options.contact_sheet:
@@ -141,7 +145,7 @@ def run(options: argparse.Namespace) -> None:
         _write_health(work)
     if pixel is not None:
         _write_context(work, pixel, class_index, options.seconds)
-    _report(work.answer, options)
+    _report(work.answer, look, options)
 
 
 def _predictor(model: str, options: argparse.Namespace) -> Predictor:
@@ -197,10 +201,13 @@ def _write_maps(
                 work.wrote(save_sweep(found, options.diagonal - 1, work.origin, pixel))
         return
     layer = queries[0].layer
-    other = _predictor(options.compare, options).record(work.image, [layer], logits=False)
+    predictor = _predictor(options.compare, options)
+    other = predictor.record(work.image, [layer], logits=False)
+    look = explained_look(predictor.checkpoint.config)
+    of_other = replace(work.origin, model=str(options.compare), look=look)
     for query in queries:
         pair = compare(work.recording, other, query)
-        work.wrote(save_pair(pair, work.origin, str(options.compare)))
+        work.wrote(save_pair(pair, work.origin, of_other))
 
 
 def _write_sheet(work: _Work, layer: int, unit: _Unit) -> None:
@@ -242,7 +249,7 @@ def _write_context(work: _Work, pixel: Pixel, class_index: int | None, seconds: 
     work.wrote(save_context(hidden, "occlusion", work.origin, names[hidden.class_index]))
 
 
-def _report(answer: dict[str, Any], options: argparse.Namespace) -> None:
+def _report(answer: dict[str, Any], look: Look, options: argparse.Namespace) -> None:
     """Print the answer, for reading or as JSON."""
     table = answer.pop("table", None)
     if options.json:
@@ -250,6 +257,8 @@ def _report(answer: dict[str, Any], options: argparse.Namespace) -> None:
         return
     if table is not None:
         sys.stdout.write(table + "\n")
+    if "logits" in answer:
+        sys.stdout.write(f"Of {look}:\n")
     for name, parts in answer.get("logits", {}).get("classes", {}).items():
         summands = "  ".join(f"{d} {v:+.3f}" for d, v in parts["directions"].items())
         rest = f"fine {parts['fine']:+.3f}  bias {parts['bias']:+.3f}"

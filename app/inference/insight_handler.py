@@ -40,6 +40,7 @@ from mdlstm_core.config import DIRECTIONS, STATES
 from mdlstm_core.errors import InputError
 from mdlstm_core.files import make_folder
 from mdlstm_core.insight.drawing import SIGNED_COLORS, UNSIGNED_COLORS, color_table
+from mdlstm_core.insight.look import explained_look
 from mdlstm_core.insight.queries import GateQuery
 
 if TYPE_CHECKING:
@@ -222,7 +223,8 @@ class InsightHandler:
 
         make_folder(request.folder)
         size = request.image.shape[0], request.image.shape[1]
-        origin = Origin(request.image_path, size, request.model, request.folder)
+        look = explained_look(predictor.checkpoint.config)
+        origin = Origin(request.image_path, size, request.model, look, request.folder)
         return tuple(
             path for shown in request.shown for path in self._save_one(shown, predictor, origin)
         )
@@ -243,8 +245,11 @@ class InsightHandler:
                 maps = [path for found in answer.maps for path in export.save_map(found, origin)]
                 return [*maps, *export.save_contact_sheet(answer.maps, origin)]
             case PairAnswer():
-                return _save_pair(answer, origin)
+                return self._save_pair(answer, origin)
             case WhyAnswer():
+                if isinstance(shown, WhyRequest) and shown.is_live:
+                    fit = f"{origin.model}, its last layer fit to the strokes"
+                    origin = replace(origin, model=fit)
                 return _save_parts(answer.parts, [c.name for c in answer.classes], origin)
             case ContextAnswer():
                 kind = "gradient" if isinstance(shown, GradientRequest) else "occlusion"
@@ -253,6 +258,16 @@ class InsightHandler:
             case HealthAnswer():
                 return export.save_health(answer.rows, origin)
         raise AssertionError(answer)
+
+    def _save_pair(self, answer: PairAnswer, origin: Origin) -> list[Path]:
+        from mdlstm_core.insight.export import save_pair
+
+        request = answer.request
+        assert isinstance(request, PairRequest)
+        assert self._other is not None
+        name = "model before" if isinstance(request.before, bytes) else str(request.before)
+        look = explained_look(self._other[1].checkpoint.config)
+        return save_pair(answer.pair, replace(origin, model=name, look=look), origin)
 
 
 def _joined(recording: Recording, found: ContextMap) -> str:
@@ -267,15 +282,6 @@ def queries_of_sheet(query: GateQuery) -> list[GateQuery]:
         for direction in range(len(DIRECTIONS))
         for gate in STATES
     ]
-
-
-def _save_pair(answer: PairAnswer, origin: Origin) -> list[Path]:
-    from mdlstm_core.insight.export import save_pair
-
-    request = answer.request
-    assert isinstance(request, PairRequest)
-    before = "model before" if isinstance(request.before, bytes) else str(request.before)
-    return save_pair(answer.pair, replace(origin, model=before), origin.model)
 
 
 def _save_parts(parts: Contributions, names: list[str], origin: Origin) -> list[Path]:

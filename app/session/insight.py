@@ -105,6 +105,10 @@ class Insight(QObject):
         """Whether the model that serves is one on the way of a learning, which goes on."""
         return self._teacher.settled_source is None
 
+    def other_class(self, pixel: Pixel, model_class: str) -> str:
+        """Return the name of the class that a pixel is drawn in if it is not that one, or empty."""
+        return self._labeler.other_class(*pixel, model_class)
+
     def ask_map(self, query: GateQuery) -> None:
         """Ask for a map."""
         if (image := self._image()) is not None:
@@ -161,6 +165,8 @@ class Insight(QObject):
         info = self._teacher.model
         if info is not None:
             model = "the project's model" if isinstance(info.source, bytes) else str(info.source)
+            if self.is_trial:
+                model = "a model on the way of a learning"
             self._send(SaveRequest(shown[0].image_path, shown[0].image, shown, model, folder))
 
     def forget(self) -> None:

@@ -28,6 +28,7 @@ from mdlstm_core.insight.drawing import (
 )
 from mdlstm_core.insight.gates import GateMap, MapPair
 from mdlstm_core.insight.health import DirectionHealth
+from mdlstm_core.insight.look import Look
 from mdlstm_core.insight.queries import Components, Pixel, Strongest
 from mdlstm_core.insight.sheets import (
     draw_contact_sheet,
@@ -51,12 +52,14 @@ class Origin:
         image: the image's file.
         image_size: its height and width.
         model: the model's name or file.
+        look: which of the model's looks at the image.
         folder: where to write; it exists.
     """
 
     image: Path
     image_size: tuple[int, int]
     model: str
+    look: Look
     folder: Path
 
     def path(self, name: str) -> Path:
@@ -70,6 +73,7 @@ class Origin:
             "image": str(self.image),
             "image_size": {"height": height, "width": width},
             "model": self.model,
+            "look": self.look.to_json(),
         }
 
 
@@ -122,16 +126,20 @@ def save_sweep(
     return _save(origin.path(name), values, about | origin.to_json(), look)
 
 
-def save_pair(pair: MapPair, origin: Origin, other_model: str) -> list[Path]:
+def save_pair(pair: MapPair, origin: Origin, other: Origin) -> list[Path]:
     """Write a map of two models, and what the second has more; return the paths.
+
+    Args:
+        pair: the maps.
+        origin: of the first model's.
+        other: of the second model's.
 
     Raises:
         InputError: a file cannot be written.
     """
-    other = Origin(origin.image, origin.image_size, other_model, origin.folder)
     gate, name, values = pair.before.query.gate, _map_name(pair.before), pair.difference
     about = _about_map(pair.before) | origin.to_json()
-    about |= {"compared_with": other_model, "units": f"after less before: {_meaning(gate)}"}
+    about |= {"compared_with": other.model, "units": f"after less before: {_meaning(gate)}"}
     look = _Look(values, scale_of([values], signed=True), f"{_label(gate)}, after less before")
     return [
         *save_map(pair.before, origin, name),

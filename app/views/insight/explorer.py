@@ -66,6 +66,7 @@ class GateExplorer(QObject):
         session.document_changed.connect(self._on_document)
         session.model_changed.connect(self._on_model)
         session.live_changed.connect(self._on_strokes)
+        session.prediction_changed.connect(panel.why.show_label)
         insight.strokes_changed.connect(self._on_strokes)
         insight.answered.connect(self._on_answered)
         insight.saved.connect(session.said)
@@ -194,7 +195,7 @@ class GateExplorer(QObject):
 
     @Slot(object)
     def _on_model(self, info: ModelInfo | None) -> None:
-        self._panel.chooser.set_model(info)
+        self._panel.set_model(info)
         for page in self._panel.pages.values():
             page.model_changed()
         self._refresh()

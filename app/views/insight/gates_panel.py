@@ -15,6 +15,7 @@ from PySide6.QtWidgets import (
 )
 
 from app.inference.insight_messages import Asked, ContextRequest
+from app.inference.messages import ModelInfo
 from app.session.insight import Insight
 from app.views.icons import icon
 from app.views.insight.compare_tab import CompareTab
@@ -23,7 +24,7 @@ from app.views.insight.health_tab import HealthTab
 from app.views.insight.maps_tab import MapsTab
 from app.views.insight.segments import Segment, Segments
 from app.views.insight.sweep_tab import SweepTab
-from app.views.insight.tab import InsightTab
+from app.views.insight.tab import InsightTab, note
 from app.views.insight.why_tab import WhyTab
 
 _MODES = {
@@ -84,6 +85,8 @@ class GatesPanel(QWidget):
         self._message = QLabel()
         self._message.setWordWrap(True)
         self._message.hide()
+        self._look = note()
+        self._look.hide()
         self._stack = QStackedWidget()
         self._lay_out()
         self.tabs.chosen.connect(self._on_tab)
@@ -105,6 +108,7 @@ class GatesPanel(QWidget):
         column.addWidget(self.chooser)
         column.addWidget(self._message)
         column.addWidget(self._stack, stretch=1)
+        column.addWidget(self._look)
 
     @property
     def page(self) -> InsightTab:
@@ -112,9 +116,21 @@ class GatesPanel(QWidget):
         return self.pages[self.tabs.value]
 
     @property
+    def look(self) -> str:
+        """Which of the model's looks is shown, empty if it takes one."""
+        return self._look.text()
+
+    @property
     def message(self) -> str:
         """What is said above the tab."""
         return self._message.text()
+
+    def set_model(self, info: ModelInfo | None) -> None:
+        """Take the model that serves."""
+        self.chooser.set_model(info)
+        is_one_of_several = info is not None and info.look.looks > 1
+        self._look.setText(f"Shown is {info.look}." if info and is_one_of_several else "")
+        self._look.setVisible(is_one_of_several)
 
     @Slot(bool)
     def set_seen(self, seen: bool) -> None:

@@ -24,6 +24,7 @@ from app.inference.insight_messages import (
     HidingRequest,
     InsightAnswer,
     WhyAnswer,
+    WhyRequest,
 )
 from app.session.insight import Insight
 from app.views.icons import icon
@@ -95,6 +96,7 @@ class WhyTab(InsightTab):
         self.bars.chosen.connect(self._choose_class)
         self.sum: QLabel = reading()
         self.change: QLabel = reading()
+        self.label: QLabel = reading()
         self.units_button = QToolButton()
         self.units_button.setText("Units")
         self.units_button.setCheckable(True)
@@ -121,7 +123,7 @@ class WhyTab(InsightTab):
         inside = QWidget()
         column = QVBoxLayout(inside)
         column.setContentsMargins(0, 0, 0, 0)
-        for widget in (self.bars, self.change, self.sum, self.units):
+        for widget in (self.bars, self.change, self.sum, self.label, self.units):
             column.addWidget(widget)
         column.addStretch()
         area = QScrollArea()
@@ -269,6 +271,23 @@ class WhyTab(InsightTab):
         if had_any or self._map is not None:
             self.drawn.emit()
 
+    def show_label(self) -> None:
+        """Say where the label drawn at the pixel is not that of the greatest logit, and why."""
+        texts = []
+        if self.answer is not None:
+            assert isinstance(self.answer.request, WhyRequest)
+            best = self.answer.classes[self.bars_order()[0]].name
+            other = self.insight.other_class(self.answer.parts.pixel, best)
+            if other:
+                texts.append(f"Drawn here is another class: {other}.")
+            if self.answer.request.is_live:
+                texts.append(
+                    "Live labels with a classifier of its own; these logits are of the model with "
+                    "its last layer fit to your strokes."
+                )
+        self.label.setText(" ".join(texts))
+        self.label.setVisible(bool(texts))
+
     def _show(self) -> None:
         """Show the parts of the answer."""
         answer = self.answer
@@ -277,6 +296,7 @@ class WhyTab(InsightTab):
             widget.setVisible(answer is not None)
         self.units.setVisible(answer is not None and self.units_button.isChecked())
         self.change.setVisible(answer is not None and bool(self.changes.by_class))
+        self.show_label()
         if answer is None:
             self.title.setText("Point at the image; press X to pin a pixel.")
             return

@@ -211,6 +211,7 @@ def test_why_this_class_at_a_pixel(
     lines = mdlstm(*options).out.splitlines()
     answer = json.loads(mdlstm(*options, "--json").out)
 
+    assert lines[0] == "Of the one look that the labels come from:"
     parts = predictor.contributions(photo, Pixel(30, 7))
     stem = "photo_at_30_7"
     np.testing.assert_array_equal(np.load(out / f"{stem}_logits.npy"), parts.units_KDH)
@@ -220,8 +221,8 @@ def test_why_this_class_at_a_pixel(
         assert values["logit"] == pytest.approx(parts.logits[index], abs=1e-12)
         total = sum(values["directions"].values()) + values["fine"] + values["bias"]
         assert total == pytest.approx(values["logit"], abs=1e-5)
-        assert lines[index].startswith(name)
-        assert float(lines[index].split()[1]) == pytest.approx(values["logit"], abs=1e-3)
+        assert lines[1 + index].startswith(name)
+        assert float(lines[1 + index].split()[1]) == pytest.approx(values["logit"], abs=1e-3)
     query = ContextQuery(Pixel(30, 7), class_index=1, seconds=1000)
     for kind, expected in (
         ("gradient", predictor.gradient(photo, query)),
@@ -283,8 +284,8 @@ def test_image_smaller_than_one_window_is_said(
 
     assert result.code == 0
     assert result.err == (
-        "mdlstm: The image is smaller than one window of 16×16 pixels, so its border was "
-        "repeated.\n"
+        "mdlstm: As the network looks at it, the image is smaller than one window of 16×16 "
+        "pixels, so its border was repeated.\n"
     )
     assert np.load(out / "dot_layer2_top-left_cell_mean.npy").shape == (2, 4)
 

@@ -222,7 +222,7 @@ def test_what_would_not_fit_into_memory_is_refused_in_a_sentence(
     monkeypatch.setattr(host_memory, "host_memory", lambda: (1 << 30, 1 << 20))
     explored.show("maps")
     reason = explored.refused()
-    assert reason.startswith("Recording the gates of an image of 100×80 pixels needs about ")
+    assert reason.startswith("Recording the gates of an image of 75×60 pixels needs about ")
     assert explored.panel.message == reason
 
 
@@ -238,7 +238,8 @@ def test_an_image_smaller_than_a_window_is_shown_and_said_to_be_so(
     answer = explored.wait(MapAnswer)
     assert np.isfinite(answer.found.values).all()
     assert explored.panel.message == (
-        "The image is smaller than one window of 16×16 pixels, so its border was repeated."
+        "As the network looks at it, the image is smaller than one window of 16×16 pixels, so "
+        "its border was repeated."
     )
     said, pixel = explored.panel.message, Pixel(3, 2)
     explored.window.explorer.pin(pixel)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from PySide6.QtCore import QPoint, Qt
 from pytestqt.qtbot import QtBot
 
@@ -37,14 +38,20 @@ def pinned(explored: Any, qtbot: QtBot, pixel: Pixel = PLACE) -> WhyAnswer:
     return answer
 
 
+def logits_at(predictor: Predictor, image: NDArray[np.uint8], pixel: Pixel) -> NDArray[np.float32]:
+    """Return the logits of a pixel by the first of the looks that its label is the mean of."""
+    working = network_input(image, predictor.network, predictor.network.config.scales[0] ** 2)
+    size = working.shape[2:]
+    with torch.no_grad():
+        full = predictor.network.enlarge(predictor.network(working), *size)
+    return full[0, :, *reversed(pixel.moved(image.shape[:2], size))].numpy()
+
+
 def test_the_bars_sum_to_the_networks_own_logits(
     explored: Any, qtbot: QtBot, predictor: Predictor
 ) -> None:
     answer = pinned(explored, qtbot)
-    working = network_input(explored.image, predictor.network)
-    with torch.no_grad():
-        full = predictor.network.enlarge(predictor.network(working), *working.shape[2:])
-    logits = full[0, :, PLACE.y, PLACE.x].numpy()
+    logits = logits_at(predictor, explored.image, PLACE)
     np.testing.assert_allclose(parts_of(answer.parts).sum(axis=1), logits, atol=1e-5)
     why = explored.panel.why
     assert explored.panel.tabs.value == "why"
@@ -129,6 +136,31 @@ def test_the_context_is_the_gradient_then_what_hiding_does(
     np.testing.assert_allclose(explored.panel.why.context.values, whole.values, atol=1e-4)
 
 
+def test_the_look_is_named_and_where_the_label_is_another(
+    explored: Any, qtbot: QtBot, predictor: Predictor
+) -> None:
+    why, document = explored.panel.why, explored.window.session.document
+    recording = predictor.record(explored.image)
+    places = [Pixel(x, y) for y in range(2, 80, 3) for x in range(2, 100, 3)]
+    best = {p: int(contributions(recording, p).logits.argmax()) for p in places}
+    same = next(p for p in places if best[p] == document.prediction[p.y, p.x])
+    other = next(p for p in places if best[p] != document.prediction[p.y, p.x])
+    explored.show("why", "off")
+    assert explored.panel.look == (
+        "Shown is the look at 0.75 of the size, one of 4 whose mean the labels are."
+    )
+    assert explored.panel._look.isVisible()
+    for pixel in (same, other):
+        explored.window.explorer.pin(pixel)
+        explored.answers.clear()
+        explored.wait(WhyAnswer, lambda a, p=pixel: a.request.pixel == p and bool(a.followed))
+        is_other = pixel is other
+        assert why.label.isVisible() == is_other
+        if is_other:
+            name = predictor.classes[int(document.prediction[pixel.y, pixel.x])].name
+            assert why.label.text() == f"Drawn here is another class: {name}."
+
+
 @pytest.mark.parametrize("live", [False, True])
 def test_a_stroke_here_shows_what_it_changed(
     explored: Any, qtbot: QtBot, drag: Callable[..., None], live: bool
@@ -148,6 +180,7 @@ def test_a_stroke_here_shows_what_it_changed(
     qtbot.waitUntil(lambda: bool(changes.by_class), timeout=PATIENCE_MS)
     assert changes.by_class[name] == max(changes.by_class.values()) > 0.1
     assert ("live" in changes.text) is not live
+    assert ("a classifier of its own" in explored.panel.why.label.text()) is live
     if live:
         now = explored.panel.why.answer
         names = [c.name for c in now.classes]
