@@ -45,9 +45,6 @@ if TYPE_CHECKING:
 _SLICE_SECONDS = 0.25
 """For how long patches are hidden at once: what else is asked waits no longer."""
 
-_PATCHES = 8
-"""Along the image's longer side: all are hidden within some seconds."""
-
 _CONTEXTS = {
     "gradient": Segment("Gradient", hint="How much each pixel of the image moves the logit"),
     "hiding": Segment("Hiding", hint="How far the logit falls when a patch is hidden"),
@@ -241,9 +238,10 @@ class WhyTab(InsightTab):
             return None
         names = [c.name for c in self.insight.model_classes]
         if self._class is None:
-            return ContextQuery(self.pin, None, _PATCHES, _SLICE_SECONDS)
+            return ContextQuery(self.pin, seconds=_SLICE_SECONDS)
         if self._class in names:
-            return ContextQuery(self.pin, names.index(self._class), _PATCHES, _SLICE_SECONDS)
+            index = names.index(self._class)
+            return ContextQuery(self.pin, index, seconds=_SLICE_SECONDS)
         self.said.emit(
             ContextRequest,
             f"{self._class} is new: the stored model has no logit for it yet; learn first.",
