@@ -16,6 +16,7 @@ from mdlstm_core.insight.drawing import (
     drawn_size,
     is_signed,
     new_figure,
+    plain,
     png_of,
     scale_of,
     show_cells,
@@ -53,7 +54,7 @@ def draw_contact_sheet(maps: Sequence[GateMap], title: str) -> bytes:
             axes.set(xticks=[], yticks=[])
         line[0].set_ylabel(gate.replace("_", " "), fontsize=8)
         _bar_or_nothing(line[-1], scale, maps[0])
-    figure.suptitle(title, fontsize=9)
+    figure.suptitle(plain(title), fontsize=9)
     return png_of(figure)
 
 
@@ -76,7 +77,7 @@ def draw_contributions(found: Contributions, names: Sequence[str]) -> bytes:
     axes = figure.subplots()
     _numbers(axes, table, scale_of([table], signed=True))
     axes.set_xticks(range(table.shape[1]), [*columns, "bias", "logit"], fontsize=8)
-    axes.set_yticks(range(len(names)), names, fontsize=8)
+    axes.set_yticks(range(len(names)), [plain(name) for name in names], fontsize=8)
     axes.set_title(
         f"logits at {found.pixel.x},{found.pixel.y}: the last column is the sum of the others",
         fontsize=9,

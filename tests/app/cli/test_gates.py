@@ -235,6 +235,34 @@ def test_why_this_class_at_a_pixel(
         assert (out / f"{stem}_{kind}.png").exists()
 
 
+def test_names_with_dollars_are_drawn_as_they_are(
+    mdlstm: Mdlstm,
+    photo: NDArray[np.uint8],
+    checkpoint_file: Path,
+    tmp_path: Path,
+) -> None:
+    """Two of them are no formula, be they in the name of a file or of a class."""
+    few = ("--gate", "cell", "--contact-sheet", "--health", "--at", "3,4", "--seconds", 0.01)
+    trained, found = load_checkpoint(checkpoint_file), {}
+    for name in ("cost_$5_$10", "cost_x5_x10"):
+        image, model = tmp_path / f"{name}.png", tmp_path / f"{name}.safetensors"
+        Image.fromarray(photo).save(image)
+        first, *others = trained.classes
+        classes = (dataclasses.replace(first, name=f"{name} \\frac"), *others)
+        save_checkpoint(dataclasses.replace(trained, classes=classes), model)
+        out = tmp_path / f"out {name}"
+        result = mdlstm("gates", image, "--out", out, "--model", model, *few)
+        assert (result.code, result.err) == (0, "")
+        found[name] = {path.name.removeprefix(name): path for path in out.iterdir()}
+    dollars, letters = found.values()
+    assert set(dollars) == set(letters)
+    for end in ("_layer2_mean_sheet.png", "_at_3_4_logits.png", "_layer2_top-left_cell_mean.png"):
+        pictures = [np.asarray(Image.open(files[end]), int) for files in (dollars, letters)]
+        # As wide as other letters: a formula would swallow the dollars.
+        widths = [np.ptp(np.nonzero((p[:40, :, :3] < 128).any(2).any(0))) for p in pictures]
+        assert widths[0] == pytest.approx(widths[1], abs=6)
+
+
 def test_second_model_is_compared(
     mdlstm: Mdlstm,
     photo_file: Path,
