@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from mdlstm_core.insight.export import Origin
     from mdlstm_core.insight.look import Look
+    from mdlstm_core.insight.origin import Origin
     from mdlstm_core.insight.queries import Components, GateQuery, Pixel, Strongest
     from mdlstm_core.insight.recording import Recording
     from mdlstm_core.predictor import Predictor
@@ -130,7 +130,7 @@ def run(options: argparse.Namespace) -> None:
     if options.diagonal is not None and options.compare is not None:
         raise InputError("--diagonal shows the sweep of one model; leave --compare out.")
 
-    from mdlstm_core.insight.export import Origin
+    from mdlstm_core.insight.origin import Origin
     from mdlstm_core.insight.recording import check_pixel, size_of
 
     if pixel is not None:
@@ -227,7 +227,7 @@ def _find_sheet(work: _Work, layer: int, unit: _Unit) -> None:
 
 
 def _find_health(work: _Work) -> None:
-    from mdlstm_core.insight.export import save_health
+    from mdlstm_core.insight.export_figures import save_health
     from mdlstm_core.insight.health import health, health_table
 
     found = health(work.recording)
@@ -239,11 +239,8 @@ def _find_health(work: _Work) -> None:
 def _find_context(work: _Work, pixel: Pixel, class_index: int | None, seconds: float) -> None:
     """Find the parts of a pixel's logits, and the context of one of them."""
     from mdlstm_core.insight.contributions import contributions
-    from mdlstm_core.insight.export import (
-        contributions_to_json,
-        save_context,
-        save_contributions,
-    )
+    from mdlstm_core.insight.export import save_context
+    from mdlstm_core.insight.export_figures import contributions_to_json, save_contributions
     from mdlstm_core.insight.queries import ContextQuery
 
     names = [label_class.name for label_class in work.predictor.classes]

@@ -46,9 +46,8 @@ from mdlstm_core.insight.queries import GateQuery
 if TYPE_CHECKING:
     from mdlstm_core.checkpoint import Checkpoint
     from mdlstm_core.insight.context import ContextMap
-    from mdlstm_core.insight.contributions import Contributions
-    from mdlstm_core.insight.export import Origin
     from mdlstm_core.insight.health import DirectionHealth
+    from mdlstm_core.insight.origin import Origin
     from mdlstm_core.insight.recording import Recording
     from mdlstm_core.learning.last_layer import LastLayerFit
     from mdlstm_core.learning.live_learner import LiveImage
@@ -219,7 +218,7 @@ class InsightHandler:
 
     def _save(self, request: SaveRequest, predictor: Predictor) -> tuple[Path, ...]:
         """Write what is shown with the same code as `mdlstm gates`."""
-        from mdlstm_core.insight.export import Origin
+        from mdlstm_core.insight.origin import Origin
 
         make_folder(request.folder)
         size = request.image.shape[0], request.image.shape[1]
@@ -230,7 +229,7 @@ class InsightHandler:
         )
 
     def _save_one(self, shown: Asked, predictor: Predictor, origin: Origin) -> list[Path]:
-        from mdlstm_core.insight import export
+        from mdlstm_core.insight import export, export_figures
 
         if isinstance(shown, HidingRequest) and shown.so_far is not None:
             name = predictor.classes[shown.so_far.class_index].name
@@ -247,16 +246,13 @@ class InsightHandler:
             case PairAnswer():
                 return self._save_pair(answer, origin)
             case WhyAnswer():
-                if isinstance(shown, WhyRequest) and shown.is_live:
-                    fit = f"{origin.model}, its last layer fit to the strokes"
-                    origin = replace(origin, model=fit)
-                return _save_parts(answer.parts, [c.name for c in answer.classes], origin)
+                return _save_parts(answer, origin)
             case ContextAnswer():
                 kind = "gradient" if isinstance(shown, GradientRequest) else "occlusion"
                 name = predictor.classes[answer.found.class_index].name
                 return export.save_context(answer.found, kind, origin, name)
             case HealthAnswer():
-                return export.save_health(answer.rows, origin)
+                return export_figures.save_health(answer.rows, origin, answer.before)
         raise AssertionError(answer)
 
     def _save_pair(self, answer: PairAnswer, origin: Origin) -> list[Path]:
@@ -284,10 +280,15 @@ def queries_of_sheet(query: GateQuery) -> list[GateQuery]:
     ]
 
 
-def _save_parts(parts: Contributions, names: list[str], origin: Origin) -> list[Path]:
-    from mdlstm_core.insight.export import save_contributions
+def _save_parts(answer: WhyAnswer, origin: Origin) -> list[Path]:
+    from mdlstm_core.insight.export_figures import LogitChanges, save_contributions
 
-    return save_contributions(parts, origin, names)
+    request = answer.request
+    assert isinstance(request, WhyRequest)
+    if request.is_live:
+        origin = replace(origin, model=f"{origin.model}, its last layer fit to the strokes")
+    changes = LogitChanges(request.cause, request.changes) if request.changes else None
+    return save_contributions(answer.parts, origin, [c.name for c in answer.classes], changes)
 
 
 def _live_image(file: LiveFile) -> LiveImage:

@@ -72,11 +72,15 @@ class WhyRequest(Asked):
         pixel: of the image.
         strokes: what a person painted, to say what following it changes; None not to.
         is_live: whether the model follows the strokes: then its logits are those split.
+        changes, cause: by how much each class's logit is told to have changed, by its name,
+            and by what, to be written to files; empty if it is not told.
     """
 
     pixel: Pixel
     strokes: LiveStrokes | None = None
     is_live: bool = False
+    changes: Mapping[str, float] = field(default_factory=dict)
+    cause: str = ""
 
 
 @dataclass(frozen=True)

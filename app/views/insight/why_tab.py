@@ -213,13 +213,17 @@ class WhyTab(InsightTab):
     @property
     def shown(self) -> tuple[Asked, ...]:
         """See `InsightTab.shown`: the parts of the logits, and the context if it is drawn."""
-        found = [self.answer.request] if self.answer else []
+        found: list[Asked] = []
+        if self.answer is not None:
+            assert isinstance(self.answer.request, WhyRequest)
+            by_class, cause = self.changes.by_class, self.changes.cause
+            found.append(replace(self.answer.request, changes=by_class, cause=cause))
         asked = self._context_asked
         if self.context is not None and isinstance(asked, HidingRequest):
             found.append(replace(asked, so_far=self.context))
         elif self.context is not None and asked is not None:
             found.append(asked)
-        return tuple(request for request in found if isinstance(request, Asked))
+        return tuple(found)
 
     def _on_kind(self) -> None:
         self.said.emit(ContextRequest, "")

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from mdlstm_core.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from mdlstm_core.config import DIRECTIONS, STATES, NetworkConfig
+from mdlstm_core.config import DIRECTIONS, SIGMOID_GATES, STATES, NetworkConfig
 from mdlstm_core.insight.queries import Components, ContextQuery, GateQuery, Pixel, Strongest
 from mdlstm_core.predictor import Predictor
 
@@ -185,15 +185,30 @@ def test_contact_sheet_and_health(
     assert files_in(out) == {
         *(f"photo_layer1_top-left_input_mean.{end}" for end in ("png", "npy", "json")),
         "photo_layer1_mean_sheet.png",
-        "photo_health.png",
-        "photo_health.json",
+        *(f"photo_health.{end}" for end in ("png", "npy", "json")),
     }
     expected = [row.to_json() for row in predictor.health(photo)]
     assert figures["health"] == expected
-    assert description(out / "photo_health.json")["health"] == expected
+    about = description(out / "photo_health.json")
+    assert about["health"] == expected
+    assert "before" not in about
+    axes = {axis["name"]: axis["values"] for axis in about["axes"]}
+    values = np.load(out / "photo_health.npy")
+    assert values.shape == tuple(len(axis) for axis in axes.values())
+    assert (axes["model"], axes["layer"]) == (["now"], [1, 2])
+    for row in predictor.health(photo):
+        told = dict(zip(axes["figure"], values[0, row.layer, row.direction], strict=True))
+        for gate in SIGMOID_GATES:
+            assert told[f"{gate} closed"] == row.closed[gate]
+            assert told[f"{gate} open"] == row.open[gate]
+        assert told["growth"] == row.growth
+        count = len(row.cell_by_diagonal)
+        cells = np.array([value for name, value in told.items() if "diagonal" in name])
+        np.testing.assert_array_equal(cells[:count], row.cell_by_diagonal)
+        assert np.isnan(cells[count:]).all()
     lines = result.out.splitlines()
     assert len(lines) == 1 + 8 + 1
-    assert lines[-1] == f"{out}: 6 files"
+    assert lines[-1] == f"{out}: 7 files"
 
 
 def test_why_this_class_at_a_pixel(

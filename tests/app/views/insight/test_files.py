@@ -19,6 +19,7 @@ from app.inference.insight_messages import (
     SheetAnswer,
     WhyAnswer,
 )
+from mdlstm_core.config import SIGMOID_GATES
 from mdlstm_core.insight.drawing import LEFT, TOP, drawn_size
 from mdlstm_core.insight.queries import Pixel
 
@@ -158,13 +159,71 @@ def test_files_of_live_logits_name_what_they_are_of(
     assert logits["classes"][name]["logit"] == pytest.approx(why.answer.parts.logits[0], abs=1e-4)
 
 
+def test_files_of_the_health_have_that_before_the_learning(
+    explored: Any, qtbot: QtBot, drag: Any, until_learned: Any, tmp_path: Path, monkeypatch: Any
+) -> None:
+    window = explored.window
+    window.learning._seconds.setValue(3)
+    window.classes.choose(2)
+    drag(window, [(PLACE.x - 9, PLACE.y), (PLACE.x + 9, PLACE.y)])
+    with until_learned(window.session):
+        window.learning.ask()
+    explored.show("health")
+    answer = explored.wait(HealthAnswer)
+    assert answer.before
+    saved(explored, qtbot, tmp_path / "health", monkeypatch)
+    about = json.loads((tmp_path / "health" / "rocket_health.json").read_text())
+    assert about["axes"][0]["values"] == ["now", "before"]
+    values = np.load(tmp_path / "health" / "rocket_health.npy")
+    for shown, rows, name in zip(
+        values, (answer.rows, answer.before), ("health", "before"), strict=True
+    ):
+        assert_same(about[name], [row.to_json() for row in rows])
+        for row in rows:
+            figures = shown[row.layer, row.direction]
+            closed, count = [row.closed[gate] for gate in SIGMOID_GATES], len(row.cell_by_diagonal)
+            np.testing.assert_allclose(figures[:8:2], closed, atol=1e-4)
+            np.testing.assert_allclose(figures[9 : 9 + count], row.cell_by_diagonal, atol=1e-4)
+    grey = np.asarray(Image.open(tmp_path / "health" / "rocket_health.png").convert("RGB"), int)
+    assert ((np.ptp(grey, axis=2) < 3) & (abs(grey[..., 0] - 178) < 3)).sum() > 100  # its lines
+
+
+def test_files_of_a_pixel_have_what_a_stroke_changed(
+    explored: Any, qtbot: QtBot, drag: Any, tmp_path: Path, monkeypatch: Any
+) -> None:
+    window, why = explored.window, explored.panel.why
+    explored.show("why", "off")
+    window.explorer.pin(PLACE)
+    explored.answers.clear()
+    explored.wait(WhyAnswer, lambda a: a.request.pixel == PLACE and bool(a.followed))
+    drag(window, [(PLACE.x - 5, PLACE.y), (PLACE.x + 5, PLACE.y)])
+    qtbot.waitUntil(lambda: bool(why.changes.by_class), timeout=PATIENCE_MS)
+    names = saved(explored, qtbot, tmp_path / "why", monkeypatch)
+    assert {"rocket_at_30_60_changes.npy", "rocket_at_30_60_changes.json"} <= names
+    about = json.loads((tmp_path / "why" / "rocket_at_30_60_changes.json").read_text())
+    changed = dict(
+        zip(about["axes"][0]["values"], np.load(tmp_path / "why" / about["values"]), strict=True)
+    )
+    assert changed == pytest.approx(dict(why.changes.by_class))
+    assert about["cause"] == why.changes.cause == "the last stroke, if the last layer followed it"
+    with Image.open(tmp_path / "why" / "rocket_at_30_60_logits.png") as picture:
+        wide = picture.width
+    window.explorer.pin(Pixel(70, 20))  # nothing was told to have changed there
+    explored.answers.clear()
+    explored.wait(WhyAnswer, lambda a: a.request.pixel == Pixel(70, 20) and bool(a.followed))
+    names = saved(explored, qtbot, tmp_path / "other", monkeypatch)
+    assert not any("changes" in name for name in names)
+    with Image.open(tmp_path / "other" / "rocket_at_70_20_logits.png") as picture:
+        assert picture.width == wide - 90  # a column less
+
+
 def test_every_view_can_be_saved(
     explored: Any, qtbot: QtBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     explored.show("health")
     explored.wait(HealthAnswer)
     names = saved(explored, qtbot, tmp_path / "health", monkeypatch)
-    assert names == {"rocket_health.png", "rocket_health.json"}
+    assert names == {f"rocket_health.{suffix}" for suffix in ("png", "npy", "json")}
     explored.show("why")
     explored.window.explorer.pin(PLACE)
     why = explored.panel.why
