@@ -20,7 +20,7 @@ _TEXTS = {
     "": "",
     _MODEL: "Compared with the model before: last column.",
     _STROKE: "Your last stroke changed the logits: last column.",
-    _PREVIEW: "Followed live, your last stroke changes the logits: last column.",
+    _PREVIEW: "With the last layer fit to your last stroke too: last column.",
 }
 
 

@@ -179,7 +179,7 @@ def test_a_stroke_here_shows_what_it_changed(
     changes = explored.panel.why.changes
     qtbot.waitUntil(lambda: bool(changes.by_class), timeout=PATIENCE_MS)
     assert changes.by_class[name] == max(changes.by_class.values()) > 0.1
-    assert ("live" in changes.text) is not live
+    assert ("last layer fit" in changes.text) is not live
     assert ("a classifier of its own" in explored.panel.why.label.text()) is live
     if live:
         now = explored.panel.why.answer
