@@ -42,7 +42,7 @@ from mdlstm_core.insight.queries import ContextQuery, Pixel
 if TYPE_CHECKING:
     from mdlstm_core.insight.context import ContextMap
 
-_SLICE_SECONDS = 0.25
+_SLICE_SECONDS = 0.12
 """For how long patches are hidden at once: what else is asked waits no longer."""
 
 _CONTEXTS = {
