@@ -5,7 +5,7 @@
 
 Prints milliseconds, the median and the slowest, beside what is aimed at: from a move of the
 pointer until the number is painted, from a choice until the new map is painted, and from
-pinning a pixel until its context is painted.
+pinning a pixel until its context is painted; by hiding, the first patches of it and the whole.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from PySide6.QtCore import QCoreApplication, QEventLoop, QTimer
 from PySide6.QtWidgets import QApplication
 from skimage import data, io
 
-from app.inference.insight_messages import ContextAnswer, InsightAnswer, MapAnswer
+from app.inference.insight_messages import ContextAnswer, ContextRequest, InsightAnswer, MapAnswer
 from app.offscreen import point, wait
 from app.session import LabelingSession
 from app.views.main_window import MainWindow
@@ -43,12 +43,16 @@ class _Clock:
         self.answers: list[InsightAnswer] = []
         window.session.insight.answered.connect(self.answers.append)
 
-    def until(self, kind: type[InsightAnswer]) -> None:
+    def until(
+        self,
+        kind: type[InsightAnswer],
+        accept: Callable[[InsightAnswer], bool] = lambda _answer: True,
+    ) -> None:
         """Wait for an answer until it is painted, asleep between events as the window is."""
         patience = QTimer()
         patience.setSingleShot(True)
         patience.start(60_000)
-        while not any(isinstance(answer, kind) for answer in self.answers):
+        while not any(isinstance(answer, kind) and accept(answer) for answer in self.answers):
             QCoreApplication.processEvents(QEventLoop.ProcessEventsFlag.WaitForMoreEvents)
             if not patience.isActive():
                 raise RuntimeError("the model does not answer")
@@ -59,14 +63,15 @@ class _Clock:
         """Let all be painted that waits for it."""
         QCoreApplication.processEvents()
 
-    def line(self, title: str, works: Iterator[Callable[[], None]], aim: float) -> None:
-        """Time each piece of work and print a line; the aim is in milliseconds."""
+    def line(self, title: str, works: Iterator[Callable[[], None]], aim: float | None) -> None:
+        """Time each piece of work and print a line; the aim is in milliseconds, None for none."""
         took = []
         for work in works:
             begun = time.perf_counter()
             work()
             took.append(1000 * (time.perf_counter() - begun))
-        figures = f"{statistics.median(took):8.1f} {max(took):8.1f} {aim:8.1f}"
+        aimed = f"{'-':>8}" if aim is None else f"{aim:8.1f}"
+        figures = f"{statistics.median(took):8.1f} {max(took):8.1f} {aimed}"
         print(f"{title:44}{figures}   of {len(took)}")
 
     def moves(self) -> Iterator[Callable[[], None]]:
@@ -92,17 +97,27 @@ class _Clock:
 
             yield choose
 
-    def pins(self, count: int) -> Iterator[Callable[[], None]]:
-        """Yield pins of pixels, each until its gradient is painted."""
+    def pins(self, count: int, *, whole: bool = False) -> Iterator[Callable[[], None]]:
+        """Yield pins of pixels, each until its own context is painted, or the whole of it."""
         width, height = self.size
         for step in range(count):
-            pixel = Pixel((37 * step + 11) % width, (23 * step + 17) % height)
+            # Others than were pinned last: an answer to those would be taken for this one's.
+            x, y = 37 * step + (23 if whole else 11), 23 * step + 17
+            pixel = Pixel(x % width, y % height)
 
             def pin(pixel: Pixel = pixel) -> None:
                 self.window.explorer.pin(pixel)
-                self.until(ContextAnswer)
+                self.until(ContextAnswer, lambda answer: _is_of(answer, pixel, whole=whole))
 
             yield pin
+
+
+def _is_of(answer: InsightAnswer, pixel: Pixel, *, whole: bool) -> bool:
+    """Say whether an answer is the context of a pixel, and all of it if that is wanted."""
+    request = answer.request
+    assert isinstance(request, ContextRequest)
+    assert isinstance(answer, ContextAnswer)
+    return request.query.pixel == pixel and (answer.found.is_whole or not whole)
 
 
 def main() -> None:
@@ -152,6 +167,8 @@ def _measure(clock: _Clock, repeats: int) -> None:
     panel.why.kind.choose("hiding")
     clock.until(ContextAnswer)
     clock.line("context of a pinned pixel, first by hiding", clock.pins(repeats), 500)
+    whole = clock.pins(repeats, whole=True)
+    clock.line("context of a pinned pixel, all by hiding", whole, None)
 
 
 if __name__ == "__main__":

@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,12 +16,14 @@ from mdlstm_core.config import DIRECTIONS, STATES
 from mdlstm_core.data.images import read_image
 from mdlstm_core.errors import InputError
 from mdlstm_core.files import make_folder
+from mdlstm_core.insight.look import explained_look
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from mdlstm_core.insight.export import Origin
+    from mdlstm_core.insight.look import Look
+    from mdlstm_core.insight.origin import Origin
     from mdlstm_core.insight.queries import Components, GateQuery, Pixel, Strongest
     from mdlstm_core.insight.recording import Recording
     from mdlstm_core.predictor import Predictor
@@ -96,17 +99,26 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 @dataclass(frozen=True)
 class _Work:
-    """A model over an image, and what was written of it."""
+    """A model over an image, and what was found of it.
+
+    All is found before any of it is written: a question that has no answer leaves no files.
+    """
 
     predictor: Predictor
     image: NDArray[np.uint8]
     recording: Recording
     origin: Origin
-    answer: dict[str, Any]
+    answer: dict[str, Any] = field(default_factory=dict)
+    writings: list[Callable[[], list[Path]]] = field(default_factory=list)
 
-    def wrote(self, files: Sequence[Path]) -> None:
-        """Note files for the answer."""
-        self.answer["files"] += [str(file) for file in files]
+    def later(self, write: Callable[..., list[Path]], *found: object) -> None:
+        """Write what was found when all is."""
+        self.writings.append(partial(write, *found))
+
+    def write(self) -> None:
+        """Write the files, and note their names for the answer."""
+        make_folder(self.origin.folder)
+        self.answer["files"] = [str(file) for write in self.writings for file in write()]
 
 
 def run(options: argparse.Namespace) -> None:
@@ -118,7 +130,7 @@ def run(options: argparse.Namespace) -> None:
     if options.diagonal is not None and options.compare is not None:
         raise InputError("--diagonal shows the sweep of one model; leave --compare out.")
 
-    from mdlstm_core.insight.export import Origin
+    from mdlstm_core.insight.origin import Origin
     from mdlstm_core.insight.recording import check_pixel, size_of
 
     if pixel is not None:
@@ -130,18 +142,19 @@ def run(options: argparse.Namespace) -> None:
     recording = predictor.record(image, recorded, logits=pixel is not None)
     NoticePrinter().show(recording.notice)
     _check_diagonal(options.diagonal, recording, layers)
-    make_folder(options.out)
-    origin = Origin(options.image, size_of(image), str(options.model), options.out)
-    work = _Work(predictor, image, recording, origin, {"files": []})
+    look = explained_look(predictor.checkpoint.config)
+    origin = Origin(options.image, size_of(image), str(options.model), look, options.out)
+    work = _Work(predictor, image, recording, origin, {"look": look.to_json()})
     for layer in dict.fromkeys(layers):
-        _write_maps(work, _queries(layer, options.direction, options.gate, unit), pixel, options)
+        _find_maps(work, _queries(layer, options.direction, options.gate, unit), pixel, options)
         if options.contact_sheet:
-            _write_sheet(work, layer, unit)
+            _find_sheet(work, layer, unit)
     if options.health:
-        _write_health(work)
+        _find_health(work)
     if pixel is not None:
-        _write_context(work, pixel, class_index, options.seconds)
-    _report(work.answer, options)
+        _find_context(work, pixel, class_index, options.seconds)
+    work.write()
+    _report(work.answer, look, options)
 
 
 def _predictor(model: str, options: argparse.Namespace) -> Predictor:
@@ -169,7 +182,7 @@ def _queries(
 
 
 def _check_diagonal(diagonal: int | None, recording: Recording, layers: Sequence[int]) -> None:
-    """Check that every layer has the diagonal, before anything is written.
+    """Check that every layer has the diagonal.
 
     Raises:
         InputError: one has not.
@@ -182,67 +195,66 @@ def _check_diagonal(diagonal: int | None, recording: Recording, layers: Sequence
             check_diagonal(diagonal - 1, layer, rows, columns)
 
 
-def _write_maps(
+def _find_maps(
     work: _Work, queries: Sequence[GateQuery], pixel: Pixel | None, options: argparse.Namespace
 ) -> None:
-    """Write the maps of a layer, as far as the sweep has got or whole, of one model or two."""
+    """Find the maps of a layer, as far as the sweep has got or whole, of one model or two."""
     from mdlstm_core.insight.export import save_map, save_pair, save_sweep
     from mdlstm_core.insight.gates import compare, gate_maps
 
     if options.compare is None:
         for found in gate_maps(work.recording, queries):
             if options.diagonal is None:
-                work.wrote(save_map(found, work.origin))
+                work.later(save_map, found, work.origin)
             else:
-                work.wrote(save_sweep(found, options.diagonal - 1, work.origin, pixel))
+                work.later(save_sweep, found, options.diagonal - 1, work.origin, pixel)
         return
     layer = queries[0].layer
-    other = _predictor(options.compare, options).record(work.image, [layer], logits=False)
+    predictor = _predictor(options.compare, options)
+    other = predictor.record(work.image, [layer], logits=False)
+    look = explained_look(predictor.checkpoint.config)
+    of_other = replace(work.origin, model=str(options.compare), look=look)
     for query in queries:
-        pair = compare(work.recording, other, query)
-        work.wrote(save_pair(pair, work.origin, str(options.compare)))
+        work.later(save_pair, compare(work.recording, other, query), work.origin, of_other)
 
 
-def _write_sheet(work: _Work, layer: int, unit: _Unit) -> None:
+def _find_sheet(work: _Work, layer: int, unit: _Unit) -> None:
     from mdlstm_core.insight.export import save_contact_sheet
     from mdlstm_core.insight.gates import gate_maps
 
     maps = gate_maps(work.recording, _queries(layer, DIRECTIONS, STATES, unit))
-    work.wrote(save_contact_sheet(maps, work.origin))
+    work.later(save_contact_sheet, maps, work.origin)
 
 
-def _write_health(work: _Work) -> None:
-    from mdlstm_core.insight.export import save_health
+def _find_health(work: _Work) -> None:
+    from mdlstm_core.insight.export_figures import save_health
     from mdlstm_core.insight.health import health, health_table
 
     found = health(work.recording)
-    work.wrote(save_health(found, work.origin))
+    work.later(save_health, found, work.origin)
     work.answer["health"] = [row.to_json() for row in found]
     work.answer["table"] = health_table(found)
 
 
-def _write_context(work: _Work, pixel: Pixel, class_index: int | None, seconds: float) -> None:
-    """Write the parts of a pixel's logits, and the context of one of them."""
+def _find_context(work: _Work, pixel: Pixel, class_index: int | None, seconds: float) -> None:
+    """Find the parts of a pixel's logits, and the context of one of them."""
     from mdlstm_core.insight.contributions import contributions
-    from mdlstm_core.insight.export import (
-        contributions_to_json,
-        save_context,
-        save_contributions,
-    )
+    from mdlstm_core.insight.export import save_context
+    from mdlstm_core.insight.export_figures import contributions_to_json, save_contributions
     from mdlstm_core.insight.queries import ContextQuery
 
     names = [label_class.name for label_class in work.predictor.classes]
     parts = contributions(work.recording, pixel)
-    work.wrote(save_contributions(parts, work.origin, names))
+    work.later(save_contributions, parts, work.origin, names)
     work.answer["logits"] = contributions_to_json(parts, names)
     query = ContextQuery(pixel, class_index, seconds=seconds)
     gradient = work.predictor.gradient(work.image, query)
-    work.wrote(save_context(gradient, "gradient", work.origin, names[gradient.class_index]))
+    work.later(save_context, gradient, "gradient", work.origin, names[gradient.class_index])
     hidden = work.predictor.occlusion(work.image, query)
-    work.wrote(save_context(hidden, "occlusion", work.origin, names[hidden.class_index]))
+    work.later(save_context, hidden, "occlusion", work.origin, names[hidden.class_index])
 
 
-def _report(answer: dict[str, Any], options: argparse.Namespace) -> None:
+def _report(answer: dict[str, Any], look: Look, options: argparse.Namespace) -> None:
     """Print the answer, for reading or as JSON."""
     table = answer.pop("table", None)
     if options.json:
@@ -250,6 +262,8 @@ def _report(answer: dict[str, Any], options: argparse.Namespace) -> None:
         return
     if table is not None:
         sys.stdout.write(table + "\n")
+    if "logits" in answer:
+        sys.stdout.write(f"Of {look}:\n")
     for name, parts in answer.get("logits", {}).get("classes", {}).items():
         summands = "  ".join(f"{d} {v:+.3f}" for d, v in parts["directions"].items())
         rest = f"fine {parts['fine']:+.3f}  bias {parts['bias']:+.3f}"

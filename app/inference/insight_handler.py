@@ -14,6 +14,7 @@ from app.document.project_classes import Outputs
 from app.inference.insight_messages import (
     Asked,
     ContextAnswer,
+    ContextRequest,
     ForgetRequest,
     GradientRequest,
     HealthAnswer,
@@ -39,13 +40,14 @@ from mdlstm_core.config import DIRECTIONS, STATES
 from mdlstm_core.errors import InputError
 from mdlstm_core.files import make_folder
 from mdlstm_core.insight.drawing import SIGNED_COLORS, UNSIGNED_COLORS, color_table
+from mdlstm_core.insight.look import explained_look
 from mdlstm_core.insight.queries import GateQuery
 
 if TYPE_CHECKING:
     from mdlstm_core.checkpoint import Checkpoint
-    from mdlstm_core.insight.contributions import Contributions
-    from mdlstm_core.insight.export import Origin
+    from mdlstm_core.insight.context import ContextMap
     from mdlstm_core.insight.health import DirectionHealth
+    from mdlstm_core.insight.origin import Origin
     from mdlstm_core.insight.recording import Recording
     from mdlstm_core.learning.last_layer import LastLayerFit
     from mdlstm_core.learning.live_learner import LiveImage
@@ -66,7 +68,8 @@ class InsightHandler:
     """Keeps the way of a model over one image while questions about it come.
 
     Kept are the inputs of its 2D-LSTM layers, 2 MB for an image of usual size, and not
-    their states; after a `ForgetRequest`, nothing.
+    their states; of another model or of strokes only what the last question was about; after
+    a `ForgetRequest`, nothing.
     """
 
     def __init__(self) -> None:
@@ -99,7 +102,23 @@ class InsightHandler:
 
     def _answer(self, request: Asked, predictor: Predictor) -> InsightAnswer:
         if isinstance(request, SaveRequest):
-            return SavedAnswer(request, self._save(request, predictor))
+            is_kept = self._recording is not None
+            try:
+                return SavedAnswer(request, self._save(request, predictor))
+            finally:
+                if not is_kept:  # the panel was closed meanwhile
+                    self._forget()
+        self._drop_unasked(request)
+        return self._found(request, predictor)
+
+    def _drop_unasked(self, request: Asked) -> None:
+        """Give back what earlier questions took and this one does not ask for."""
+        if not isinstance(request, WhyRequest | ContextRequest):
+            self._fit = self._followed = None
+        if not isinstance(request, PairRequest | HealthRequest):
+            self._other = self._other_recording = None
+
+    def _found(self, request: Asked, predictor: Predictor) -> InsightAnswer:
         from mdlstm_core.insight.context import occlusion
 
         recording = self._recorded(request.image, predictor)
@@ -108,12 +127,12 @@ class InsightHandler:
                 return self._why(request, predictor, recording)
             case GradientRequest():
                 found = predictor.gradient(request.image, request.query)
-                return ContextAnswer(request, found, notice=found.notice)
+                return ContextAnswer(request, found, notice=_joined(recording, found))
             case HidingRequest():
                 found = occlusion(
                     predictor.network, request.image, request.query, so_far=request.so_far
                 )
-                return ContextAnswer(request, found, notice=found.notice)
+                return ContextAnswer(request, found, notice=_joined(recording, found))
         return self._maps(request, predictor, recording)
 
     def _maps(self, request: Asked, predictor: Predictor, recording: Recording) -> InsightAnswer:
@@ -199,22 +218,23 @@ class InsightHandler:
 
     def _save(self, request: SaveRequest, predictor: Predictor) -> tuple[Path, ...]:
         """Write what is shown with the same code as `mdlstm gates`."""
-        from mdlstm_core.insight.export import Origin
+        from mdlstm_core.insight.origin import Origin
 
         make_folder(request.folder)
         size = request.image.shape[0], request.image.shape[1]
-        origin = Origin(request.image_path, size, request.model, request.folder)
+        look = explained_look(predictor.checkpoint.config)
+        origin = Origin(request.image_path, size, request.model, look, request.folder)
         return tuple(
             path for shown in request.shown for path in self._save_one(shown, predictor, origin)
         )
 
     def _save_one(self, shown: Asked, predictor: Predictor, origin: Origin) -> list[Path]:
-        from mdlstm_core.insight import export
+        from mdlstm_core.insight import export, export_figures
 
         if isinstance(shown, HidingRequest) and shown.so_far is not None:
             name = predictor.classes[shown.so_far.class_index].name
             return export.save_context(shown.so_far, "occlusion", origin, name)
-        answer = self._answer(shown, predictor)
+        answer = self._found(shown, predictor)
         match answer:
             case MapAnswer() if isinstance(shown, SweepRequest):
                 return export.save_sweep(answer.found, shown.diagonal, origin, shown.pin)
@@ -224,16 +244,31 @@ class InsightHandler:
                 maps = [path for found in answer.maps for path in export.save_map(found, origin)]
                 return [*maps, *export.save_contact_sheet(answer.maps, origin)]
             case PairAnswer():
-                return _save_pair(answer, origin)
+                return self._save_pair(answer, origin)
             case WhyAnswer():
-                return _save_parts(answer.parts, [c.name for c in answer.classes], origin)
+                return _save_parts(answer, origin)
             case ContextAnswer():
                 kind = "gradient" if isinstance(shown, GradientRequest) else "occlusion"
                 name = predictor.classes[answer.found.class_index].name
                 return export.save_context(answer.found, kind, origin, name)
             case HealthAnswer():
-                return export.save_health(answer.rows, origin)
+                return export_figures.save_health(answer.rows, origin, answer.before)
         raise AssertionError(answer)
+
+    def _save_pair(self, answer: PairAnswer, origin: Origin) -> list[Path]:
+        from mdlstm_core.insight.export import save_pair
+
+        request = answer.request
+        assert isinstance(request, PairRequest)
+        assert self._other is not None
+        name = "model before" if isinstance(request.before, bytes) else str(request.before)
+        look = explained_look(self._other[1].checkpoint.config)
+        return save_pair(answer.pair, replace(origin, model=name, look=look), origin)
+
+
+def _joined(recording: Recording, found: ContextMap) -> str:
+    """Return the notices of both, each once."""
+    return " ".join(dict.fromkeys(filter(None, (recording.notice, found.notice))))
 
 
 def queries_of_sheet(query: GateQuery) -> list[GateQuery]:
@@ -245,19 +280,15 @@ def queries_of_sheet(query: GateQuery) -> list[GateQuery]:
     ]
 
 
-def _save_pair(answer: PairAnswer, origin: Origin) -> list[Path]:
-    from mdlstm_core.insight.export import save_pair
+def _save_parts(answer: WhyAnswer, origin: Origin) -> list[Path]:
+    from mdlstm_core.insight.export_figures import LogitChanges, save_contributions
 
     request = answer.request
-    assert isinstance(request, PairRequest)
-    before = "model before" if isinstance(request.before, bytes) else str(request.before)
-    return save_pair(answer.pair, replace(origin, model=before), origin.model)
-
-
-def _save_parts(parts: Contributions, names: list[str], origin: Origin) -> list[Path]:
-    from mdlstm_core.insight.export import save_contributions
-
-    return save_contributions(parts, origin, names)
+    assert isinstance(request, WhyRequest)
+    if request.is_live:
+        origin = replace(origin, model=f"{origin.model}, its last layer fit to the strokes")
+    changes = LogitChanges(request.cause, request.changes) if request.changes else None
+    return save_contributions(answer.parts, origin, [c.name for c in answer.classes], changes)
 
 
 def _live_image(file: LiveFile) -> LiveImage:

@@ -72,25 +72,33 @@ class WhyRequest(Asked):
         pixel: of the image.
         strokes: what a person painted, to say what following it changes; None not to.
         is_live: whether the model follows the strokes: then its logits are those split.
+        changes, cause: by how much each class's logit is told to have changed, by its name,
+            and by what, to be written to files; empty if it is not told.
     """
 
     pixel: Pixel
     strokes: LiveStrokes | None = None
     is_live: bool = False
+    changes: Mapping[str, float] = field(default_factory=dict)
+    cause: str = ""
 
 
 @dataclass(frozen=True)
-class GradientRequest(Asked):
+class ContextRequest(Asked):
+    """Show the context that a pixel used."""
+
+    query: ContextQuery
+
+
+@dataclass(frozen=True)
+class GradientRequest(ContextRequest):
     """Show the gradient of a pixel's logit with respect to the image."""
 
-    query: ContextQuery
-
 
 @dataclass(frozen=True)
-class HidingRequest(Asked):
+class HidingRequest(ContextRequest):
     """Hide further patches of the image, for the query's seconds; `so_far` are those before."""
 
-    query: ContextQuery
     so_far: ContextMap | None = None
 
 

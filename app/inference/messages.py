@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from app.document.project_classes import ProjectClasses
 from mdlstm_core.config import LabelClass
 from mdlstm_core.data.display_window import DisplayWindow
+from mdlstm_core.insight.look import Look
 
 if TYPE_CHECKING:
     from mdlstm_core.learning.figures import Figures
@@ -41,6 +42,7 @@ class ModelInfo:
         preset: what kind of network it is.
         classes: its classes, in the order of the label map's indices.
         layer_units: hidden units a direction, one number a 2D-LSTM layer.
+        look: that the gate explorer explains.
         device: the device really used.
         reason: why that device.
         warning: why it is not the model that was asked for, empty if it is.
@@ -51,6 +53,7 @@ class ModelInfo:
     preset: str
     classes: tuple[LabelClass, ...]
     layer_units: tuple[int, ...]
+    look: Look
     device: str
     reason: str
     warning: str = ""

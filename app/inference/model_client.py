@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections import deque
 
 from PySide6.QtCore import QObject, QThread, Signal, Slot
 
@@ -11,6 +12,7 @@ from app.inference.insight_messages import (
     ForgetRequest,
     InsightAnswer,
     InsightRequest,
+    SaveRequest,
 )
 from app.inference.messages import (
     Improved,
@@ -39,7 +41,8 @@ class ModelClient(QObject):
     """Sends requests to the model and hands on its answers.
 
     At most one request is under way and one of each kind waits: a newer one takes the
-    place of one that waits, so that nothing is computed that nobody sees any more.
+    place of one that waits, so that nothing is computed that nobody sees any more. What is to
+    be saved is saved, all of it.
 
     Signals:
         model_loaded(ModelInfo), predicted(Prediction), insight_answered(InsightAnswer): answers.
@@ -68,6 +71,7 @@ class ModelClient(QObject):
         super().__init__()
         sys.setswitchinterval(_SWITCH_S)
         self._waiting: dict[type[Request], Request] = {}
+        self._saves: deque[SaveRequest] = deque()
         self._notices: dict[type[Answer | Progress], str] = {}
         self._busy = False
         self.is_learning = False
@@ -94,7 +98,10 @@ class ModelClient(QObject):
         if isinstance(request, ForgetRequest):
             for kind in INSIGHT_KINDS:
                 self._waiting.pop(kind, None)
-        self._waiting[type(request)] = request
+        if isinstance(request, SaveRequest):
+            self._saves.append(request)
+        else:
+            self._waiting[type(request)] = request
         self._send_next()
 
     def learn(self, request: LearnRequest) -> None:
@@ -118,7 +125,7 @@ class ModelClient(QObject):
     @property
     def is_idle(self) -> bool:
         """Whether nothing is asked for and nothing is being learned."""
-        return not (self._busy or self._waiting or self.is_learning)
+        return not (self._busy or self._waiting or self._saves or self.is_learning)
 
     @property
     def is_cancelled(self) -> bool:
@@ -128,6 +135,7 @@ class ModelClient(QObject):
     def close(self) -> None:
         """End the threads; a request under way is waited for, learning is cancelled."""
         self._waiting.clear()
+        self._saves.clear()
         self.cancel_learning()
         for thread in (self._serving_thread, self._learning_thread):
             thread.quit()
@@ -138,7 +146,8 @@ class ModelClient(QObject):
         if self._busy:
             return
         for kind in (LoadRequest, PredictRequest, *INSIGHT_KINDS):
-            request = self._waiting.pop(kind, None)
+            is_save = kind is SaveRequest and bool(self._saves)
+            request = self._saves.popleft() if is_save else self._waiting.pop(kind, None)
             if request is not None:
                 self._busy = True
                 self._request.emit(request)

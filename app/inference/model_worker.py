@@ -30,6 +30,7 @@ from app.inference.messages import (
 from mdlstm_core.data.images import read_image
 from mdlstm_core.errors import InputError
 from mdlstm_core.host_memory import give_back
+from mdlstm_core.insight.look import explained_look
 
 if TYPE_CHECKING:
     import mdlstm_core.prediction as core
@@ -104,6 +105,7 @@ class ModelWorker(QObject):
             preset=predictor.checkpoint.config.preset,
             classes=predictor.classes,
             layer_units=predictor.layer_units,
+            look=explained_look(predictor.checkpoint.config),
             device=str(predictor.device.device),
             reason=predictor.device.reason,
             warning=warning,

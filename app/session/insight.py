@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import deque
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,12 +21,13 @@ from app.inference.insight_messages import (
     InsightAnswer,
     MapRequest,
     PairRequest,
+    Refusal,
     SavedAnswer,
     SaveRequest,
     SheetRequest,
     WhyRequest,
 )
-from app.inference.messages import ModelInfo
+from app.inference.messages import Learned, ModelInfo
 from app.inference.model_client import ModelClient
 from app.session.labeler import Labeler
 from app.session.teacher import Teacher
@@ -40,6 +42,13 @@ Before = Literal["learning", "base"]
 """Which model to compare with: that before the last learning, or that the project began with."""
 
 
+class _Learning(NamedTuple):
+    """Where the model before a learning is from, and what came of it."""
+
+    before: str | Path | bytes
+    after: bytes
+
+
 class Insight(QObject):
     """Asks the model's thread, and hands on only the answers that are still wanted.
 
@@ -47,20 +56,24 @@ class Insight(QObject):
         answered(InsightAnswer): to a question about the image shown, in the order asked.
         strokes_changed: what a person painted on the image shown changed.
         saved(str): files were written, and where.
+        save_failed(str): files could not be written, and why.
     """
 
     answered = Signal(object)
     strokes_changed = Signal()
     saved = Signal(str)
+    save_failed = Signal(str)
 
     def __init__(self, client: ModelClient, teacher: Teacher, labeler: Labeler) -> None:
         super().__init__()
         self._client, self._teacher, self._labeler = client, teacher, labeler
         self._document: ImageDocument | None = None
         self._asked: dict[type[Asked], Asked] = {}
-        self._before_learning: str | Path | bytes | None = None
+        self._may_be_kept = False
+        # Two: what the last one brought may not be stored, and never serve.
+        self._learnings: deque[_Learning] = deque(maxlen=2)
         client.insight_answered.connect(self._on_answered)
-        teacher.learning_changed.connect(self._on_learning)
+        teacher.learned.connect(self._on_learned)
         teacher.model_changed.connect(self._on_model)
 
     @Slot(object)
@@ -68,6 +81,8 @@ class Insight(QObject):
         """Ask about another image."""
         self._document = document
         self._asked.clear()
+        if document is None:
+            self.forget()
 
     @Slot(object)
     def set_changed(self, change: HistoryChange) -> None:
@@ -90,6 +105,10 @@ class Insight(QObject):
         """Whether the model that serves is one on the way of a learning, which goes on."""
         return self._teacher.settled_source is None
 
+    def other_class(self, pixel: Pixel, model_class: str) -> str:
+        """Return the name of the class that a pixel is drawn in if it is not that one, or empty."""
+        return self._labeler.other_class(*pixel, model_class)
+
     def ask_map(self, query: GateQuery) -> None:
         """Ask for a map."""
         if (image := self._image()) is not None:
@@ -109,8 +128,8 @@ class Insight(QObject):
         model = self._teacher.base if before == "base" else self._before_learning
         if model is None:
             raise InputError(
-                "The model has not learned since this project was opened; let it learn (L), or "
-                "compare with the model that the project began with."
+                "The model that serves has not learned since this project was opened; let it learn "
+                "(L), or compare with the model that the project began with."
             )
         if (image := self._image()) is not None:
             self._send(PairRequest(*image, query, model))
@@ -142,17 +161,28 @@ class Insight(QObject):
             self._send(HealthRequest(*image, self._before_learning))
 
     def save(self, shown: tuple[Asked, ...], folder: Path) -> None:
-        """Write what is shown into a folder; `saved` or a `Refusal` follows."""
+        """Write what is shown into a folder; `saved` or `save_failed` follows."""
         info = self._teacher.model
         if info is not None:
             model = "the project's model" if isinstance(info.source, bytes) else str(info.source)
+            if self.is_trial:
+                model = "a model on the way of a learning"
             self._send(SaveRequest(shown[0].image_path, shown[0].image, shown, model, folder))
 
     def forget(self) -> None:
         """Give back the memory that answering took, and drop what is still asked."""
-        if self._asked:
-            self._asked.clear()
+        self._asked.clear()
+        if self._may_be_kept:
+            self._may_be_kept = False
             self._client.send(ForgetRequest())
+
+    @property
+    def _before_learning(self) -> str | Path | bytes | None:
+        """The model before the learning that the one that serves is of; None if it is of none."""
+        source = self._teacher.source
+        if self.is_trial:
+            return source  # it stays if that learning is cancelled
+        return next((a.before for a in reversed(self._learnings) if a.after == source), None)
 
     def _image(self) -> tuple[Path, NDArray[np.uint8]] | None:
         """Return what every question is about, None if there is nothing or nobody to ask."""
@@ -161,30 +191,37 @@ class Insight(QObject):
 
     def _send(self, request: Asked) -> None:
         self._asked[type(request)] = request
+        self._may_be_kept = True
         self._client.send(request)
 
     @Slot(object)
     def _on_answered(self, answer: InsightAnswer) -> None:
         request, document = answer.request, self._document
+        if isinstance(request, SaveRequest):
+            self._on_saved(answer)
+            return
         # An answer to an older question of this kind is shown until the newer one comes: it
         # would never be seen otherwise while the pointer moves.
         if not isinstance(request, Asked) or type(request) not in self._asked:
             return
         if document is None or request.image is not document.image:
             return
-        if isinstance(answer, SavedAnswer):
+        self.answered.emit(answer)
+
+    def _on_saved(self, answer: InsightAnswer) -> None:
+        if isinstance(answer, Refusal):
+            self.save_failed.emit(answer.reason)
+        elif isinstance(answer, SavedAnswer):
             count = len(answer.paths)
             self.saved.emit(f"Saved {count} files in {answer.paths[0].parent}.")
-        else:
-            self.answered.emit(answer)
 
-    @Slot(bool)
-    def _on_learning(self, learning: bool) -> None:
-        info = self._teacher.model
-        if learning and info is not None:
-            self._before_learning = info.source
+    @Slot(object)
+    def _on_learned(self, learned: Learned) -> None:
+        source = self._teacher.source
+        if source is not None:
+            self._learnings.append(_Learning(source, learned.checkpoint))
 
     @Slot(object)
     def _on_model(self, info: ModelInfo | None) -> None:
         if info is None:
-            self._before_learning = None
+            self._learnings.clear()

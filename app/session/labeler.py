@@ -99,6 +99,18 @@ class Labeler(QObject):
             self._stored.classes_of_models,
         )
 
+    def other_class(self, x: int, y: int, model_class: str) -> str:
+        """Return the name of the class that a pixel is drawn in.
+
+        Empty if the model's class of that name stands for it, or it has none.
+        """
+        found = self._document.pixel(x, y) if self._document else None
+        (label,) = self._stored.classes_of_models.labels_of([model_class])
+        if found is None or found.label in (IGNORE_INDEX, label):
+            return ""
+        name = self._stored.project.classes.by_label()[found.label].name
+        return f"{name} (yours)" if found.by_person else name
+
     def _live_file(
         self,
         path: Path,

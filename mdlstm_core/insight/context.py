@@ -1,7 +1,7 @@
 """The context that a pixel used: its logit's gradient, and what hiding a patch does to it.
 
-Both at the network's working size, with any network. The gradient takes one way forward and
-back; hiding takes a way forward for every patch, and so has a limit of time.
+Both of the look that is explained (see `insight.look`), with any network. The gradient takes
+one way forward and back; hiding takes a way forward for every patch, and so has a limit of time.
 
 Axes: H and W pixels of the working image, R and C patches.
 """
@@ -22,17 +22,20 @@ from mdlstm_core.config import NetworkConfig
 from mdlstm_core.errors import InputError
 from mdlstm_core.host_memory import check_fits
 from mdlstm_core.insight.queries import ContextQuery, Pixel
-from mdlstm_core.insight.recording import check_pixel, size_of
+from mdlstm_core.insight.recording import (
+    check_pixel,
+    explained_input,
+    explained_size,
+    size_of,
+)
 from mdlstm_core.kernels import NotFiniteError
 from mdlstm_core.memory import Attempt, first_that_fits
 from mdlstm_core.network import LabelingNetwork
 from mdlstm_core.prediction import (
     device_of,
     finite_weights,
-    network_input,
     on_device,
     without_gradients,
-    working_size,
 )
 
 _GPU_BATCH = 16
@@ -79,7 +82,7 @@ def gradient(
         MemoryError: the computer's own memory does not suffice.
     """
     _check(query, network, image_HW3)
-    height, width = working_size(*size_of(image_HW3), network)
+    height, width = explained_size(image_HW3, network)
     what = f"The gradient over an image of {width}×{height} pixels"
     check_fits(gradient_bytes(network, height, width), what)
     return first_that_fits(
@@ -159,7 +162,7 @@ def _gradient(
     # With the channels last, oneDNN reorders less: 0.9 times the time, measured.
     bare = without_gradients(network, attempt.device)
     bare.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    working = network_input(image_HW3, bare, attempt.share)
+    working = explained_input(image_HW3, bare, attempt.share)
     working = working.contiguous(memory_format=torch.channels_last).requires_grad_()
     height, width = working.shape[2:]
     pixel = query.pixel.moved(size_of(image_HW3), (height, width))
@@ -183,7 +186,7 @@ def _occlusion(
 ) -> ContextMap:
     end = time.monotonic() + query.seconds
     placed = on_device(network, attempt.device)
-    working = network_input(image_HW3, placed, attempt.share)
+    working = explained_input(image_HW3, placed, attempt.share)
     height, width = working.shape[2:]
     pixel = query.pixel.moved(size_of(image_HW3), (height, width))
     rows, columns = patch_edges(height, width, query.patches)

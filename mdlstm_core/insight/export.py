@@ -5,10 +5,7 @@ Layers, units and classes count from 1 in names and descriptions, as they do in 
 
 from __future__ import annotations
 
-import io
-import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,7 +15,6 @@ from numpy.typing import NDArray
 from mdlstm_core.config import DIRECTIONS
 from mdlstm_core.files import write_whole
 from mdlstm_core.insight.context import ContextMap
-from mdlstm_core.insight.contributions import Contributions
 from mdlstm_core.insight.drawing import (
     Scale,
     draw_map,
@@ -27,13 +23,9 @@ from mdlstm_core.insight.drawing import (
     scale_of,
 )
 from mdlstm_core.insight.gates import GateMap, MapPair
-from mdlstm_core.insight.health import DirectionHealth
+from mdlstm_core.insight.origin import Origin, json_bytes, npy_bytes, write_all
 from mdlstm_core.insight.queries import Components, Pixel, Strongest
-from mdlstm_core.insight.sheets import (
-    draw_contact_sheet,
-    draw_contributions,
-    draw_health,
-)
+from mdlstm_core.insight.sheets import draw_contact_sheet
 from mdlstm_core.insight.sweep import Wavefront, check_diagonal, diagonal_count, wavefront_at
 
 _MEANINGS = {
@@ -41,36 +33,6 @@ _MEANINGS = {
     "hidden": "hidden state, -1 to 1",
     "candidate": "candidate, -1 to 1",
 }
-
-
-@dataclass(frozen=True)
-class Origin:
-    """Where figures come from, for their descriptions and file names.
-
-    Attributes:
-        image: the image's file.
-        image_size: its height and width.
-        model: the model's name or file.
-        folder: where to write; it exists.
-    """
-
-    image: Path
-    image_size: tuple[int, int]
-    model: str
-    folder: Path
-
-    def path(self, name: str) -> Path:
-        """Return the path of a file of that name, which the image's stem comes before."""
-        return self.folder / f"{self.image.stem}_{name}"
-
-    def to_json(self) -> dict[str, Any]:
-        """Return what all descriptions say."""
-        height, width = self.image_size
-        return {
-            "image": str(self.image),
-            "image_size": {"height": height, "width": width},
-            "model": self.model,
-        }
 
 
 def save_map(found: GateMap, origin: Origin, name: str | None = None) -> list[Path]:
@@ -122,16 +84,20 @@ def save_sweep(
     return _save(origin.path(name), values, about | origin.to_json(), look)
 
 
-def save_pair(pair: MapPair, origin: Origin, other_model: str) -> list[Path]:
+def save_pair(pair: MapPair, origin: Origin, other: Origin) -> list[Path]:
     """Write a map of two models, and what the second has more; return the paths.
+
+    Args:
+        pair: the maps.
+        origin: of the first model's.
+        other: of the second model's.
 
     Raises:
         InputError: a file cannot be written.
     """
-    other = Origin(origin.image, origin.image_size, other_model, origin.folder)
     gate, name, values = pair.before.query.gate, _map_name(pair.before), pair.difference
     about = _about_map(pair.before) | origin.to_json()
-    about |= {"compared_with": other_model, "units": f"after less before: {_meaning(gate)}"}
+    about |= {"compared_with": other.model, "units": f"after less before: {_meaning(gate)}"}
     look = _Look(values, scale_of([values], signed=True), f"{_label(gate)}, after less before")
     return [
         *save_map(pair.before, origin, name),
@@ -186,54 +152,6 @@ def save_context(found: ContextMap, kind: str, origin: Origin, class_name: str) 
     } | origin.to_json()
     path = origin.path(f"at_{pixel.x}_{pixel.y}_{kind}")
     return _save(path, values, about, look)
-
-
-def save_contributions(found: Contributions, origin: Origin, names: Sequence[str]) -> list[Path]:
-    """Write a pixel's logits as PNG, JSON, and NPY with each unit's part; return the paths.
-
-    Raises:
-        InputError: a file cannot be written.
-    """
-    path = origin.path(f"at_{found.pixel.x}_{found.pixel.y}_logits")
-    about = contributions_to_json(found, names) | origin.to_json()
-    about["values"] = path.name + ".npy"
-    about["axes"] = [
-        {"name": name, "size": size}
-        for name, size in zip(("class", "direction", "unit"), found.units_KDH.shape, strict=True)
-    ]
-    about["units"] = "part of the logit"
-    picture = draw_contributions(found, names)
-    return _write(path, {".png": picture, ".npy": _npy(found.units_KDH), ".json": _json(about)})
-
-
-def contributions_to_json(found: Contributions, names: Sequence[str]) -> dict[str, Any]:
-    """Return a pixel's logits and their parts as JSON values."""
-    return {
-        "pixel": {"x": found.pixel.x, "y": found.pixel.y},
-        "working_pixel": {"x": found.working_pixel.x, "y": found.working_pixel.y},
-        "classes": {
-            name: {
-                "logit": float(found.logits[index]),
-                "directions": dict(
-                    zip(DIRECTIONS, found.by_direction[index].tolist(), strict=True)
-                ),
-                "fine": float(found.fine_K[index]),
-                "bias": float(found.bias_K[index]),
-            }
-            for index, name in enumerate(names)
-        },
-        "notice": found.notice,
-    }
-
-
-def save_health(found: Sequence[DirectionHealth], origin: Origin) -> list[Path]:
-    """Write the health of layers as PNG and JSON; return the paths.
-
-    Raises:
-        InputError: a file cannot be written.
-    """
-    about = {"health": [row.to_json() for row in found]} | origin.to_json()
-    return _write(origin.path("health"), {".png": draw_health(found), ".json": _json(about)})
 
 
 def _about_map(found: GateMap) -> dict[str, Any]:
@@ -341,21 +259,6 @@ def _save(
     )
     colors = {"low": look.scale.low, "high": look.scale.high, "map": look.scale.colors}
     described = about | {"values": path.name + ".npy", "colors": colors | {"of": look.label}}
-    return _write(path, {".png": picture, ".npy": _npy(values), ".json": _json(described)})
-
-
-def _write(path: Path, contents: dict[str, bytes]) -> list[Path]:
-    paths = [path.with_name(path.name + suffix) for suffix in contents]
-    for target, content in zip(paths, contents.values(), strict=True):
-        write_whole(target, content)
-    return paths
-
-
-def _npy(values: NDArray[Any]) -> bytes:
-    buffer = io.BytesIO()
-    np.save(buffer, values, allow_pickle=False)
-    return buffer.getvalue()
-
-
-def _json(values: dict[str, Any]) -> bytes:
-    return (json.dumps(values, ensure_ascii=False, indent=1) + "\n").encode()
+    return write_all(
+        path, {".png": picture, ".npy": npy_bytes(values), ".json": json_bytes(described)}
+    )

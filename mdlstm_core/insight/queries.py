@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
+PATCHES = 8
+"""Along an image's longer side: all are hidden within some seconds."""
+
 
 class Pixel(NamedTuple):
     """A pixel of an image: its column and row, from 0 at the top left."""
@@ -63,5 +66,5 @@ class ContextQuery:
 
     pixel: Pixel
     class_index: int | None = None
-    patches: int = 12
+    patches: int = PATCHES
     seconds: float = 0.3

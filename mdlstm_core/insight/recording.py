@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from mdlstm_core.config import DIRECTIONS, STATES
 from mdlstm_core.errors import InputError
 from mdlstm_core.host_memory import check_fits
+from mdlstm_core.insight.look import explained_look
 from mdlstm_core.insight.queries import Pixel
 from mdlstm_core.kernels import MDLSTMStates, NotFiniteError
 from mdlstm_core.memory import Attempt, first_that_fits
@@ -99,7 +100,8 @@ def record(
 ) -> Recording:
     """Run a network over an image and keep what answers questions about it.
 
-    An image smaller than one window is padded as any other; the notice says so.
+    It takes the look that is explained (see `insight.look`). One smaller than a window is padded
+    as any other; the notice says so.
 
     Args:
         network: the model.
@@ -118,13 +120,25 @@ def record(
     asked = set(range(count) if layers is None else layers) | ({count - 1} if logits else set())
     for layer in asked:
         check_layer(layer, network)
-    size = working_size(*size_of(image_HW3), network)
+    size = explained_size(image_HW3, network)
     what = f"Recording the gates of an image of {size[1]}×{size[0]} pixels"
     check_fits(recording_bytes(network, size, asked, logits=logits), what)
     return first_that_fits(
         device_of(network),
         lambda attempt: _record(network, image_HW3, asked, attempt, logits=logits),
     )
+
+
+def explained_size(image_HW3: NDArray[np.uint8], network: LabelingNetwork) -> tuple[int, int]:
+    """Return height and width of the look at an image that is explained."""
+    return working_size(*size_of(image_HW3), network, explained_look(network.config).share)
+
+
+def explained_input(
+    image_HW3: NDArray[np.uint8], network: LabelingNetwork, share: float = 1.0
+) -> Tensor:
+    """Return the look at an image that is explained, as `network_input` gives it."""
+    return network_input(image_HW3, network, share * explained_look(network.config).share)
 
 
 def size_of(image_HW3: NDArray[np.uint8]) -> tuple[int, int]:
@@ -158,7 +172,7 @@ def _record(
     logits: bool,
 ) -> Recording:
     placed = on_device(network, attempt.device)
-    working = network_input(image_HW3, placed, attempt.share)
+    working = explained_input(image_HW3, placed, attempt.share)
     modules: list[nn.Module] = [placed.sweeps[layer] for layer in sorted(layers)]
     if logits:
         modules += placed.class_layers[1:]
@@ -169,8 +183,8 @@ def _record(
     notices, window = [attempt.notice], network.config.window
     if min(working.shape[2:]) < window:
         notices.append(
-            f"The image is smaller than one window of {window}×{window} pixels, so its border "
-            "was repeated."
+            "As the network looks at it, the image is smaller than one window of "
+            f"{window}×{window} pixels, so its border was repeated."
         )
     return Recording(
         network=on_device(network, torch.device("cpu")),

@@ -16,6 +16,7 @@ from mdlstm_core.insight.drawing import (
     drawn_size,
     is_signed,
     new_figure,
+    plain,
     png_of,
     scale_of,
     show_cells,
@@ -53,7 +54,7 @@ def draw_contact_sheet(maps: Sequence[GateMap], title: str) -> bytes:
             axes.set(xticks=[], yticks=[])
         line[0].set_ylabel(gate.replace("_", " "), fontsize=8)
         _bar_or_nothing(line[-1], scale, maps[0])
-    figure.suptitle(title, fontsize=9)
+    figure.suptitle(plain(title), fontsize=9)
     return png_of(figure)
 
 
@@ -64,34 +65,47 @@ def _bar_or_nothing(axes: Axes, scale: Scale, of: GateMap) -> None:
         add_bar(axes, scale)
 
 
-def draw_contributions(found: Contributions, names: Sequence[str]) -> bytes:
-    """Return a PNG of a pixel's logits: a line for each class, a column for each summand."""
+def draw_contributions(
+    found: Contributions, names: Sequence[str], changed_K: NDArray[np.float64] | None = None
+) -> bytes:
+    """Return a PNG of a pixel's logits: a line for each class, a column for each summand.
+
+    A last column says by how much each logit changed, if that is given; NaN is left empty.
+    """
     logits = found.logits
     columns = [f"from {direction}" for direction in DIRECTIONS]
     if found.fine_K.any():
         columns.append("fine path")
     parts = [*found.by_direction.T, *([found.fine_K] if found.fine_K.any() else []), found.bias_K]
-    table = np.stack([*parts, logits], axis=1)
+    told = [*parts, logits] if changed_K is None else [*parts, logits, changed_K]
+    table = np.stack(told, axis=1)
     figure = new_figure(90 + 28 * len(names), 150 + 90 * table.shape[1], layout="constrained")
     axes = figure.subplots()
     _numbers(axes, table, scale_of([table], signed=True))
-    axes.set_xticks(range(table.shape[1]), [*columns, "bias", "logit"], fontsize=8)
-    axes.set_yticks(range(len(names)), names, fontsize=8)
+    columns += ["bias", "logit"] if changed_K is None else ["bias", "logit", "changed by"]
+    axes.set_xticks(range(table.shape[1]), columns, fontsize=8)
+    axes.set_yticks(range(len(names)), [plain(name) for name in names], fontsize=8)
     axes.set_title(
-        f"logits at {found.pixel.x},{found.pixel.y}: the last column is the sum of the others",
+        f"logits at {found.pixel.x},{found.pixel.y}: each is the sum of what stands before it",
         fontsize=9,
     )
     return png_of(figure)
 
 
-def draw_health(found: Sequence[DirectionHealth]) -> bytes:
-    """Return a PNG with a line for each layer: cell state by diagonal, saturation of gates."""
+def draw_health(found: Sequence[DirectionHealth], before: Sequence[DirectionHealth] = ()) -> bytes:
+    """Return a PNG with a line for each layer: cell state by diagonal, saturation of gates.
+
+    The cell states of a model before are drawn in grey.
+    """
     layers = sorted({row.layer for row in found})
     figure = new_figure(60 + 230 * len(layers), 1100, layout="constrained")
     for layer, (left, right) in zip(
         layers, figure.subplots(len(layers), 2, squeeze=False), strict=True
     ):
         rows = [row for row in found if row.layer == layer]
+        for index, row in enumerate(row for row in before if row.layer == layer):
+            label = None if index else "before the last learning"
+            left.plot(row.cell_by_diagonal, color="0.7", label=label)
         for row in rows:
             left.plot(row.cell_by_diagonal, label=f"from {DIRECTIONS[row.direction]}")
         left.set(xlabel="diagonal", ylabel="mean |cell state|", title=f"layer {layer + 1}")
@@ -116,6 +130,8 @@ def _numbers(axes: Axes, table: NDArray[np.float64], scale: Scale) -> None:
     """Draw a table of numbers, each on its colour."""
     axes.imshow(table, cmap=scale.colors, vmin=scale.low, vmax=scale.high, aspect="auto")
     for (row, column), value in np.ndenumerate(table):
+        if np.isnan(value):
+            continue
         placed = (value - scale.low) / (scale.high - scale.low)
         # viridis is dark where values are low, the signed colours at both ends.
         dark = abs(placed - 0.5) > 0.4 if scale.signed else placed < 0.6

@@ -13,13 +13,23 @@ if TYPE_CHECKING:
 _LEAST = 1e-6
 """A smaller change is rounding."""
 
+_MODEL = "another model, compared with the one before"
+_STROKE = "the last stroke"
+_PREVIEW = "the last stroke, if the last layer followed it"
+_TEXTS = {
+    "": "",
+    _MODEL: "Compared with the model before: last column.",
+    _STROKE: "Your last stroke changed the logits: last column.",
+    _PREVIEW: "With the last layer fit to your last stroke too: last column.",
+}
+
 
 class Changes:
     """Compares each answer for a pixel with the one before.
 
     Attributes:
         by_class: by how much each class's logit changed, by its name; empty if none did.
-        text: what changed them, for the user.
+        cause: what changed them, for files.
     """
 
     def __init__(self) -> None:
@@ -29,7 +39,12 @@ class Changes:
         self._before: Mapping[str, float] = {}
         self._is_new_model = self._is_trial = False
         self.by_class: Mapping[str, float] = {}
-        self.text = ""
+        self.cause = ""
+
+    @property
+    def text(self) -> str:
+        """What changed them, for the user."""
+        return _TEXTS[self.cause]
 
     def model_changed(self, *, is_trial: bool = False) -> None:
         """Compare the next answer with the model before.
@@ -49,19 +64,17 @@ class Changes:
         names = (c.name for c in answer.classes)
         logits = dict(zip(names, answer.parts.logits.tolist(), strict=True))
         if answer.request.pixel != self._pixel:
-            self.by_class, self.text, self._before = {}, "", {}
+            self.by_class, self.cause, self._before = {}, "", {}
         elif self._is_new_model:
-            self.by_class, self.text = {}, ""
-            self._compare(self._before, logits, "Compared with the model before: last column.")
+            self.by_class, self.cause = {}, ""
+            self._compare(self._before, logits, _MODEL)
         elif self._followed and answer.followed:
-            text = "Your last stroke changed the logits: last column."
-            if not answer.request.is_live:
-                text = "Followed live, your last stroke changes the logits: last column."
-            self._compare(self._followed, answer.followed, text)
+            cause = _STROKE if answer.request.is_live else _PREVIEW
+            self._compare(self._followed, answer.followed, cause)
         self._pixel, self._logits, self._followed = answer.request.pixel, logits, answer.followed
         self._is_new_model = False
 
-    def _compare(self, before: Mapping[str, float], now: Mapping[str, float], text: str) -> None:
+    def _compare(self, before: Mapping[str, float], now: Mapping[str, float], cause: str) -> None:
         found = {name: now[name] - before[name] for name in now if name in before}
         if any(abs(change) > _LEAST for change in found.values()):
-            self.by_class, self.text = found, text
+            self.by_class, self.cause = found, cause

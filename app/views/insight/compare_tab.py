@@ -64,7 +64,7 @@ class CompareTab(InsightTab):
             self.insight.ask_pair(self.chooser.query, self.before.currentData())
         except InputError as error:
             self.forget()
-            self.said.emit(str(error))
+            self.said.emit(PairRequest, str(error))
 
     def take(self, answer: InsightAnswer) -> None:
         """See `InsightTab.take`."""

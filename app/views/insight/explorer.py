@@ -9,7 +9,7 @@ from PySide6.QtCore import QEvent, QObject, Qt, Signal, Slot
 from PySide6.QtGui import QMouseEvent
 
 from app.document.document import ImageDocument
-from app.inference.insight_messages import InsightAnswer, Refusal, SaveRequest
+from app.inference.insight_messages import Asked, InsightAnswer, Refusal, SaveRequest
 from app.inference.messages import ModelInfo
 from app.session import LabelingSession
 from app.views.canvas.canvas_view import CanvasView
@@ -66,9 +66,11 @@ class GateExplorer(QObject):
         session.document_changed.connect(self._on_document)
         session.model_changed.connect(self._on_model)
         session.live_changed.connect(self._on_strokes)
+        session.prediction_changed.connect(panel.why.show_label)
         insight.strokes_changed.connect(self._on_strokes)
         insight.answered.connect(self._on_answered)
         insight.saved.connect(session.said)
+        insight.save_failed.connect(self._on_save_failed)
 
     def toggle(self) -> None:
         """Show the chosen map over the image, or no map any more."""
@@ -94,8 +96,14 @@ class GateExplorer(QObject):
         """Pin the pixel under the pointer and tell why it has its class; again unpins it."""
         self._show_panel()
         self._panel.tabs.choose("why")
-        if self._pixel is not None:
-            self.pin(None if self._panel.why.pin == self._pixel else self._pixel)
+        if self._pixel is None:
+            return
+        if self._panel.why.pin == self._pixel:
+            self.pin(None)
+            return
+        if self._panel.mode.value == "off":
+            self._panel.mode.choose("over")  # its context is a part of the answer
+        self.pin(self._pixel)
 
     def pin(self, pixel: Pixel | None) -> None:
         """Pin a pixel, or none."""
@@ -108,10 +116,12 @@ class GateExplorer(QObject):
         """Write what is shown into a folder that the user names."""
         shown = self._panel.page.shown
         if not shown:
-            self._panel.say("There is nothing to save yet: let a view be shown first.")
+            said = "There is nothing to save yet: let a view be shown first."
+            self._panel.say(SaveRequest, said)
             return
         folder = self._ask_folder()
         if folder is not None:
+            self._panel.say(SaveRequest, "")
             self._insight.save(shown, folder)
 
     def _refresh(self) -> None:
@@ -136,6 +146,7 @@ class GateExplorer(QObject):
 
     @Slot(str)
     def _on_mode(self, _mode: str) -> None:
+        self._panel.say_nothing()
         self._refresh()
         self._draw()
 
@@ -174,7 +185,7 @@ class GateExplorer(QObject):
         self._has_heat = False  # the canvas forgot it with the image
         self._pixel = None
         self._panel.chooser.forget()
-        self._panel.say("")
+        self._panel.say_nothing()
         for page in self._panel.pages.values():
             page.forget()
             page.set_pin(None)
@@ -184,22 +195,29 @@ class GateExplorer(QObject):
 
     @Slot(object)
     def _on_model(self, info: ModelInfo | None) -> None:
-        self._panel.chooser.set_model(info)
+        self._panel.set_model(info)
         for page in self._panel.pages.values():
             page.model_changed()
         self._refresh()
 
     @Slot(object)
     def _on_answered(self, answer: InsightAnswer) -> None:
-        if not self._panel.is_seen:
+        request, panel = answer.request, self._panel
+        if not panel.is_seen or not isinstance(request, Asked):
             return
         if not isinstance(answer, Refusal):
-            self._panel.say(answer.notice)
-            self._panel.page.take(answer)
+            panel.say(type(request), answer.notice)
+            panel.page.take(answer)
             return
-        if not isinstance(answer.request, SaveRequest):
-            self._panel.page.forget()
-        self._panel.say(answer.reason)
+        panel.page.refused(request)
+        panel.say(type(request), answer.reason)
+
+    @Slot(str)
+    def _on_save_failed(self, reason: str) -> None:
+        if self._panel.is_seen:
+            self._panel.say(SaveRequest, reason)
+        else:
+            self._session.warned.emit(reason)
 
     @Slot()
     def _draw(self) -> None:

@@ -14,6 +14,8 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from app.inference.insight_messages import Asked, ContextRequest
+from app.inference.messages import ModelInfo
 from app.session.insight import Insight
 from app.views.icons import icon
 from app.views.insight.compare_tab import CompareTab
@@ -22,7 +24,7 @@ from app.views.insight.health_tab import HealthTab
 from app.views.insight.maps_tab import MapsTab
 from app.views.insight.segments import Segment, Segments
 from app.views.insight.sweep_tab import SweepTab
-from app.views.insight.tab import InsightTab
+from app.views.insight.tab import InsightTab, note
 from app.views.insight.why_tab import WhyTab
 
 _MODES = {
@@ -79,9 +81,12 @@ class GatesPanel(QWidget):
         self.save_button.setAccessibleName("Save this view")
         self.save_button.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self.save_button.clicked.connect(self.save_asked)
+        self._said: dict[type[Asked], str] = {}
         self._message = QLabel()
         self._message.setWordWrap(True)
         self._message.hide()
+        self._look = note()
+        self._look.hide()
         self._stack = QStackedWidget()
         self._lay_out()
         self.tabs.chosen.connect(self._on_tab)
@@ -103,6 +108,7 @@ class GatesPanel(QWidget):
         column.addWidget(self.chooser)
         column.addWidget(self._message)
         column.addWidget(self._stack, stretch=1)
+        column.addWidget(self._look)
 
     @property
     def page(self) -> InsightTab:
@@ -110,9 +116,21 @@ class GatesPanel(QWidget):
         return self.pages[self.tabs.value]
 
     @property
+    def look(self) -> str:
+        """Which of the model's looks is shown, empty if it takes one."""
+        return self._look.text()
+
+    @property
     def message(self) -> str:
         """What is said above the tab."""
         return self._message.text()
+
+    def set_model(self, info: ModelInfo | None) -> None:
+        """Take the model that serves."""
+        self.chooser.set_model(info)
+        is_one_of_several = info is not None and info.look.looks > 1
+        self._look.setText(f"Shown is {info.look}." if info and is_one_of_several else "")
+        self._look.setVisible(is_one_of_several)
 
     @Slot(bool)
     def set_seen(self, seen: bool) -> None:
@@ -121,10 +139,19 @@ class GatesPanel(QWidget):
             self.is_seen = seen
             self.seen_changed.emit(seen)
 
-    def say(self, text: str) -> None:
-        """Say something above the tab, or nothing."""
-        self._message.setText(text)
-        self._message.setVisible(bool(text))
+    def say(self, about: type[Asked], text: str) -> None:
+        """Say something above the tab in place of what was said about such questions before.
+
+        What is said of one kind stays while others are answered.
+        """
+        kind = ContextRequest if issubclass(about, ContextRequest) else about
+        self._said[kind] = text
+        self._show_said()
+
+    def say_nothing(self) -> None:
+        """Say nothing above the tab."""
+        self._said.clear()
+        self._show_said()
 
     def sizeHint(self) -> QSize:
         """A column of fields."""
@@ -134,7 +161,14 @@ class GatesPanel(QWidget):
         self._stack.setCurrentIndex(list(self.pages).index(name))
         self.chooser.setVisible(self.page.has_choice)
         self.mode.setVisible(name != "health")
-        self.say("")
+        self.say_nothing()
+
+    def _show_said(self) -> None:
+        texts = dict.fromkeys(filter(None, self._said.values()))
+        # One notice may say what another one does, and more.
+        whole = [t for t in texts if not any(t in other for other in texts if other != t)]
+        self._message.setText("\n".join(whole))
+        self._message.setVisible(bool(whole))
 
 
 def _scrolled(page: QWidget) -> QScrollArea:

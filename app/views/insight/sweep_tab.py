@@ -179,7 +179,7 @@ class SweepTab(InsightTab):
         if self._whole is None or self._answered is None:
             return
         if self.pin is None:
-            self.said.emit("Pin a pixel first: point at it and press X.")
+            self.said.emit(MapRequest, "Pin a pixel first: point at it and press X.")
             return
         rows, columns = self._whole.values.shape[:2]
         numbers = diagonal_numbers(rows, columns, self._answered.query.direction)

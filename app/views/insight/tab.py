@@ -27,11 +27,11 @@ class InsightTab(QWidget):
 
     Signals:
         drawn: something else is to be drawn over the image.
-        said(str): something is to be said in the panel, empty to say nothing.
+        said(type, str): something is to be said in the panel about questions of that kind.
     """
 
     drawn = Signal()
-    said = Signal(str)
+    said = Signal(type, str)
     has_choice = True
 
     def __init__(self, insight: Insight, chooser: GateChooser) -> None:
@@ -50,6 +50,10 @@ class InsightTab(QWidget):
     def take(self, answer: InsightAnswer) -> None:
         """Show an answer, if it is one to this tab."""
         raise NotImplementedError
+
+    def refused(self, _request: Asked) -> None:
+        """Show nothing of what has no answer."""
+        self.forget()
 
     def forget(self) -> None:
         """Show nothing: another image is shown, or nobody looks any more."""

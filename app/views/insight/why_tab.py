@@ -20,10 +20,11 @@ from PySide6.QtWidgets import (
 from app.inference.insight_messages import (
     Asked,
     ContextAnswer,
-    GradientRequest,
+    ContextRequest,
     HidingRequest,
     InsightAnswer,
     WhyAnswer,
+    WhyRequest,
 )
 from app.session.insight import Insight
 from app.views.icons import icon
@@ -41,11 +42,8 @@ from mdlstm_core.insight.queries import ContextQuery, Pixel
 if TYPE_CHECKING:
     from mdlstm_core.insight.context import ContextMap
 
-_SLICE_SECONDS = 0.25
+_SLICE_SECONDS = 0.12
 """For how long patches are hidden at once: what else is asked waits no longer."""
-
-_PATCHES = 8
-"""Along the image's longer side: all are hidden within some seconds."""
 
 _CONTEXTS = {
     "gradient": Segment("Gradient", hint="How much each pixel of the image moves the logit"),
@@ -95,6 +93,7 @@ class WhyTab(InsightTab):
         self.bars.chosen.connect(self._choose_class)
         self.sum: QLabel = reading()
         self.change: QLabel = reading()
+        self.label: QLabel = reading()
         self.units_button = QToolButton()
         self.units_button.setText("Units")
         self.units_button.setCheckable(True)
@@ -121,7 +120,7 @@ class WhyTab(InsightTab):
         inside = QWidget()
         column = QVBoxLayout(inside)
         column.setContentsMargins(0, 0, 0, 0)
-        for widget in (self.bars, self.change, self.sum, self.units):
+        for widget in (self.bars, self.change, self.sum, self.label, self.units):
             column.addWidget(widget)
         column.addStretch()
         area = QScrollArea()
@@ -164,7 +163,7 @@ class WhyTab(InsightTab):
             self._show()
         elif isinstance(answer, ContextAnswer):
             request = answer.request
-            if not isinstance(request, GradientRequest | HidingRequest):
+            if not isinstance(request, ContextRequest):
                 return
             is_hiding = isinstance(request, HidingRequest)
             if is_hiding != (self.kind.value == "hiding") or request.query != self._query():
@@ -173,6 +172,13 @@ class WhyTab(InsightTab):
             self._set_context(answer.found)
             if isinstance(request, HidingRequest) and not answer.found.is_whole:
                 self.insight.ask_hiding(request.query, answer.found)
+
+    def refused(self, request: Asked) -> None:
+        """See `InsightTab.refused`: the parts of the logits stay where only the context is."""
+        if isinstance(request, ContextRequest):
+            self._set_context(None)
+        else:
+            self.forget()
 
     def forget(self) -> None:
         """See `InsightTab.forget`."""
@@ -190,6 +196,7 @@ class WhyTab(InsightTab):
         super().set_pin(pixel)
         self.pick.setChecked(False)
         self._class = None
+        self.said.emit(ContextRequest, "")
         self._set_context(None)
         self._show()
 
@@ -206,15 +213,20 @@ class WhyTab(InsightTab):
     @property
     def shown(self) -> tuple[Asked, ...]:
         """See `InsightTab.shown`: the parts of the logits, and the context if it is drawn."""
-        found = [self.answer.request] if self.answer else []
+        found: list[Asked] = []
+        if self.answer is not None:
+            assert isinstance(self.answer.request, WhyRequest)
+            by_class, cause = self.changes.by_class, self.changes.cause
+            found.append(replace(self.answer.request, changes=by_class, cause=cause))
         asked = self._context_asked
         if self.context is not None and isinstance(asked, HidingRequest):
             found.append(replace(asked, so_far=self.context))
         elif self.context is not None and asked is not None:
             found.append(asked)
-        return tuple(request for request in found if isinstance(request, Asked))
+        return tuple(found)
 
     def _on_kind(self) -> None:
+        self.said.emit(ContextRequest, "")
         self._set_context(None)  # never one kind under the other's name
         self._ask_context()
 
@@ -230,11 +242,13 @@ class WhyTab(InsightTab):
             return None
         names = [c.name for c in self.insight.model_classes]
         if self._class is None:
-            return ContextQuery(self.pin, None, _PATCHES, _SLICE_SECONDS)
+            return ContextQuery(self.pin, seconds=_SLICE_SECONDS)
         if self._class in names:
-            return ContextQuery(self.pin, names.index(self._class), _PATCHES, _SLICE_SECONDS)
+            index = names.index(self._class)
+            return ContextQuery(self.pin, index, seconds=_SLICE_SECONDS)
         self.said.emit(
-            f"{self._class} is new: the stored model has no logit for it yet; learn first."
+            ContextRequest,
+            f"{self._class} is new: the stored model has no logit for it yet; learn first.",
         )
         return None
 
@@ -259,6 +273,23 @@ class WhyTab(InsightTab):
         if had_any or self._map is not None:
             self.drawn.emit()
 
+    def show_label(self) -> None:
+        """Say where the label drawn at the pixel is not that of the greatest logit, and why."""
+        texts = []
+        if self.answer is not None:
+            assert isinstance(self.answer.request, WhyRequest)
+            best = self.answer.classes[self.bars_order()[0]].name
+            other = self.insight.other_class(self.answer.parts.pixel, best)
+            if other:
+                texts.append(f"Drawn here is another class: {other}.")
+            if self.answer.request.is_live:
+                texts.append(
+                    "Live labels with a classifier of its own; these logits are of the model with "
+                    "its last layer fit to your strokes."
+                )
+        self.label.setText(" ".join(texts))
+        self.label.setVisible(bool(texts))
+
     def _show(self) -> None:
         """Show the parts of the answer."""
         answer = self.answer
@@ -267,6 +298,7 @@ class WhyTab(InsightTab):
             widget.setVisible(answer is not None)
         self.units.setVisible(answer is not None and self.units_button.isChecked())
         self.change.setVisible(answer is not None and bool(self.changes.by_class))
+        self.show_label()
         if answer is None:
             self.title.setText("Point at the image; press X to pin a pixel.")
             return

@@ -13,7 +13,13 @@ from PIL import Image
 from PySide6.QtCore import Qt
 from pytestqt.qtbot import QtBot
 
-from app.inference.insight_messages import MapAnswer, SheetAnswer
+from app.inference.insight_messages import (
+    ContextAnswer,
+    MapAnswer,
+    PairAnswer,
+    SheetAnswer,
+    WhyAnswer,
+)
 from app.views.insight.shown_map import number
 from app.views.insight.words import STATE_NAMES
 from mdlstm_core import host_memory
@@ -128,6 +134,41 @@ def test_nothing_is_kept_once_the_panel_is_closed(explored: Any, qtbot: QtBot) -
     assert explored.canvas.grab().toImage() == before
 
 
+def test_nothing_is_kept_of_what_is_not_shown_any_more(explored: Any, qtbot: QtBot) -> None:
+    handler = explored.window.session._client._worker._insight
+    explored.show("compare")
+    explored.panel.compare.before.setCurrentIndex(1)
+    explored.wait(PairAnswer)
+    assert handler._other_recording is not None
+    explored.window.explorer.pin(Pixel(3, 4))
+    explored.show("why")
+    explored.wait(WhyAnswer, lambda a: bool(a.followed))
+    assert handler._fit is not None
+    assert handler._other is handler._other_recording is None
+    explored.show("maps")
+    explored.wait(MapAnswer)
+    assert handler._fit is handler._followed is None
+
+
+def test_nothing_is_kept_once_the_panel_or_the_project_is_closed(
+    explored: Any, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = explored.window.session
+    handler = session._client._worker._insight
+    explored.show("maps")
+    explored.wait(MapAnswer)
+    # No question comes of the next image, since no model serves when it is shown.
+    monkeypatch.setattr(type(explored.insight), "is_ready", property(lambda _self: False))
+    explored.insight.set_document(session.document)
+    explored.window.docks.show("Images")
+    qtbot.waitUntil(lambda: handler._recording is None, timeout=PATIENCE_MS)
+    monkeypatch.undo()
+    explored.show("maps")
+    explored.wait(MapAnswer)
+    explored.insight.set_document(None)
+    qtbot.waitUntil(lambda: handler._recording is None, timeout=PATIENCE_MS)
+
+
 def test_requests_that_nobody_waits_for_are_dropped(explored: Any, qtbot: QtBot) -> None:
     explored.show("maps")
     explored.wait(MapAnswer)
@@ -181,7 +222,7 @@ def test_what_would_not_fit_into_memory_is_refused_in_a_sentence(
     monkeypatch.setattr(host_memory, "host_memory", lambda: (1 << 30, 1 << 20))
     explored.show("maps")
     reason = explored.refused()
-    assert reason.startswith("Recording the gates of an image of 100×80 pixels needs about ")
+    assert reason.startswith("Recording the gates of an image of 75×60 pixels needs about ")
     assert explored.panel.message == reason
 
 
@@ -197,5 +238,11 @@ def test_an_image_smaller_than_a_window_is_shown_and_said_to_be_so(
     answer = explored.wait(MapAnswer)
     assert np.isfinite(answer.found.values).all()
     assert explored.panel.message == (
-        "The image is smaller than one window of 16×16 pixels, so its border was repeated."
+        "As the network looks at it, the image is smaller than one window of 16×16 pixels, so "
+        "its border was repeated."
     )
+    said, pixel = explored.panel.message, Pixel(3, 2)
+    explored.window.explorer.pin(pixel)
+    explored.show("why")
+    explored.wait(ContextAnswer)
+    assert explored.panel.message == said  # by each answer, and once

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
 from PySide6.QtCore import QPoint, QPointF, Qt
 from PySide6.QtGui import QWheelEvent
-from PySide6.QtWidgets import QApplication, QFileDialog
+from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
-from app.inference.insight_messages import HealthAnswer, MapAnswer, PairAnswer, SheetAnswer
+from app.inference.insight_messages import HealthAnswer, MapAnswer, PairAnswer
 from mdlstm_core.checkpoint import Checkpoint, save_checkpoint
 from mdlstm_core.config import NetworkConfig
-from mdlstm_core.insight.drawing import LEFT, TOP, drawn_size
 from mdlstm_core.insight.gates import GateMap
 from mdlstm_core.insight.health import health
 from mdlstm_core.insight.queries import Pixel
@@ -215,120 +212,3 @@ def test_the_pointer_is_the_same_in_both(explored: Any, qtbot: QtBot) -> None:
     row, column = shown.cell_at(PLACE)
     text = f"row {row + 1}, column {column + 1}"
     qtbot.waitUntil(lambda: text in explored.panel.maps.value.text(), timeout=PATIENCE_MS)
-
-
-def saved(explored: Any, qtbot: QtBot, folder: Path, monkeypatch: pytest.MonkeyPatch) -> set[str]:
-    """Save what is shown, and return the files' names."""
-    monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *_: str(folder))
-    with qtbot.waitSignal(explored.insight.saved, timeout=4 * PATIENCE_MS):
-        explored.panel.save_button.click()
-    return {path.name for path in folder.iterdir()}
-
-
-def test_files_are_those_of_the_command_line(
-    explored: Any, qtbot: QtBot, mdlstm: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    explored.panel.chooser.choose(layer=1)
-    explored.show("maps")
-    explored.panel.maps.sheet_button.click()
-    explored.wait(SheetAnswer)
-    names = saved(explored, qtbot, tmp_path / "window", monkeypatch)
-    options = ("--out", tmp_path / "command", "--layer", 2, "--contact-sheet", "--device", "cpu")
-    assert mdlstm("gates", explored.path, *options).code == 0
-    assert len(names) == 4 * 7 * 3 + 1
-    assert_same_files(tmp_path / "window", tmp_path / "command")
-
-
-@pytest.mark.parametrize("pin", [None, PLACE])
-def test_files_of_the_sweep_are_those_of_the_command_line_up_to_the_diagonal_shown(
-    explored: Any, qtbot: QtBot, mdlstm: Any, tmp_path: Path, monkeypatch: Any, pin: Pixel | None
-) -> None:
-    explored.panel.chooser.choose(layer=2, direction=1, gate="cell")
-    explored.show("sweep")
-    explored.wait(MapAnswer)
-    explored.window.explorer.pin(pin)
-    sweep = explored.panel.sweep
-    sweep.slider.setValue(8)
-    (shown,) = sweep.maps()
-    names = saved(explored, qtbot, tmp_path / "window", monkeypatch)
-    end = "" if pin is None else "_at_30_60"
-    stem = f"rocket_layer3_top-right_cell_mean_diagonal9{end}"
-    assert names == {f"{stem}.{suffix}" for suffix in ("png", "npy", "json")}
-    at = () if pin is None else ("--at", "30,60", "--seconds", 0.1)
-    few = ("--direction", "top-right", "--gate", "cell", "--diagonal", 9, "--device", "cpu", *at)
-    assert mdlstm("gates", explored.path, "--out", tmp_path / "command", *few).code == 0
-    assert_same_files(tmp_path / "window", tmp_path / "command", others=pin is not None)
-
-    values = np.load(tmp_path / "window" / f"{stem}.npy")
-    rows, columns = values.shape
-    numbers = np.add.outer(np.arange(rows), np.arange(columns)[::-1])
-    np.testing.assert_array_equal(np.isnan(values), numbers > 8)
-    np.testing.assert_array_equal(values[numbers <= 8], shown.values[numbers <= 8])
-    about = json.loads((tmp_path / "window" / f"{stem}.json").read_text())
-    assert (about["diagonal"], about["diagonals"]) == (9, rows + columns - 1)
-    assert (about["colors"]["low"], about["colors"]["high"]) == (shown.scale.low, shown.scale.high)
-    # The picture has the colours that the window shows, here on white.
-    rgba = shown.pixels.astype(float)
-    expected = 255 + (rgba[..., :3] - 255) * rgba[..., 3:] / 255
-    side = drawn_size(rows, columns)[0] // rows
-    png = np.asarray(Image.open(tmp_path / "window" / f"{stem}.png").convert("RGB"))
-    drawn = png[TOP + side // 2 :: side, LEFT + side // 2 :: side][:rows, :columns]
-    np.testing.assert_allclose(drawn, expected, atol=1.5)
-
-
-def assert_same_files(mine: Path, its: Path, *, others: bool = False) -> None:
-    """Check that the files of one folder are those of another one, which may have more."""
-    names, other_names = ({path.name for path in folder.iterdir()} for folder in (mine, its))
-    assert names <= other_names if others else names == other_names
-    for name in names:
-        if name.endswith(".npy"):
-            np.testing.assert_allclose(np.load(mine / name), np.load(its / name), atol=1e-5)
-        elif name.endswith(".json"):
-            about, other = (json.loads((folder / name).read_text()) for folder in (mine, its))
-            for key in ("low", "high"):
-                value = about["colors"].pop(key)
-                assert value == pytest.approx(other["colors"].pop(key), abs=1e-5)
-            assert about == other
-        else:
-            pictures = [np.asarray(Image.open(folder / name), int) for folder in (mine, its)]
-            # A value that lies between two colours may fall to either.
-            assert np.abs(pictures[0] - pictures[1]).max() <= 8
-
-
-def test_every_view_can_be_saved(
-    explored: Any, qtbot: QtBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    explored.show("health")
-    explored.wait(HealthAnswer)
-    names = saved(explored, qtbot, tmp_path / "health", monkeypatch)
-    assert names == {"rocket_health.png", "rocket_health.json"}
-    explored.show("why")
-    explored.window.explorer.pin(PLACE)
-    why = explored.panel.why
-    qtbot.waitUntil(lambda: None not in (why.context, why.answer), timeout=PATIENCE_MS)
-    names = saved(explored, qtbot, tmp_path / "why", monkeypatch)
-    assert names == {
-        f"rocket_at_30_60_{what}.{suffix}"
-        for what in ("logits", "gradient")
-        for suffix in ("png", "npy", "json")
-    }
-    explored.show("compare")
-    explored.panel.compare.before.setCurrentIndex(1)
-    explored.wait(PairAnswer)
-    names = saved(explored, qtbot, tmp_path / "pair", monkeypatch)
-    assert len(names) == 9
-    assert sum("difference" in name for name in names) == 3
-
-
-def test_a_folder_that_cannot_be_written_is_said_in_a_sentence(
-    explored: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "file").write_text("")
-    monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *_: str(tmp_path / "file"))
-    explored.show("maps")
-    explored.wait(MapAnswer)
-    explored.panel.save_button.click()
-    reason = explored.refused()
-    assert str(tmp_path / "file") in reason
-    assert explored.panel.message == reason
-    assert explored.panel.maps.maps() != ()

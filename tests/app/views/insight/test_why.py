@@ -8,11 +8,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from PySide6.QtCore import QPoint, Qt
 from pytestqt.qtbot import QtBot
 
-from app.inference.insight_messages import MapAnswer, WhyAnswer
+from app.inference.insight_messages import GradientRequest, MapAnswer, Refusal, WhyAnswer
 from app.views.insight.contribution_bars import parts_of, signed
+from mdlstm_core import host_memory
 from mdlstm_core.checkpoint import checkpoint_from_bytes
 from mdlstm_core.config import IGNORE_INDEX
 from mdlstm_core.insight.context import gradient, occlusion
@@ -31,19 +33,25 @@ def pinned(explored: Any, qtbot: QtBot, pixel: Pixel = PLACE) -> WhyAnswer:
     explored.answers.clear()
     qtbot.keyClick(explored.window, Qt.Key.Key_X)
     answer: WhyAnswer = explored.wait(
-        WhyAnswer, lambda a: a.request.pixel == explored.panel.why.pin
+        WhyAnswer, lambda a: a.request.pixel == explored.panel.why.pin and bool(a.followed)
     )
     return answer
+
+
+def logits_at(predictor: Predictor, image: NDArray[np.uint8], pixel: Pixel) -> NDArray[np.float32]:
+    """Return the logits of a pixel by the first of the looks that its label is the mean of."""
+    working = network_input(image, predictor.network, predictor.network.config.scales[0] ** 2)
+    size = working.shape[2:]
+    with torch.no_grad():
+        full = predictor.network.enlarge(predictor.network(working), *size)
+    return full[0, :, *reversed(pixel.moved(image.shape[:2], size))].numpy()
 
 
 def test_the_bars_sum_to_the_networks_own_logits(
     explored: Any, qtbot: QtBot, predictor: Predictor
 ) -> None:
     answer = pinned(explored, qtbot)
-    working = network_input(explored.image, predictor.network)
-    with torch.no_grad():
-        full = predictor.network.enlarge(predictor.network(working), *working.shape[2:])
-    logits = full[0, :, PLACE.y, PLACE.x].numpy()
+    logits = logits_at(predictor, explored.image, PLACE)
     np.testing.assert_allclose(parts_of(answer.parts).sum(axis=1), logits, atol=1e-5)
     why = explored.panel.why
     assert explored.panel.tabs.value == "why"
@@ -89,6 +97,20 @@ def test_a_click_pins_and_paints_nothing(explored: Any, qtbot: QtBot) -> None:
     assert (document.corrections.values != IGNORE_INDEX).any()
 
 
+def test_the_key_alone_shows_parts_and_context(explored: Any, qtbot: QtBot) -> None:
+    panel, canvas = explored.panel, explored.canvas
+    assert not panel.is_seen
+    assert panel.mode.value == "off"
+    before = canvas.grab().toImage()
+    pinned(explored, qtbot)
+    qtbot.waitUntil(lambda: panel.why.context is not None, timeout=PATIENCE_MS)
+    assert panel.mode.value == "over"
+    assert canvas.grab().toImage() != before
+    panel.mode.choose("beside")
+    qtbot.keyClick(explored.window, Qt.Key.Key_X)
+    assert (panel.why.pin, panel.mode.value) == (None, "beside")
+
+
 def test_the_context_is_the_gradient_then_what_hiding_does(
     explored: Any, qtbot: QtBot, predictor: Predictor
 ) -> None:
@@ -114,6 +136,31 @@ def test_the_context_is_the_gradient_then_what_hiding_does(
     np.testing.assert_allclose(explored.panel.why.context.values, whole.values, atol=1e-4)
 
 
+def test_the_look_is_named_and_where_the_label_is_another(
+    explored: Any, qtbot: QtBot, predictor: Predictor
+) -> None:
+    why, document = explored.panel.why, explored.window.session.document
+    recording = predictor.record(explored.image)
+    places = [Pixel(x, y) for y in range(2, 80, 3) for x in range(2, 100, 3)]
+    best = {p: int(contributions(recording, p).logits.argmax()) for p in places}
+    same = next(p for p in places if best[p] == document.prediction[p.y, p.x])
+    other = next(p for p in places if best[p] != document.prediction[p.y, p.x])
+    explored.show("why", "off")
+    assert explored.panel.look == (
+        "Shown is the look at 0.75 of the size, one of 4 whose mean the labels are."
+    )
+    assert explored.panel._look.isVisible()
+    for pixel in (same, other):
+        explored.window.explorer.pin(pixel)
+        explored.answers.clear()
+        explored.wait(WhyAnswer, lambda a, p=pixel: a.request.pixel == p and bool(a.followed))
+        is_other = pixel is other
+        assert why.label.isVisible() == is_other
+        if is_other:
+            name = predictor.classes[int(document.prediction[pixel.y, pixel.x])].name
+            assert why.label.text() == f"Drawn here is another class: {name}."
+
+
 @pytest.mark.parametrize("live", [False, True])
 def test_a_stroke_here_shows_what_it_changed(
     explored: Any, qtbot: QtBot, drag: Callable[..., None], live: bool
@@ -132,7 +179,8 @@ def test_a_stroke_here_shows_what_it_changed(
     changes = explored.panel.why.changes
     qtbot.waitUntil(lambda: bool(changes.by_class), timeout=PATIENCE_MS)
     assert changes.by_class[name] == max(changes.by_class.values()) > 0.1
-    assert ("live" in changes.text) is not live
+    assert ("last layer fit" in changes.text) is not live
+    assert ("a classifier of its own" in explored.panel.why.label.text()) is live
     if live:
         now = explored.panel.why.answer
         names = [c.name for c in now.classes]
@@ -179,6 +227,58 @@ def test_after_learning_the_column_compares_with_the_model_before(
     assert expected[names[worst]] > 0.1
     assert explored.panel.why.change.text() == "Compared with the model before: last column."
     assert explored.panel.why.change.isVisible()
+
+
+def test_a_refused_gradient_stays_said_beside_the_parts_of_the_logits(
+    explored: Any, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    explored.show("why", "over")
+    explored.point(PLACE)
+    explored.wait(WhyAnswer)  # recorded, so that only the gradient asks for more memory
+    monkeypatch.setattr(host_memory, "host_memory", lambda: (1 << 30, 1 << 20))
+    why, panel = explored.panel.why, explored.panel
+    refused, split = [], []
+    explored.insight.answered.connect(
+        lambda a: (refused if isinstance(a, Refusal) else split).append(a)
+    )
+    qtbot.keyClick(explored.window, Qt.Key.Key_X)
+    qtbot.waitUntil(lambda: bool(refused) and bool(split), timeout=PATIENCE_MS)
+    assert isinstance(refused[0].request, GradientRequest)
+    assert refused[0].reason.startswith("The gradient over an image of ")
+    assert isinstance(split[-1], WhyAnswer)
+    assert panel.message == refused[0].reason
+    assert panel._message.isVisible()
+    assert why.answer is split[-1]
+    assert why.context is None
+    monkeypatch.undo()
+    why.unpin.click()  # the context is asked for no more
+    assert panel.message == ""
+    pinned(explored, qtbot)
+    qtbot.waitUntil(lambda: why.context is not None, timeout=PATIENCE_MS)
+    assert panel.message == ""
+
+
+def test_that_a_class_is_new_stays_said(
+    explored: Any, qtbot: QtBot, drag: Callable[..., None]
+) -> None:
+    window, panel = explored.window, explored.panel
+    explored.show("why", "over")
+    window.actions_by_name["class-add"].trigger()
+    added = window.session.project.classes.classes[-1]
+    window.classes.rename_asked.emit(added.label, "moss")
+    window.classes.choose_label(added.label)
+    with qtbot.waitSignal(window.session.prediction_changed, timeout=PATIENCE_MS):
+        window.actions_by_name["live"].trigger()
+    drag(window, [(PLACE.x - 5, PLACE.y), (PLACE.x + 5, PLACE.y)])
+    answer = pinned(explored, qtbot)
+    names = [c.name for c in answer.classes]
+    place = panel.why.bars.row(names.index("moss")).center()
+    qtbot.mouseClick(panel.why.bars, Qt.MouseButton.LeftButton, pos=place)
+    assert panel.message.startswith("moss is new")
+    explored.answers.clear()
+    window.explorer._refresh()
+    explored.wait(WhyAnswer)
+    assert panel.message.startswith("moss is new")
 
 
 def test_a_unit_leads_to_its_map(explored: Any, qtbot: QtBot) -> None:
