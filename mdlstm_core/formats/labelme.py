@@ -74,11 +74,14 @@ class Labelme(ExchangeFormat):
 
     def check(self, classes: tuple[LabelClass, ...]) -> None:
         """Refuse names that `labels.txt` cannot hold."""
-        plain_names(classes, "", "labelme's labels.txt")
+        for name in plain_names(classes, "", "labelme's labels.txt"):
+            if name in _NO_CLASSES:
+                raise InputError(f"In labelme {name!r} is no class: rename it, with --map too.")
 
     def write(self, source: LabelSource, target: Target, options: WriteOptions) -> None:
         """Write a JSON an image, the images, and `labels.txt`; polygons unless masks are asked."""
-        names = plain_names(source.classes, "", "labelme's labels.txt")
+        self.check(source.classes)
+        names = [label_class.name for label_class in source.classes]
         listed = [*_NO_CLASSES, *names]
         target.write("labels.txt", ("\n".join(listed) + "\n").encode())
         for record in source.records:

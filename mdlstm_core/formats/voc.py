@@ -37,6 +37,9 @@ VOC_NAMES = (
     "train", "tvmonitor",
 )  # fmt: skip
 
+_COMMENT = "#"
+"""How a line of `labelmap.txt` begins that is none of a class."""
+
 
 class PascalVoc(ExchangeFormat):
     """A folder as VOC's development kit has it."""
@@ -57,6 +60,12 @@ class PascalVoc(ExchangeFormat):
 
     def check(self, classes: tuple[LabelClass, ...]) -> None:
         """Refuse names that `labelmap.txt` cannot hold, and too many classes."""
+        for label_class in classes:
+            if label_class.name.startswith(_COMMENT):
+                raise InputError(
+                    f"Pascal VOC cannot hold the class {label_class.name!r}, because a line that "
+                    f"begins with {_COMMENT} is a comment: rename it, with --map too."
+                )
         if len({*plain_names(classes, ":", "Pascal VOC"), VOC_NAMES[0]}) > IGNORE_INDEX:
             raise InputError("Pascal VOC holds at most 254 classes and background; merge some.")
 
@@ -68,7 +77,7 @@ class PascalVoc(ExchangeFormat):
         indices = np.full(256, IGNORE_INDEX, dtype=np.uint8)
         for index, name in enumerate(names):
             indices[index] = 0 if name == VOC_NAMES[0] else others.index(name) + 1
-        lines = ["# label:color_rgb:parts:actions"]
+        lines = [f"{_COMMENT} label:color_rgb:parts:actions"]
         for name, color in zip([VOC_NAMES[0], *others], color_map(), strict=False):
             lines.append(f"{name}:{','.join(str(value) for value in color)}::")
         target.write("labelmap.txt", _text(lines))
@@ -130,7 +139,7 @@ def _read_classes(path: Path) -> tuple[LabelClass, ...]:
         return tuple(LabelClass(name, (color[0], color[1], color[2])) for name, color in own)
     classes = []
     for number, line in enumerate(read_text(path).splitlines(), start=1):
-        if not line.strip() or line.startswith("#"):
+        if not line.strip() or line.startswith(_COMMENT):
             continue
         name, _, rest = line.partition(":")
         try:

@@ -30,6 +30,8 @@ def write(
     ("name", "classes", "options", "naming"),
     [
         ("voc", [("a:b", (0, 0, 0))], {}, "'a:b'"),
+        ("voc", [("sky", (0, 0, 0)), ("#1", (0, 0, 0))], {}, "'#1'.* is a comment: rename it"),
+        ("labelme", [("__ignore__", (0, 0, 0))], {}, "'__ignore__'"),
         ("labelme", [("a\nb", (0, 0, 0))], {}, r"'a\\nb'"),
         ("camvid", [("a", (1, 1, 1)), ("b", (1, 1, 1))], {}, "'a' and 'b' have the same colour"),
         ("camvid", [("VOID", (1, 1, 1))], {}, "means no label"),
