@@ -136,6 +136,7 @@ def changes_of(
     for record in _records(plan, only, stop):
         try:
             if record.name in plan.lost:
+                record.load()  # what is wrong with the record itself says more
                 raise plan.lost[record.name]
             _add(changes, record, plan, view, overwrite)
         except InputError as error:

@@ -22,11 +22,11 @@ from mdlstm_core.formats.exchange import (
     LabelMap,
     LabelSource,
     ReadOptions,
-    Record,
     WriteOptions,
 )
+from mdlstm_core.formats.found import FoundRecords
 from mdlstm_core.formats.images_out import png, write_image
-from mdlstm_core.formats.names import find_image, plain_names, safe_name
+from mdlstm_core.formats.names import find_image, plain_names
 from mdlstm_core.formats.reading import check_pixels, files_in, read_text, same_size
 from mdlstm_core.formats.target import Target
 
@@ -56,13 +56,13 @@ class CamVid(ExchangeFormat):
             for name, color in colors.items()
         }
         images = options.images or source / "images"
-        records = []
+        found = FoundRecords(source)
         for path in files_in(source / "labels", ".png"):
             stem = path.stem.removesuffix("_L")
             image = find_image(images, stem)
-            load = partial(_load, path, image, table)
-            records.append(Record(safe_name(stem, path), image, load))
-        return LabelSource(classes, tuple(records))
+            with found.entry(path.stem):
+                found.add(stem, image, partial(_load, path, image, table))
+        return found.labeled_by(classes)
 
     def check(self, classes: tuple[LabelClass, ...]) -> None:
         """Refuse names and colours that a palette file cannot hold."""

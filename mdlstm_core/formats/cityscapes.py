@@ -20,11 +20,11 @@ from mdlstm_core.formats.exchange import (
     LabelMap,
     LabelSource,
     ReadOptions,
-    Record,
     WriteOptions,
 )
+from mdlstm_core.formats.found import FoundRecords
 from mdlstm_core.formats.images_out import png, write_image
-from mdlstm_core.formats.names import find_image, safe_name
+from mdlstm_core.formats.names import find_image
 from mdlstm_core.formats.reading import read_ids, same_size
 from mdlstm_core.formats.target import Target
 
@@ -94,15 +94,15 @@ class Cityscapes(ExchangeFormat):
             )
         labels = [label for label in LABELS if by_id or label.train_id != IGNORE_INDEX]
         table = _table_of_ids(labels) if by_id else _table_of_train_ids(labels)
-        records = []
+        found = FoundRecords(source)
         for path in paths:
             name = path.name.partition("_gtFine_")[0]
             place = path.parent.relative_to(source / "gtFine")
             images = options.images or source / "leftImg8bit" / place
             image = find_image(images, f"{name}_leftImg8bit") or find_image(images, name)
-            records.append(Record(safe_name(name, path), image, partial(_load, path, image, table)))
-        classes = tuple(LabelClass(label.name, label.color) for label in labels)
-        return LabelSource(classes, tuple(records))
+            with found.entry(path.stem):
+                found.add(name, image, partial(_load, path, image, table))
+        return found.labeled_by([LabelClass(label.name, label.color) for label in labels])
 
     def check(self, classes: tuple[LabelClass, ...]) -> None:
         """Refuse classes that Cityscapes does not have."""

@@ -7,35 +7,48 @@ the list plus one: 0 stands for no label in panoptic images.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from mdlstm_core.config import LabelClass
 from mdlstm_core.errors import InputError
 from mdlstm_core.formats.exchange import Record
+from mdlstm_core.formats.found import FoundRecords
 from mdlstm_core.formats.images_out import image_of
-from mdlstm_core.formats.names import safe_name, safe_parts
+from mdlstm_core.formats.names import safe_parts
 from mdlstm_core.formats.reading import check_pixels, field, read_json
 from mdlstm_core.palette import default_color
 
 
 class CocoImage(NamedTuple):
-    """An entry of "images": its id, its record's name, its file if there is one, its size."""
+    """An entry of "images": its id, its name, its file if there is one, its size."""
 
     id: int | str
-    name: str
+    file_name: str
     image: Path | None
     height: int
     width: int
 
 
 class CocoFile(NamedTuple):
-    """A JSON file with its images, classes, and the class of each category id."""
+    """A JSON file up to its annotations.
+
+    Attributes:
+        path: the file.
+        values: what it holds.
+        images: those that can be used, by id.
+        unusable: the ids of the others.
+        found: the records so far: those of unusable images, each with what is wrong.
+        classes: the categories.
+        class_of: the class of each category id.
+    """
 
     path: Path
     values: dict[str, Any]
-    images: tuple[CocoImage, ...]
+    images: Mapping[int | str, CocoImage]
+    unusable: frozenset[int | str]
+    found: FoundRecords
     classes: tuple[LabelClass, ...]
     class_of: dict[int, int]
 
@@ -48,7 +61,7 @@ def read_coco(source: Path, images: Path | None) -> CocoFile:
         images: the folder with the images; if None, `images/` near the file.
 
     Raises:
-        InputError: the file is missing or damaged, or an id is there twice.
+        InputError: the file is missing or damaged, or a category is there twice.
     """
     path = _json_file(source)
     values = read_json(path)
@@ -58,12 +71,29 @@ def read_coco(source: Path, images: Path | None) -> CocoFile:
     entries = field(values, "images", list, str(path))
     if not entries:
         raise InputError(f"{path} has no images.")
-    found = tuple(_image(path, entry, folders) for entry in entries)
-    ids = [image.id for image in found]
-    if len(set(ids)) < len(ids):
-        twice = next(i for i in ids if ids.count(i) > 1)
-        raise InputError(f"{path} has two images with the id {twice}; give each its own.")
-    return CocoFile(path, values, found, classes, class_of)
+    found = FoundRecords(path)
+    usable, unusable = _images(path, entries, folders, found)
+    return CocoFile(path, values, usable, unusable, found, classes, class_of)
+
+
+def annotations_of_images(coco: CocoFile) -> Iterator[tuple[CocoImage, Any, str]]:
+    """Yield each annotation with its image, and what it is called in a sentence.
+
+    One of an image that there is not becomes a broken record, the first one of each image.
+
+    Raises:
+        InputError: there is no list of annotations.
+    """
+    lost: set[int | str] = set(coco.unusable)
+    for number, annotation in enumerate(field(coco.values, "annotations", list, str(coco.path))):
+        where = f"{coco.path}, annotation {number}"
+        with coco.found.entry(f"annotation {number}"):
+            image_id = field(annotation, "image_id", (int, str), where)
+            if image_id in coco.images:
+                yield coco.images[image_id], annotation, where
+            elif image_id not in lost:
+                lost.add(image_id)
+                raise InputError(f'{where} is of image {image_id}, which "images" does not have.')
 
 
 def class_of_category(coco: CocoFile, values: object, where: str) -> int:
@@ -145,9 +175,31 @@ def _categories(path: Path, entries: list[Any]) -> tuple[tuple[LabelClass, ...],
     return tuple(classes), class_of
 
 
-def _image(path: Path, entry: object, folders: Sequence[Path]) -> CocoImage:
-    where = f"{path}, an image"
-    number = field(entry, "id", (int, str), where)
+def _images(
+    path: Path, entries: list[Any], folders: Sequence[Path], found: FoundRecords
+) -> tuple[dict[int | str, CocoImage], frozenset[int | str]]:
+    """Return the images that can be used, and the ids of the others."""
+    usable: dict[int | str, CocoImage] = {}
+    unusable: set[int | str] = set()
+    for index, entry in enumerate(entries):
+        number = None
+        try:
+            number = field(entry, "id", (int, str), f"{path}, image at place {index}")
+            if number in usable or number in unusable:
+                raise InputError(f"{path} has two images with the id {number}; give each its own.")
+            usable[number] = _image(path, number, entry, folders)
+        except InputError as error:
+            if number is None:
+                found.add_broken(f"image at place {index}", error)
+                continue
+            found.add_broken(f"image {number}", error)
+            # Nobody knows which of two its annotations are of.
+            unusable.add(number)
+            usable.pop(number, None)
+    return usable, frozenset(unusable)
+
+
+def _image(path: Path, number: int | str, entry: object, folders: Sequence[Path]) -> CocoImage:
     where = f"{path}, image {number}"
     file_name = field(entry, "file_name", str, where)
     height, width = field(entry, "height", int, where), field(entry, "width", int, where)
@@ -155,4 +207,4 @@ def _image(path: Path, entry: object, folders: Sequence[Path]) -> CocoImage:
     parts = safe_parts(file_name, path)
     candidates = (folder.joinpath(*parts) for folder in folders)
     image = next((candidate for candidate in candidates if candidate.is_file()), None)
-    return CocoImage(number, safe_name(file_name, path), image, height, width)
+    return CocoImage(number, file_name, image, height, width)

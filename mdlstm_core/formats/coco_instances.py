@@ -21,6 +21,7 @@ from mdlstm_core.errors import InputError
 from mdlstm_core.formats.coco import (
     CocoFile,
     CocoImage,
+    annotations_of_images,
     categories_json,
     class_of_category,
     coco_json,
@@ -32,12 +33,11 @@ from mdlstm_core.formats.exchange import (
     LabelMap,
     LabelSource,
     ReadOptions,
-    Record,
     WriteOptions,
 )
 from mdlstm_core.formats.images_out import write_image
 from mdlstm_core.formats.polygon_filling import checked_polygon, fill_polygons, paint_polygons
-from mdlstm_core.formats.reading import field, same_size
+from mdlstm_core.formats.reading import same_size
 from mdlstm_core.formats.region_tracing import Region, trace_regions
 from mdlstm_core.formats.target import Target
 
@@ -51,23 +51,14 @@ class CocoInstances(ExchangeFormat):
     def read(self, source: Path, options: ReadOptions) -> LabelSource:
         """Return the images with their annotations; where two overlap, the later one counts."""
         coco = read_coco(source, options.images)
-        annotations: dict[Any, list[Any]] = defaultdict(list)
-        known = {image.id for image in coco.images}
-        for number, annotation in enumerate(
-            field(coco.values, "annotations", list, str(coco.path))
-        ):
-            where = f"{coco.path}, annotation {number}"
-            image_id = field(annotation, "image_id", (int, str), where)
-            if image_id not in known:
-                raise InputError(f'{where} is of image {image_id}, which "images" does not have.')
-            annotations[image_id].append(annotation)
-        return LabelSource(
-            coco.classes,
-            tuple(
-                Record(image.name, image.image, partial(_load, coco, image, annotations[image.id]))
-                for image in coco.images
-            ),
-        )
+        annotations: dict[int | str, list[Any]] = defaultdict(list)
+        for image, annotation, _ in annotations_of_images(coco):
+            annotations[image.id].append(annotation)
+        for image in coco.images.values():
+            load = partial(_load, coco, image, annotations[image.id])
+            with coco.found.entry(image.file_name):
+                coco.found.add(image.file_name, image.image, load)
+        return coco.found.labeled_by(coco.classes)
 
     def write(self, source: LabelSource, target: Target, options: WriteOptions) -> None:
         """Write the JSON and the images; RLE unless polygons are asked for."""

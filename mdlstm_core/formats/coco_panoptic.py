@@ -19,6 +19,7 @@ from mdlstm_core.errors import InputError
 from mdlstm_core.formats.coco import (
     CocoFile,
     CocoImage,
+    annotations_of_images,
     categories_json,
     class_of_category,
     coco_json,
@@ -30,7 +31,6 @@ from mdlstm_core.formats.exchange import (
     LabelMap,
     LabelSource,
     ReadOptions,
-    Record,
     WriteOptions,
 )
 from mdlstm_core.formats.images_out import png, write_image
@@ -48,23 +48,17 @@ class CocoPanoptic(ExchangeFormat):
     def read(self, source: Path, options: ReadOptions) -> LabelSource:
         """Return the images that have an annotation; things of a class fall together."""
         coco = read_coco(source, options.images)
-        images = {image.id: image for image in coco.images}
-        records = {}
-        for number, annotation in enumerate(
-            field(coco.values, "annotations", list, str(coco.path))
-        ):
-            where = f"{coco.path}, annotation {number}"
-            image_id = field(annotation, "image_id", (int, str), where)
-            if image_id not in images:
-                raise InputError(f'{where} is of image {image_id}, which "images" does not have.')
-            if image_id in records:
-                raise InputError(f"{where} is the second one of image {image_id}; remove one.")
-            image = images[image_id]
-            load = partial(_load, coco, image, annotation, where)
-            records[image_id] = Record(image.name, image.image, load)
-        if not records:
+        if not field(coco.values, "annotations", list, str(coco.path)):
             raise InputError(f"{coco.path} has no annotations.")
-        return LabelSource(coco.classes, tuple(records.values()))
+        seen: set[int | str] = set()
+        for image, annotation, where in annotations_of_images(coco):
+            with coco.found.entry(image.file_name):
+                if image.id in seen:
+                    raise InputError(f"{where} is the second one of image {image.id}; remove one.")
+                seen.add(image.id)
+                load = partial(_load, coco, image, annotation, where)
+                coco.found.add(image.file_name, image.image, load)
+        return coco.found.labeled_by(coco.classes)
 
     def write(self, source: LabelSource, target: Target, options: WriteOptions) -> None:
         """Write the JSON, the PNGs and the images."""

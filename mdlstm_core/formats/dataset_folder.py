@@ -15,9 +15,10 @@ from mdlstm_core.formats.exchange import (
     Record,
     WriteOptions,
 )
+from mdlstm_core.formats.found import FoundRecords
 from mdlstm_core.formats.images_out import image_of, write_image
 from mdlstm_core.formats.indexed_png import encode_indexed_png
-from mdlstm_core.formats.names import find_image, safe_name
+from mdlstm_core.formats.names import find_image
 from mdlstm_core.formats.reading import (
     description_json,
     files_in,
@@ -41,13 +42,13 @@ class DatasetFolder(ExchangeFormat):
         if classes is None:
             raise InputError(f"{source} is not a dataset: it has no classes.json.")
         images = options.images or source / "images"
-        records = []
+        found = FoundRecords(source)
         for path in files_in(source / "labels", ".png"):
-            name = safe_name(path.name, path)
             image = find_image(images, path.stem)
             load = partial(_load, path, image, len(classes), options.ignore_value)
-            records.append(Record(name, image, load))
-        return LabelSource(classes, tuple(records))
+            with found.entry(path.stem):
+                found.add(path.name, image, load)
+        return found.labeled_by(classes)
 
     def write(self, source: LabelSource, target: Target, options: WriteOptions) -> None:
         """Write label maps, the images that are not there yet, and the class list."""

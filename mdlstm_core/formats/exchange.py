@@ -60,9 +60,11 @@ class LabelSource:
             raise InputError("There are no labeled images in the source.")
         if len(self.classes) > MAX_CLASSES:
             raise InputError(f"There are {len(self.classes)} classes; at most {MAX_CLASSES} fit.")
-        names = {label_class.name for label_class in self.classes}
-        if len(names) < len(self.classes):
-            raise InputError("Two classes have the same name; rename one of them.")
+        names: set[str] = set()
+        for label_class in self.classes:
+            if label_class.name in names:
+                raise InputError(f"Two classes are called {label_class.name!r}; rename one.")
+            names.add(label_class.name)
         seen: set[str] = set()
         for record in self.records:
             # Some file systems take Road.png and road.png for one file.
@@ -129,6 +131,9 @@ class ExchangeFormat:
 
     def read(self, source: Path, options: ReadOptions) -> LabelSource:
         """Return what lies in `source`; label maps are read when they are asked for.
+
+        A fault that concerns one image is raised by its record, not here: the user may want
+        the others. `found.FoundRecords` helps with that.
 
         Raises:
             InputError: the source as a whole cannot be used; the sentence names the file.

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from mdlstm_core.config import IGNORE_INDEX, MAX_CLASSES, LabelClass
 from mdlstm_core.errors import InputError
-from mdlstm_core.formats.exchange import LabelMap, LabelSource, ReadOptions, Record
-from mdlstm_core.formats.names import find_image, safe_name
+from mdlstm_core.formats.exchange import LabelMap, LabelSource, ReadOptions
+from mdlstm_core.formats.found import FoundRecords
+from mdlstm_core.formats.names import find_image
 from mdlstm_core.formats.reading import (
     files_in,
     listed_classes,
@@ -29,21 +30,22 @@ def read_id_files(
 ) -> LabelSource:
     """Return the label maps in a folder of files with ids.
 
-    Without `classes.json` the classes are numbered up to the highest id; for that every
-    file is read once.
+    Without `classes.json` the classes are numbered up to the highest id that a file has
+    which can be used; for that every file is read once.
 
     Raises:
-        InputError: there are no such files; or no class list, and a file cannot be read.
+        InputError: there are no such files, or the class list does not fit.
     """
     paths = files_in(source, suffix)
     folder = source if source.is_dir() else source.parent
     classes = listed_classes(folder) or _classes_by_ids(paths, options, read_ids)
-    records = []
+    found = FoundRecords(source)
     for path in paths:
         image = find_image(options.images, path.stem) if options.images else None
         load = partial(_load, path, image, len(classes), options.ignore_value, read_ids)
-        records.append(Record(safe_name(path.name.removesuffix(path.suffix), path), image, load))
-    return LabelSource(classes, tuple(records))
+        with found.entry(path.stem):
+            found.add(path.name.removesuffix(path.suffix), image, load)
+    return found.labeled_by(classes)
 
 
 def with_ignore_value(
@@ -67,16 +69,16 @@ def with_ignore_value(
 def _classes_by_ids(
     paths: list[Path], options: ReadOptions, read_ids: ReadIds
 ) -> tuple[LabelClass, ...]:
-    highest = 0
+    count = 1
     for path in paths:
-        ids = read_ids(path)
-        highest = max(highest, int(ids[ids != options.ignore_value].max(initial=0)))
-        if highest >= MAX_CLASSES:
-            raise InputError(
-                f"{path} has the id {highest}; at most {MAX_CLASSES} classes fit, so give the "
-                "value without a label with --ignore-value."
-            )
-    return numbered_classes(highest + 1)
+        try:
+            ids = read_ids(path)
+        except InputError:
+            continue  # its record says so
+        highest = int(ids[ids != options.ignore_value].max(initial=0))
+        if highest < MAX_CLASSES:
+            count = max(count, highest + 1)
+    return numbered_classes(count)
 
 
 def _load(

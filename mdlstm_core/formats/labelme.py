@@ -25,11 +25,11 @@ from mdlstm_core.formats.exchange import (
     LabelMap,
     LabelSource,
     ReadOptions,
-    Record,
     WriteOptions,
 )
+from mdlstm_core.formats.found import FoundRecords
 from mdlstm_core.formats.images_out import image_of, png, write_image
-from mdlstm_core.formats.names import find_image, plain_names, safe_name, safe_parts
+from mdlstm_core.formats.names import find_image, plain_names, safe_parts
 from mdlstm_core.formats.polygon_filling import checked_polygon, fill_polygons, paint_polygons
 from mdlstm_core.formats.reading import (
     check_pixels,
@@ -56,21 +56,17 @@ class Labelme(ExchangeFormat):
 
     def read(self, source: Path, options: ReadOptions) -> LabelSource:
         """Return all files; classes are those of `labels.txt`, then others as they occur."""
-        paths = files_in(source, ".json")
         folder = source if source.is_dir() else source.parent
-        names = _listed(folder / "labels.txt")
-        for path in paths:
-            for number, shape in enumerate(_shapes(path)):
-                names[field(shape, "label", str, f"{path}, shape {number}")] = None
-        classes = {name: index for index, name in enumerate(names)}
-        records = []
-        for path in paths:
-            image = _find_image(path, options.images)
-            records.append(
-                Record(safe_name(path.stem, path), image, partial(_load, path, image, classes))
-            )
-        found = tuple(LabelClass(name, default_color(i)) for name, i in classes.items())
-        return LabelSource(found, tuple(records))
+        classes = {name: index for index, name in enumerate(_listed(folder / "labels.txt"))}
+        found = FoundRecords(source)
+        for path in files_in(source, ".json"):
+            with found.entry(path.stem):
+                values = read_json(path)
+                for label in _labels(values, path):
+                    classes.setdefault(label, len(classes))
+                image = _find_image(values, path, options.images)
+                found.add(path.stem, image, partial(_load, path, image, classes))
+        return found.labeled_by([LabelClass(name, default_color(i)) for name, i in classes.items()])
 
     def check(self, classes: tuple[LabelClass, ...]) -> None:
         """Refuse names that `labels.txt` cannot hold."""
@@ -132,12 +128,18 @@ def _listed(path: Path) -> dict[str, None]:
     return dict.fromkeys(x.strip() for x in lines if x.strip() and x.strip() not in _NO_CLASSES)
 
 
-def _shapes(path: Path) -> list[Any]:
-    return field(read_json(path), "shapes", list, str(path))
+def _labels(values: dict[str, Any], path: Path) -> list[str]:
+    """Return the label of each shape.
+
+    Raises:
+        InputError: a shape has none.
+    """
+    shapes = enumerate(field(values, "shapes", list, str(path)))
+    return [field(shape, "label", str, f"{path}, shape {number}") for number, shape in shapes]
 
 
-def _find_image(path: Path, folder: Path | None) -> Path | None:
-    written = read_json(path).get("imagePath")
+def _find_image(values: dict[str, Any], path: Path, folder: Path | None) -> Path | None:
+    written = values.get("imagePath")
     if isinstance(written, str) and written:
         # labelme writes paths such as ../images/a.jpg: only the file's name is used.
         name = safe_parts(written.replace("\\", "/").rpartition("/")[2] or written, path)[-1]
@@ -153,9 +155,8 @@ def _load(path: Path, image: Path | None, classes: dict[str, int]) -> LabelMap:
     width = field(values, "imageWidth", int, str(path))
     check_pixels(path, height, width)
     labels = np.full((height, width), IGNORE_INDEX, dtype=np.uint8)
-    for number, shape in enumerate(_shapes(path)):
-        where = f"{path}, shape {number}"
-        _paint(labels, classes[field(shape, "label", str, where)], shape, where)
+    for number, label in enumerate(_labels(values, path)):
+        _paint(labels, classes[label], values["shapes"][number], f"{path}, shape {number}")
     return same_size(labels, path, image)
 
 

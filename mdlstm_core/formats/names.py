@@ -57,6 +57,19 @@ def find_image(folder: Path, stem: str) -> Path | None:
     return None
 
 
+def distinct(classes: Sequence[LabelClass], path: Path) -> tuple[LabelClass, ...]:
+    """Return the classes that a file lists.
+
+    Raises:
+        InputError: two have the same name.
+    """
+    names = [label_class.name for label_class in classes]
+    for index, name in enumerate(names):
+        if name in names[:index]:
+            raise InputError(f"{path} has two classes called {name!r}; rename one of them.")
+    return tuple(classes)
+
+
 def plain_names(classes: Sequence[LabelClass], forbidden: str, format_name: str) -> list[str]:
     r"""Return the classes' names for a file that has one a line.
 

@@ -23,11 +23,11 @@ from mdlstm_core.formats.exchange import (
     LabelMap,
     LabelSource,
     ReadOptions,
-    Record,
     WriteOptions,
 )
+from mdlstm_core.formats.found import FoundRecords
 from mdlstm_core.formats.images_out import write_image
-from mdlstm_core.formats.names import find_image, plain_names, safe_name
+from mdlstm_core.formats.names import distinct, find_image, plain_names
 from mdlstm_core.formats.reading import files_in, read_ids, read_text, same_size, to_label_map
 from mdlstm_core.formats.target import Target
 
@@ -51,12 +51,12 @@ class PascalVoc(ExchangeFormat):
         """Return all images in `SegmentationClass`; `background` is a class as any other."""
         classes = _read_classes(source / "labelmap.txt")
         images = options.images or source / "JPEGImages"
-        records = []
+        found = FoundRecords(source)
         for path in files_in(source / "SegmentationClass", ".png"):
             image = find_image(images, path.stem)
-            load = partial(_load, path, image, len(classes))
-            records.append(Record(safe_name(path.name, path), image, load))
-        return LabelSource(classes, tuple(records))
+            with found.entry(path.stem):
+                found.add(path.name, image, partial(_load, path, image, len(classes)))
+        return found.labeled_by(classes)
 
     def check(self, classes: tuple[LabelClass, ...]) -> None:
         """Refuse names that `labelmap.txt` cannot hold, and too many classes."""
@@ -149,7 +149,7 @@ def _read_classes(path: Path) -> tuple[LabelClass, ...]:
                 f"{path}, line {number}: {line!r} is no class; write name:red,green,blue::"
             ) from error
         classes.append(LabelClass(name, (red & 255, green & 255, blue & 255)))
-    return tuple(classes)
+    return distinct(classes, path)
 
 
 def _load(path: Path, image: Path | None, classes: int) -> LabelMap:

@@ -21,11 +21,11 @@ from mdlstm_core.formats.exchange import (
     LabelMap,
     LabelSource,
     ReadOptions,
-    Record,
     WriteOptions,
 )
+from mdlstm_core.formats.found import FoundRecords
 from mdlstm_core.formats.images_out import write_image
-from mdlstm_core.formats.names import safe_name
+from mdlstm_core.formats.names import distinct
 from mdlstm_core.formats.polygon_filling import checked_polygon, paint_polygons
 from mdlstm_core.formats.reading import check_pixels, read_text
 from mdlstm_core.formats.region_tracing import trace_regions
@@ -47,7 +47,7 @@ class YoloSeg(ExchangeFormat):
             raise InputError(f"{source} has no folder labels; name the folder with data.yaml.")
         # The files of a split lie in a folder of its own, or all in one.
         folders = [labels, *sorted(path for path in labels.iterdir() if path.is_dir())]
-        records = []
+        found = FoundRecords(source)
         for folder in folders:
             place = options.images or source / "images" / folder.relative_to(labels)
             images = {path.stem: path for path in (images_in(place) if place.is_dir() else ())}
@@ -57,11 +57,11 @@ class YoloSeg(ExchangeFormat):
                 stems |= set(images)
             for stem in sorted(stems):
                 path, image = folder / f"{stem}.txt", images.get(stem)
-                load = partial(_load, path, image, len(classes))
-                records.append(Record(safe_name(stem, path), image, load))
-        if not records:
+                with found.entry(f"{folder.name}/{stem}"):
+                    found.add(stem, image, partial(_load, path, image, len(classes)))
+        if not found:
             raise InputError(f"{labels} has no .txt files.")
-        return LabelSource(classes, tuple(records))
+        return found.labeled_by(classes)
 
     def write(self, source: LabelSource, target: Target, options: WriteOptions) -> None:
         """Write polygons, images and `data.yaml`."""
@@ -136,4 +136,5 @@ def _read_classes(source: Path) -> tuple[LabelClass, ...]:
         names = dict(enumerate(names))
     if not isinstance(names, dict) or sorted(names, key=str) != sorted(range(len(names)), key=str):
         raise InputError(f'{paths[0]} must have "names", numbered from 0 on.')
-    return tuple(LabelClass(str(names[i]), default_color(i)) for i in range(len(names)))
+    listed = [LabelClass(str(names[i]), default_color(i)) for i in range(len(names))]
+    return distinct(listed, paths[0])

@@ -119,7 +119,7 @@ def test_panoptic(tmp_path: Path) -> None:
     def refused(naming: str) -> None:
         Image.fromarray(pixels).save(tmp_path / "p" / "a.png")
         with pytest.raises(InputError, match=naming):
-            load_format("coco-panoptic").read(path, ReadOptions()).records[0].load()
+            load_format("coco-panoptic").read(path, ReadOptions()).records[-1].load()
 
     pixels[1, 1] = (8, 1, 0)
     refused("a.png has the segment 264, which is not in .*p.json, annotation 0")
