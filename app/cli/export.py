@@ -16,9 +16,17 @@ from app.exchange.model_fill import ModelFill, project_model, with_model
 from app.exchange.project_access import reading_project
 from app.exchange.project_view import view_of
 from app.storage.project_file import ProjectFile
+from mdlstm_core.data.images import read_image
 from mdlstm_core.errors import InputError
 from mdlstm_core.formats.dataset_folder import DatasetFolder
-from mdlstm_core.formats.exchange import LabelSource, ReadOptions, WriteOptions
+from mdlstm_core.formats.exchange import (
+    LabelMap,
+    LabelSource,
+    ReadOptions,
+    Record,
+    WriteOptions,
+)
+from mdlstm_core.formats.images_out import image_of
 from mdlstm_core.formats.registry import load_format
 from mdlstm_core.formats.target import writing
 
@@ -98,7 +106,9 @@ def run(options: argparse.Namespace) -> None:
         mapping = mapping_of(options, source)
         current = Run(options, mapping, options.out)
         exchange_format.check(mapping.classes)
-        records = current.sound(mapping.apply(source).records)
+        needs = {"never": False, "asked": write_options.images, "always": True}
+        check = _check_image if needs[exchange_format.needs_images] else None
+        records = current.sound(mapping.apply(source).records, check)
         if not records or not current.may_write():
             current.report(0)
             return
@@ -106,6 +116,15 @@ def run(options: argparse.Namespace) -> None:
         with bar, writing(options.out, overwrite=options.overwrite) as target:
             exchange_format.write(counted, target, write_options)
     current.report(len(records))
+
+
+def _check_image(record: Record, _label_map: LabelMap) -> None:
+    """Read a record's image: what is copied must be whole too.
+
+    Raises:
+        InputError: it is not there, or damaged.
+    """
+    read_image(image_of(record))
 
 
 @contextmanager

@@ -42,6 +42,7 @@ class CamVid(ExchangeFormat):
 
     name = "camvid"
     summary = "colour-coded PNG with a palette file, as CamVid has them"
+    needs_images = "asked"
 
     def read(self, source: Path, options: ReadOptions) -> LabelSource:
         """Return the images in `labels`; the palette is `label_colors.txt` or `class_dict.csv`."""

@@ -82,6 +82,7 @@ class Cityscapes(ExchangeFormat):
 
     name = "cityscapes"
     summary = "Cityscapes: labelIds, labelTrainIds and color under gtFine"
+    needs_images = "asked"
 
     def read(self, source: Path, options: ReadOptions) -> LabelSource:
         """Return the images with labelIds; if there are none, those with labelTrainIds."""

@@ -47,6 +47,7 @@ class CocoInstances(ExchangeFormat):
 
     name = "coco"
     summary = "COCO instance JSON: RLE, or polygons with holes"
+    needs_images = "asked"
 
     def read(self, source: Path, options: ReadOptions) -> LabelSource:
         """Return the images with their annotations; where two overlap, the later one counts."""

@@ -44,6 +44,7 @@ class CocoPanoptic(ExchangeFormat):
 
     name = "coco-panoptic"
     summary = "COCO panoptic: PNG of segment ids and JSON"
+    needs_images = "asked"
 
     def read(self, source: Path, options: ReadOptions) -> LabelSource:
         """Return the images that have an annotation; things of a class fall together."""

@@ -35,6 +35,7 @@ class DatasetFolder(ExchangeFormat):
 
     name = "dataset"
     summary = "images/, labels/ and classes.json, as mdlstm train reads them"
+    needs_images = "always"
 
     def read(self, source: Path, options: ReadOptions) -> LabelSource:
         """Return the images that have a label map."""

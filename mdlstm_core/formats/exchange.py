@@ -124,10 +124,13 @@ class ExchangeFormat:
     Attributes:
         name: what the user calls it: lower case, hyphens.
         summary: half a sentence for the list of formats.
+        needs_images: whether it writes or shows the images: "asked" as `WriteOptions.images`
+            says.
     """
 
     name: ClassVar[str]
     summary: ClassVar[str]
+    needs_images: ClassVar[Literal["never", "asked", "always"]] = "never"
 
     def read(self, source: Path, options: ReadOptions) -> LabelSource:
         """Return what lies in `source`; label maps are read when they are asked for.

@@ -53,6 +53,7 @@ class Labelme(ExchangeFormat):
 
     name = "labelme"
     summary = "labelme JSON: polygons, or masks"
+    needs_images = "asked"
 
     def read(self, source: Path, options: ReadOptions) -> LabelSource:
         """Return all files; classes are those of `labels.txt`, then others as they occur."""

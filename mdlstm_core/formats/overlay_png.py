@@ -72,6 +72,7 @@ class OverlayPng(ExchangeFormat):
 
     name = "overlay"
     summary = "the image with the classes' colours laid over (written only)"
+    needs_images = "always"
 
     def write(self, source: LabelSource, target: Target, options: WriteOptions) -> None:
         """Write one picture an image."""

@@ -46,6 +46,7 @@ class PascalVoc(ExchangeFormat):
 
     name = "voc"
     summary = "Pascal VOC: JPEGImages, SegmentationClass, ImageSets"
+    needs_images = "asked"
 
     def read(self, source: Path, options: ReadOptions) -> LabelSource:
         """Return all images in `SegmentationClass`; `background` is a class as any other."""

@@ -38,6 +38,7 @@ class YoloSeg(ExchangeFormat):
 
     name = "yolo-seg"
     summary = "YOLO segmentation: polygons as text, data.yaml"
+    needs_images = "asked"
 
     def read(self, source: Path, options: ReadOptions) -> LabelSource:
         """Return all images, in all splits; where two polygons overlap, the later counts."""

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from mdlstm_core.data.dataset import LabeledFolder
 
@@ -32,7 +33,13 @@ def rename(values: Any, number: int, name: str) -> None:
 
 
 def damage(name: str) -> Spoil:
-    return lambda out: (out / name).write_bytes((out / name).read_bytes()[:60])
+    """Return what cuts off the end of a file."""
+
+    def spoil(out: Path) -> None:
+        content = (out / name).read_bytes()
+        (out / name).write_bytes(content[: 3 * len(content) // 4])
+
+    return spoil
 
 
 INSTANCES, PANOPTIC = "annotations/instances.json", "annotations/panoptic.json"
@@ -173,3 +180,55 @@ def test_class_that_is_there_twice_is_named_with_its_file(
     assert result.err == (
         f"mdlstm: {out / file} has two classes called 'sky'; rename one of them.\n"
     )
+
+
+def truncate_photograph(path: Path) -> None:
+    """Leave of a photograph what tells its size: a JPEG's, for Pillow reads all of a PNG."""
+    with Image.open(path) as image:
+        image.convert("RGB").save(path, "JPEG")
+    damage(path.name)(path.parent)
+
+
+def files(folder: Path, pattern: str) -> set[str]:
+    return {path.name for path in folder.rglob(pattern)}
+
+
+@pytest.mark.parametrize("of", ["dataset", "project"])
+@pytest.mark.parametrize("name", ["overlay", "coco", "labelme", "voc"])
+def test_photograph_that_is_truncated_or_gone_is_left_out_of_an_export(
+    mdlstm: Mdlstm, filled: Path, tiny_dataset: Path, tmp_path: Path, name: str, of: str
+) -> None:
+    """The project's last image has no labels, so the dataset's is without any, too."""
+    images, out = tiny_dataset / "images", tmp_path / "out"
+    truncate_photograph(images / "scene_0.png")
+    (images / "scene_1.png").unlink()
+    source = tiny_dataset if of == "dataset" else filled
+    command = ("export", source, "--format", name, "--out", out)
+
+    nothing = mdlstm(*command)
+    assert (nothing.code, out.exists()) == (2, False)
+
+    rest = mdlstm(*command, "--skip-broken", "--json")
+    report = json.loads(rest.out)
+    assert rest.code == 1
+    assert report["broken"].keys() == {"scene_0", "scene_1"}
+    # A project knows the file that was labeled.
+    naming = "damaged or truncated" if of == "dataset" else "not the picture that was labeled"
+    assert naming in report["broken"]["scene_0"]
+    assert report["written"] == 1
+    left = "scene_2_overlay.png" if name == "overlay" else "scene_2.png"
+    assert files(out, "scene_*.png") == {left}
+
+
+def test_labels_alone_are_exported_without_a_look_at_the_photographs(
+    mdlstm: Mdlstm, tiny_dataset: Path, tmp_path: Path
+) -> None:
+    truncate_photograph(tiny_dataset / "images" / "scene_0.png")
+    (tiny_dataset / "images" / "scene_1.png").unlink()
+    for name, options in (("id-png", ()), ("coco", ("--no-images",))):
+        command = ("export", tiny_dataset, "--format", name, "--out", tmp_path / name)
+
+        result = mdlstm(*command, *options, "--skip-broken", "--json")
+
+        assert result.code == 0, result.err
+        assert json.loads(result.out)["written"] == 4
