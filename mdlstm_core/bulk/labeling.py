@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import NamedTuple
 
 from mdlstm_core.bulk.locations import local_file
@@ -71,8 +71,9 @@ class Labeler:
         return Row(record.id, record.location, mask, time.perf_counter() - start, message)
 
     def _write_mask(self, record: ImageRecord) -> str:
-        parts = safe_parts(record.id, Path(self._job.source))
-        mask = "/".join((MASKS, *parts)) + ".png"
+        safe_parts(record.id, Path(self._job.source))
+        # Not joined of its parts: on Linux a\b.jpg is another image than a/b.jpg.
+        mask = f"{MASKS}/{PurePath(record.id).as_posix()}.png"
         with local_file(record.folder, record.name) as path:
             image = read_image(path)
         # The files are kept: they must not depend on how much of the GPU's memory is free.

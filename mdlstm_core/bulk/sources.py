@@ -7,7 +7,7 @@ import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PurePath, PurePosixPath
 from typing import Literal, NamedTuple
 
 from mdlstm_core.bulk.locations import file_system, is_uri, kind_of, opened, resolved
@@ -213,7 +213,7 @@ def _is_image(name: str) -> bool:
 def _record(entry: str, folder: str) -> ImageRecord:
     """Return the image that a source names by a relative or absolute path, or by a URI."""
     if not (is_uri(entry) or Path(entry).is_absolute()):
-        name = re.sub(r"^(\./+)+", "", entry)
+        name = PurePath(entry).as_posix()  # ./a//b.jpg is a/b.jpg
         return ImageRecord(name, folder, name)
     place = resolved(entry)
     if place.startswith(f"{folder}/"):
@@ -222,4 +222,4 @@ def _record(entry: str, folder: str) -> ImageRecord:
     parent, _, name = place.rpartition("/")
     # "s3://bucket/a.jpg" is known as "@/s3/bucket/a.jpg", "C:/a.jpg" as "@/C/a.jpg".
     inside = re.sub(r"^(\w+)(://|:/)", r"\1/", place).lstrip("/")
-    return ImageRecord(f"{ELSEWHERE}/{inside}", parent, name)
+    return ImageRecord(PurePath(ELSEWHERE, inside).as_posix(), parent, name)

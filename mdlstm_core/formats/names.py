@@ -10,6 +10,9 @@ from mdlstm_core.config import LabelClass
 from mdlstm_core.data.images import IMAGE_SUFFIXES
 from mdlstm_core.errors import InputError
 
+_DRIVE = re.compile("[A-Za-z]:")
+"""How an absolute path begins on Windows; elsewhere a colon may be part of a name, of a time."""
+
 
 def safe_parts(file_name: str, where: Path) -> tuple[str, ...]:
     """Return the folders and the file of a relative path that another program wrote.
@@ -18,7 +21,7 @@ def safe_parts(file_name: str, where: Path) -> tuple[str, ...]:
         InputError: the path is absolute, leads upwards, or is no name of a file.
     """
     parts = tuple(part for part in re.split(r"[/\\]", file_name) if part != ".")
-    if file_name[:1] in "/\\" or ":" in parts[0] or ".." in parts:
+    if file_name[:1] in "/\\" or _DRIVE.match(file_name) or ".." in parts:
         raise InputError(
             f"{where} names the file {file_name!r}, which leads outside its folder; "
             "write a path relative to it."
@@ -37,6 +40,8 @@ def safe_name(file_name: str, where: Path) -> str:
     Examples:
         >>> safe_name("train/one photo.jpg", Path("a.json"))
         'train_one photo'
+        >>> safe_name("2024-01-01T12:30:00.jpg", Path("a.json"))
+        '2024-01-01T12:30:00'
         >>> safe_name("../one.jpg", Path("a.json"))  # doctest: +ELLIPSIS
         Traceback (most recent call last):
             ...

@@ -136,6 +136,25 @@ def test_image_named_twice_is_there_once(
     assert sorted(row.id for row in read_rows(tmp_path / "out")) == ["a.png", "b.png"]
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="no such names")
+def test_names_with_colons_and_backslashes_have_masks_of_their_own(
+    tmp_path: Path, tiny_checkpoint: Checkpoint, write_images: Any, read_rows: Any
+) -> None:
+    names = ["2024-01-01T12:30:00.png", "a\\b.png", "a/b.png", "in:2/c.png"]
+    write_images(tmp_path / "set", names)
+    doubled = [name.replace("/", "//") for name in names]
+    (tmp_path / "set" / "list.txt").write_text("\n".join([*names, *doubled, "./a/./b.png"]))
+    for source in (tmp_path / "set", tmp_path / "set" / "list.txt"):
+        target = tmp_path / f"out of {source.name}"
+
+        assert label(source, target, tiny_checkpoint)[:2] == (len(names), 0)
+
+        assert {row.id: row.mask for row in read_rows(target)} == {
+            name: f"masks/{name}.png" for name in names
+        }
+        assert len(masks(target)) == len(names)
+
+
 def test_nothing_is_written_outside_the_target(
     tmp_path: Path, tiny_checkpoint: Checkpoint, write_images: Any, read_rows: Any
 ) -> None:
