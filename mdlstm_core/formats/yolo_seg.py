@@ -115,7 +115,8 @@ def _load(path: Path, image: Path | None, classes: int) -> LabelMap:
 
 def _description(classes: tuple[LabelClass, ...]) -> bytes:
     names = {index: label_class.name for index, label_class in enumerate(classes)}
-    values = {"path": ".", "train": "images/train", "val": "images/train", "names": names}
+    # Without "path" ultralytics takes the folder of this file, otherwise the one it runs in.
+    values = {"train": "images/train", "val": "images/train", "names": names}
     return yaml.safe_dump(values, allow_unicode=True, sort_keys=False).encode()
 
 

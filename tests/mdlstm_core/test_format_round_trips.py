@@ -255,7 +255,10 @@ def read_panoptic(out: Path) -> LabelMap:
 
 def read_yolo(out: Path) -> LabelMap:
     """Even-odd at the pixels' centres, by scikit-image."""
-    names = yaml.safe_load((out / "data.yaml").read_text("utf-8"))["names"]
+    description = yaml.safe_load((out / "data.yaml").read_text("utf-8"))
+    assert description.keys() == {"train", "val", "names"}
+    assert (out / description["train"]).is_dir()
+    names = description["names"]
     assert list(names.values()) == [label_class.name for label_class in CLASSES]
     (image,) = (out / "images" / "train").iterdir()
     with Image.open(image) as opened:
