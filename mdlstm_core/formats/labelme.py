@@ -30,7 +30,12 @@ from mdlstm_core.formats.exchange import (
 from mdlstm_core.formats.found import FoundRecords
 from mdlstm_core.formats.images_out import image_of, png, write_image
 from mdlstm_core.formats.names import find_image, plain_names, safe_parts
-from mdlstm_core.formats.polygon_filling import checked_polygon, fill_polygons, paint_polygons
+from mdlstm_core.formats.polygon_filling import (
+    checked_polygon,
+    fill_polygons,
+    paint_circle,
+    paint_polygons,
+)
 from mdlstm_core.formats.reading import (
     check_pixels,
     field,
@@ -46,6 +51,9 @@ from mdlstm_core.palette import default_color
 _VERSION = "5.5.0"
 _NO_CLASSES = ("__ignore__",)
 """What labelme's `labels.txt` lists besides classes."""
+
+_WITHOUT_AREA = ("point", "points", "line", "linestrip")
+"""Types of shapes that labelme draws some pixels wide, though nobody drew that width."""
 
 
 class Labelme(ExchangeFormat):
@@ -165,7 +173,7 @@ def _paint(labels: LabelMap, class_id: int, shape: dict[str, Any], where: str) -
     """Give the pixels of a shape its class.
 
     Raises:
-        InputError: the shape has no area, or does not fit the image.
+        InputError: the shape is none that has an area, or does not fit the image.
     """
     height, width = labels.shape
     points = field(shape, "points", list, where)
@@ -180,15 +188,43 @@ def _paint(labels: LabelMap, class_id: int, shape: dict[str, Any], where: str) -
             left, top, right, bottom = flat
             flat = [left, top, right, top, right, bottom, left, bottom]
         paint_polygons(labels, [checked_polygon(flat, height, width, where)], class_id)
+    elif kind == "circle":
+        paint_circle(labels, _checked_circle(flat, labels.shape, where), class_id)
+    elif kind in _WITHOUT_AREA:
+        raise InputError(
+            f"{where} is of the type {kind}, which encloses no area; draw a polygon instead."
+        )
     else:
-        raise InputError(f"{where} is a {kind}, which has no pixels; draw a polygon instead.")
+        raise InputError(
+            f"{where} is of the type {kind!r}, which is not known; draw a polygon instead."
+        )
+
+
+def _checked_circle(values: list[Any], size: tuple[int, ...], where: str) -> NDArray[np.float64]:
+    """Return x and y of a circle's middle and of a point on its border.
+
+    Raises:
+        InputError: they are not numbers, or the middle is outside the image.
+    """
+    try:
+        circle = np.array(values, dtype=np.float64)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise InputError(f"{where} has a circle that is not made of numbers.") from error
+    if circle.shape != (4,) or not np.isfinite(circle).all():
+        raise InputError(f"{where} has a circle that is not a middle and a point on its border.")
+    if (circle[:2] < 0).any() or circle[0] > size[1] or circle[1] > size[0]:
+        raise InputError(
+            f"{where} has a circle around ({circle[0]:g}, {circle[1]:g}), outside its image of "
+            f"{size[1]}×{size[0]} pixels."
+        )
+    return circle
 
 
 def _paint_mask(
     labels: LabelMap, class_id: int, shape: dict[str, Any], corners: list[Any], where: str
 ) -> None:
     inside = _decode(field(shape, "mask", str, where), where)
-    if len(corners) != 4 or not all(isinstance(v, int | float) and v == int(v) for v in corners):
+    if len(corners) != 4 or not all(_is_whole(value) for value in corners):
         raise InputError(f"{where} is a mask without a box of whole pixels.")
     left, top, right, bottom = (int(value) for value in corners)
     height, width = labels.shape
@@ -197,6 +233,11 @@ def _paint_mask(
     if left < 0 or top < 0 or right >= width or bottom >= height:
         raise InputError(f"{where} has a mask outside its image of {width}×{height} pixels.")
     labels[top : bottom + 1, left : right + 1][inside] = class_id
+
+
+def _is_whole(value: object) -> bool:
+    # NaN and infinity, which Python's JSON has, are floats too.
+    return isinstance(value, int) or (isinstance(value, float) and value.is_integer())
 
 
 def _decode(text: str, where: str) -> NDArray[np.bool_]:

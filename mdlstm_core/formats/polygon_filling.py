@@ -7,6 +7,7 @@ what lies to the right of it or below.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -52,6 +53,23 @@ def paint_polygons(
     labels_HW[top:bottom, left:right][inside] = class_id
 
 
+def paint_circle(labels_HW: NDArray[np.uint8], circle: NDArray[np.float64], class_id: int) -> None:
+    """Give the pixels with their centres in a circle a class; what stands out is cut off.
+
+    Args:
+        labels_HW: class of each pixel.
+        circle: x and y of its middle, then of a point on its border, in pixels.
+        class_id: the class.
+    """
+    (x, y), radius = circle[:2], math.hypot(*(circle[2:] - circle[:2]))
+    height, width = labels_HW.shape
+    left, right = (int(v) for v in np.clip((x - radius, x + radius + 1), 0, width))
+    top, bottom = (int(v) for v in np.clip((y - radius, y + radius + 1), 0, height))
+    rows, columns = np.ogrid[top:bottom, left:right]
+    inside = np.hypot(columns + 0.5 - x, rows + 0.5 - y) < radius
+    labels_HW[top:bottom, left:right][inside] = class_id
+
+
 def _add_crossings(crossings: NDArray[np.uint8], polygon_P2: NDArray[np.float64]) -> None:
     """Count, at the first pixel to the right, each crossing of a border with a row's middle."""
     height, width = crossings.shape[0], crossings.shape[1] - 1
@@ -87,7 +105,7 @@ def checked_polygon(values: object, height: int, width: int, where: str) -> NDAr
     """
     try:
         flat = np.array(values, dtype=np.float64)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise InputError(f"{where} has a polygon that is not made of numbers.") from error
     if flat.ndim != 1 or flat.size % 2 or flat.size < 6 or not np.isfinite(flat).all():
         raise InputError(f"{where} has a polygon that is not x, y of at least three corners.")

@@ -97,9 +97,11 @@ def _load(path: Path, image: Path | None, classes: int) -> LabelMap:
         words = line.split()
         if not words:
             continue
-        if not words[0].isdecimal() or int(words[0]) >= classes:
+        class_id = _class_id(words[0])
+        if class_id is None or class_id >= classes:
             raise InputError(
-                f"{where} begins with {words[0]!r}, but there are the classes 0 to {classes - 1}."
+                f"{where} begins with {words[0][:20]!r}, but there are the classes 0 to "
+                f"{classes - 1}."
             )
         if len(words) == 5:
             raise InputError(f"{where} is a box, not a polygon; export the set as segments.")
@@ -109,8 +111,16 @@ def _load(path: Path, image: Path | None, classes: int) -> LabelMap:
             raise InputError(f"{where} has a polygon that is not made of numbers.") from error
         values[0::2] *= width
         values[1::2] *= height
-        paint_polygons(labels, [checked_polygon(values, height, width, where)], int(words[0]))
+        paint_polygons(labels, [checked_polygon(values, height, width, where)], class_id)
     return labels
+
+
+def _class_id(word: str) -> int | None:
+    """Return the number that a line begins with, None if it is none of a class."""
+    try:
+        return int(word) if word.isdecimal() else None
+    except ValueError:  # thousands of digits
+        return None
 
 
 def _description(classes: tuple[LabelClass, ...]) -> bytes:
@@ -129,9 +139,11 @@ def _read_classes(source: Path) -> tuple[LabelClass, ...]:
     paths = sorted([*source.glob("*.yaml"), *source.glob("*.yml")])
     if len(paths) != 1:
         raise InputError(f"{source} has {len(paths)} YAML files; it must have one, data.yaml.")
+    text = read_text(paths[0])
     try:
-        values = yaml.safe_load(read_text(paths[0]))
-    except (yaml.YAMLError, RecursionError) as error:
+        values = yaml.safe_load(text)
+    # ValueError: a date that there is not, a number of thousands of digits.
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise InputError(f"{paths[0]} is not valid YAML; mend it.") from error
     names = values.get("names") if isinstance(values, dict) else None
     if isinstance(names, list):

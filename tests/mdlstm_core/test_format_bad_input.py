@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import io
 import json
 import struct
 import zlib
@@ -74,10 +75,16 @@ BAD_COCO: list[tuple[Any, str]] = [
     (annotated([[0, 0, 1, 1]]), "at least three corners"),
     (annotated([[0, 0, 1, 1, 2]]), "at least three corners"),
     (annotated([["a", 0, 1, 1, 0, 1]]), "not made of numbers"),
+    (annotated([[0, 0, 4, 4, 10**400, 0]]), "not made of numbers"),
+    (annotated([[0, 0, 4, 4, float("nan"), 0]]), "at least three corners"),
     (annotated([[0, 0, 4, 4, 4, 0, 0, 4]]), "crosses itself"),
+    (annotated([[0, 0, 1, 1, 0, 1]], category_id=10**400), "has the category 1000"),
     (annotated([[0, 0, 60, 0, 0, 4]]), "outside its image of 6×4 pixels"),
     (annotated({"size": [4, 6], "counts": [3, 4]}), "does not add up to 6×4 pixels"),
     (annotated({"size": [4, 6], "counts": [-3, 27]}), "does not add up"),
+    (annotated({"size": [4, 6], "counts": [10**400]}), "does not add up"),
+    (coco(images=[coco()["images"][0] | {"height": 10**400}]), "400 million"),
+    (coco(images=[coco()["images"][0] | {"height": float("inf")}]), 'no valid "height"'),
     (annotated({"size": [4, 6], "counts": "0"}), "does not add up"),
     (annotated({"size": [4, 6], "counts": "oooo"}), "does not add up"),
     (annotated({"size": [4, 6], "counts": "ÿ"}), "does not add up"),
@@ -134,6 +141,9 @@ def test_panoptic(tmp_path: Path) -> None:
 BAD_YOLO = [
     ("2 0 0 1 0 1 1", "there are the classes 0 to 1"),
     ("x 0 0 1 0 1 1", "begins with 'x'"),
+    ("7" * 5_000 + " 0 0 1 0 1 1", "begins with '77777777777777777777', but"),
+    ("0 " + "7" * 5_000 + " 0 1 0 1 1", "at least three corners"),
+    ("0 1e999 0 1 0 1 1", "at least three corners"),
     ("0 0.5 0.5 1 1", "is a box"),
     ("0 0 0 1 0 1", "at least three corners"),
     ("0 0 0 1 zero 1 1", "not made of numbers"),
@@ -159,7 +169,17 @@ def test_yolo(yolo: Path, line: str, naming: str) -> None:
     assert_refused("yolo-seg", yolo, "a.txt, line 2,", naming)
 
 
-@pytest.mark.parametrize("text", ["names: {1: sky}", "a: [", "[]", "names: 3"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "names: {1: sky}",
+        "a: [",
+        "[]",
+        "names: 3",
+        "names: [" + "7" * 5_000 + "]",
+        "a: 2024-02-31",
+    ],
+)
 def test_yolo_without_names(yolo: Path, text: str) -> None:
     (yolo / "data.yaml").write_text(text)
 
@@ -172,13 +192,42 @@ def labelme(shape: dict[str, Any], **changes: Any) -> dict[str, Any]:
     return values | changes
 
 
+def mask_of(values: np.ndarray) -> str:
+    content = io.BytesIO()
+    Image.fromarray(values).save(content, "PNG")
+    return base64.b64encode(content.getvalue()).decode()
+
+
+MASK = mask_of(np.ones((4, 6), np.uint8))
+
 BAD_LABELME: list[tuple[dict[str, Any], str]] = [
     (labelme({"label": None}), 'shape 0 has no valid "label"'),
     (labelme({"points": None}), 'no valid "points"'),
     (labelme({"points": [1, 2, 3]}), "points that are not x and y"),
     (labelme({"points": [[0, 0], [9, 9], [0, 9]]}), "outside its image"),
     (labelme({"points": [[0, 0], [4, 4], [4, 0], [0, 4]]}), "crosses itself"),
-    (labelme({"shape_type": "line"}), "is a line, which has no pixels"),
+    (labelme({"points": [[0, 0], [1, 0], [1, 10**400]]}), "not made of numbers"),
+    (labelme({"shape_type": "line"}), "is of the type line, which encloses no area"),
+    (labelme({"shape_type": "star"}), "is of the type 'star', which is not known"),
+    (labelme({"shape_type": "circle"}), "circle that is not a middle and a point"),
+    *[
+        (labelme({"shape_type": "circle", "points": [[1, value], [2, 2]]}), naming)
+        for value, naming in (
+            ("x", "circle that is not made of numbers"),
+            (10**400, "circle that is not made of numbers"),
+            (float("nan"), "circle that is not a middle"),
+            (1e300, "circle around (1, 1e+300), outside its image of 6×4 pixels"),
+        )
+    ],
+    *[
+        (labelme({"shape_type": "mask", "mask": MASK, "points": [[0, 0], [value, 3]]}), naming)
+        for value, naming in (
+            (float("nan"), "a box of whole pixels"),
+            (float("inf"), "a box of whole pixels"),
+            (10**400, "another size than its box"),
+            ("5", "a box of whole pixels"),
+        )
+    ],
     (labelme({"shape_type": "mask", "mask": "%"}), "mask that is no PNG"),
     (labelme({}, imageHeight=None), 'no valid "imageHeight"'),
     (labelme({}, imageWidth=10**9), "400 million"),

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
+import math
 from pathlib import Path
 
 import numpy as np
 import pytest
+import skimage.draw
 from numpy.typing import NDArray
 from PIL import Image
 
 from mdlstm_core.config import IGNORE_INDEX, LabelClass
 from mdlstm_core.formats.cityscapes import LABELS
-from mdlstm_core.formats.exchange import LabelSource, Record, WriteOptions
+from mdlstm_core.formats.exchange import LabelSource, ReadOptions, Record, WriteOptions
 from mdlstm_core.formats.registry import load_format
 from mdlstm_core.formats.target import writing
 from mdlstm_core.formats.voc import VOC_NAMES
@@ -81,6 +84,32 @@ def test_voc_void_border_is_where_classes_meet(tmp_path: Path) -> None:
     with Image.open(out / "SegmentationClass" / "a photo ü.png") as image:
         indices = np.array(image)
     assert indices[2].tolist() == [0, 0, 0, 255, 255, 255, 255, 1, 1]
+
+
+@pytest.mark.parametrize(
+    ("middle", "rim"),
+    [
+        ((20.3, 14.2), (25.1, 17.7)),
+        ((3, 2), (14.5, 2)),
+        ((38.9, 29), (38.9, 1e6)),
+        ((7, 7), (7, 7)),
+    ],
+)
+def test_circle_of_labelme_is_filled(
+    tmp_path: Path, middle: tuple[float, float], rim: tuple[float, float]
+) -> None:
+    """As scikit-image fills discs; one that stands out of the image is cut off."""
+    shape = {"label": "sky", "shape_type": "circle", "points": [middle, rim]}
+    values = {"shapes": [shape], "imagePath": "a.png", "imageHeight": 30, "imageWidth": 40}
+    (tmp_path / "a.json").write_text(json.dumps(values))
+
+    (record,) = load_format("labelme").read(tmp_path, ReadOptions()).records
+
+    expected = np.full((30, 40), IGNORE_INDEX, np.uint8)
+    # Its pixels have their centres at whole numbers.
+    centre = (middle[1] - 0.5, middle[0] - 0.5)
+    expected[skimage.draw.disk(centre, math.dist(middle, rim), shape=(30, 40))] = 0
+    np.testing.assert_array_equal(record.load(), expected)
 
 
 @pytest.mark.parametrize("outlines", [False, True])
