@@ -12,10 +12,8 @@ from itertools import product
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mdlstm_core.config import IGNORE_INDEX, LabelClass
-from mdlstm_core.data.images import image_size, read_image
 from mdlstm_core.errors import InputError
 from mdlstm_core.formats.exchange import (
     ExchangeFormat,
@@ -27,14 +25,13 @@ from mdlstm_core.formats.exchange import (
 from mdlstm_core.formats.found import FoundRecords
 from mdlstm_core.formats.images_out import png, write_image
 from mdlstm_core.formats.names import find_image, plain_names
-from mdlstm_core.formats.reading import check_pixels, files_in, read_text, same_size
+from mdlstm_core.formats.reading import Color, files_in, read_colors, read_text, same_size
 from mdlstm_core.formats.target import Target
 
 VOID = "Void"
 """The name of the colour of pixels without a label; case does not count."""
 
 _PALETTES = ("label_colors.txt", "class_dict.csv")
-_Color = tuple[int, int, int]
 
 
 class CamVid(ExchangeFormat):
@@ -53,7 +50,7 @@ class CamVid(ExchangeFormat):
         names = [name for name in colors if name.casefold() != VOID.casefold()]
         classes = tuple(LabelClass(name, colors[name]) for name in names)
         table = {
-            _code(color): names.index(name) if name in names else IGNORE_INDEX
+            color: names.index(name) if name in names else IGNORE_INDEX
             for name, color in colors.items()
         }
         images = options.images or source / "images"
@@ -62,7 +59,7 @@ class CamVid(ExchangeFormat):
             stem = path.stem.removesuffix("_L")
             image = find_image(images, stem)
             with found.entry(path.stem):
-                found.add(stem, image, partial(_load, path, image, table))
+                found.add(stem, image, partial(_load, path, image, table, palette))
         return found.labeled_by(classes)
 
     def check(self, classes: tuple[LabelClass, ...]) -> None:
@@ -87,13 +84,13 @@ class CamVid(ExchangeFormat):
                 write_image(target, f"images/{record.name}", record)
 
 
-def _check_colors(classes: tuple[LabelClass, ...]) -> _Color:
+def _check_colors(classes: tuple[LabelClass, ...]) -> Color:
     """Return a colour that no class has, for pixels without a label.
 
     Raises:
         InputError: two classes have one colour, or a class is called as that colour.
     """
-    owners: dict[_Color, str] = {}
+    owners: dict[Color, str] = {}
     for label_class in classes:
         if label_class.name.casefold() == VOID.casefold():
             raise InputError(
@@ -111,13 +108,13 @@ def _check_colors(classes: tuple[LabelClass, ...]) -> _Color:
     return next(free)
 
 
-def _read_palette(path: Path) -> dict[str, _Color]:
+def _read_palette(path: Path) -> dict[str, Color]:
     """Return the colour of each name, in the file's order.
 
     Raises:
         InputError: a line is none of a colour, or a colour or name is there twice.
     """
-    colors: dict[str, _Color] = {}
+    colors: dict[str, Color] = {}
     for number, line in enumerate(read_text(path).splitlines(), start=1):
         is_head = path.suffix == ".csv" and number == 1
         if is_head or not line.strip() or line.startswith("#"):
@@ -129,7 +126,7 @@ def _read_palette(path: Path) -> dict[str, _Color]:
     return colors
 
 
-def _palette_line(path: Path, number: int, line: str) -> tuple[str, _Color]:
+def _palette_line(path: Path, number: int, line: str) -> tuple[str, Color]:
     if path.suffix == ".csv":
         name, *words = next(csv.reader([line]))
     else:
@@ -145,21 +142,5 @@ def _palette_line(path: Path, number: int, line: str) -> tuple[str, _Color]:
     return name.strip(), (red, green, blue)
 
 
-def _code(color: _Color) -> int:
-    return color[0] << 16 | color[1] << 8 | color[2]
-
-
-def _load(path: Path, image: Path | None, table: dict[int, int]) -> LabelMap:
-    check_pixels(path, *image_size(path))
-    colors = read_image(path).astype(np.int64)
-    codes: NDArray[np.int64] = colors[..., 0] << 16 | colors[..., 1] << 8 | colors[..., 2]
-    found, first, places = np.unique(codes, return_index=True, return_inverse=True)
-    for code, place in zip(found.tolist(), first.tolist(), strict=True):
-        if code not in table:
-            row, column = divmod(place, codes.shape[1])
-            raise InputError(
-                f"{path} has the colour ({code >> 16}, {code >> 8 & 255}, {code & 255}) at column "
-                f"{column}, row {row}, which the palette file does not have; add it there."
-            )
-    values = np.array([table[code] for code in found.tolist()], dtype=np.uint8)
-    return same_size(values[places].reshape(codes.shape), path, image)
+def _load(path: Path, image: Path | None, table: dict[Color, int], palette: Path) -> LabelMap:
+    return same_size(read_colors(path, table, palette), path, image)

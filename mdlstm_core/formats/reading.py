@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +13,11 @@ from PIL import Image
 
 from mdlstm_core.config import IGNORE_INDEX, LabelClass
 from mdlstm_core.data.dataset import classes_of, read_description
-from mdlstm_core.data.images import MAX_PIXELS, image_size
+from mdlstm_core.data.images import MAX_PIXELS, image_size, read_image
 from mdlstm_core.errors import InputError
 from mdlstm_core.palette import default_color
+
+Color = tuple[int, int, int]
 
 _ID_MODES = ("1", "L", "P", "I", "I;16", "I;16B")
 
@@ -84,6 +86,45 @@ def read_ids(path: Path) -> NDArray[np.int64]:
     # Pillow's decoders let through whatever a damaged file makes them stumble over.
     except Exception as error:
         raise InputError(f"{path} is damaged or truncated ({error}); replace it.") from error
+
+
+def has_colors(path: Path) -> bool:
+    """Return whether an image has three or more channels, neither numbers nor a palette.
+
+    Raises:
+        InputError: it cannot be opened.
+    """
+    check_pixels(path, *image_size(path))
+    with Image.open(path) as image:
+        return image.mode in ("RGB", "RGBA")
+
+
+def read_colors(path: Path, table: Mapping[Color, int], palette: Path) -> NDArray[np.uint8]:
+    """Return what the colours of an image stand for, H×W.
+
+    Args:
+        path: the image.
+        table: the value of each colour, 0 to 255.
+        palette: the file that lists the colours, for the sentence.
+
+    Raises:
+        InputError: it cannot be read, or has a colour that is not in the table.
+    """
+    check_pixels(path, *image_size(path))
+    colors = read_image(path).astype(np.int64)
+    codes: NDArray[np.int64] = colors[..., 0] << 16 | colors[..., 1] << 8 | colors[..., 2]
+    found, first, places = np.unique(codes, return_index=True, return_inverse=True)
+    values = np.empty(len(found), dtype=np.uint8)
+    for index, code in enumerate(found.tolist()):
+        color = (code >> 16, code >> 8 & 255, code & 255)
+        if color not in table:
+            row, column = divmod(int(first[index]), codes.shape[1])
+            raise InputError(
+                f"{path} has the colour {color} at column {column}, row {row}, which "
+                f"{palette} does not have; add it there."
+            )
+        values[index] = table[color]
+    return values[places].reshape(codes.shape)
 
 
 def check_pixels(path: Path | str, height: int, width: int) -> None:

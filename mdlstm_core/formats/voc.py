@@ -1,7 +1,8 @@
 """Pascal VOC segmentation: `JPEGImages/`, `SegmentationClass/`, `ImageSets/`.
 
 Index 0 is `background`, 255 the void label, colours are VOC's. The names of other classes
-than VOC's own stand in `labelmap.txt`, as CVAT and Datumaro write it.
+than VOC's own stand in `labelmap.txt`, as CVAT and Datumaro write it; their label maps have
+the colours that are listed there instead of indices, and are read too.
 Source: Everingham et al., "The PASCAL VOC2012 Development Kit", section on segmentation.
 """
 
@@ -28,7 +29,15 @@ from mdlstm_core.formats.exchange import (
 from mdlstm_core.formats.found import FoundRecords
 from mdlstm_core.formats.images_out import write_image
 from mdlstm_core.formats.names import distinct, find_image, plain_names
-from mdlstm_core.formats.reading import files_in, read_ids, read_text, same_size, to_label_map
+from mdlstm_core.formats.reading import (
+    files_in,
+    has_colors,
+    read_colors,
+    read_ids,
+    read_text,
+    same_size,
+    to_label_map,
+)
 from mdlstm_core.formats.target import Target
 
 VOC_NAMES = (
@@ -50,13 +59,14 @@ class PascalVoc(ExchangeFormat):
 
     def read(self, source: Path, options: ReadOptions) -> LabelSource:
         """Return all images in `SegmentationClass`; `background` is a class as any other."""
-        classes = _read_classes(source / "labelmap.txt")
+        listed = source / "labelmap.txt"
+        classes = _read_classes(listed)
         images = options.images or source / "JPEGImages"
         found = FoundRecords(source)
         for path in files_in(source / "SegmentationClass", ".png"):
             image = find_image(images, path.stem)
             with found.entry(path.stem):
-                found.add(path.name, image, partial(_load, path, image, len(classes)))
+                found.add(path.name, image, partial(_load, path, image, classes, listed))
         return found.labeled_by(classes)
 
     def check(self, classes: tuple[LabelClass, ...]) -> None:
@@ -147,11 +157,27 @@ def _read_classes(path: Path) -> tuple[LabelClass, ...]:
             red, green, blue = (int(value) for value in rest.partition(":")[0].split(","))
         except ValueError as error:
             raise InputError(
-                f"{path}, line {number}: {line!r} is no class; write name:red,green,blue::"
+                f"{path}, line {number}: {line!r} is no class; write it as name:red,green,blue."
             ) from error
-        classes.append(LabelClass(name, (red & 255, green & 255, blue & 255)))
+        if not all(0 <= value <= 255 for value in (red, green, blue)):
+            raise InputError(f"{path}, line {number}: the colour is not of 0 to 255.")
+        classes.append(LabelClass(name, (red, green, blue)))
     return distinct(classes, path)
 
 
-def _load(path: Path, image: Path | None, classes: int) -> LabelMap:
-    return same_size(to_label_map(read_ids(path), classes, IGNORE_INDEX, path), path, image)
+def _load(
+    path: Path, image: Path | None, classes: tuple[LabelClass, ...], listed: Path
+) -> LabelMap:
+    if not has_colors(path):
+        labels = to_label_map(read_ids(path), len(classes), IGNORE_INDEX, path)
+        return same_size(labels, path, image)
+    red, green, blue = color_map()[IGNORE_INDEX].tolist()
+    table = {(red, green, blue): IGNORE_INDEX}
+    for index, label_class in enumerate(classes):
+        if table.setdefault(label_class.color, index) < index:
+            raise InputError(
+                f"{path} has colours instead of indices, and {listed} has the colour "
+                f"{label_class.color} twice; give each class its own."
+            )
+        table[label_class.color] = index
+    return same_size(read_colors(path, table, listed), path, image)

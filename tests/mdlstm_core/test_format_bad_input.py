@@ -254,7 +254,7 @@ def bomb(path: Path) -> None:
 
 
 def rgb(path: Path) -> None:
-    Image.new("RGB", (3, 3)).save(path)
+    Image.new("RGB", (3, 3), (9, 9, 9)).save(path)
 
 
 def truncated(path: Path) -> None:
@@ -341,8 +341,26 @@ def test_label_png(tmp_path: Path, name: str, make: Callable[[Path], None], nami
     if name == "cityscapes" and make is wrong_id:
         Image.fromarray(np.full((3, 3), 40, np.uint8)).save(path)
         naming = "the id 40"
+    if name == "voc" and make is rgb:
+        naming = f"the colour (9, 9, 9) at column 0, row 0, which {tmp_path / 'labelmap.txt'}"
 
     assert_refused(name, tmp_path, path.name, naming)
+
+
+@pytest.mark.parametrize(
+    ("text", "naming"),
+    [
+        ("sky:9,9,9::\nroad:9,9,9::\n", "has the colour (9, 9, 9) twice"),
+        ("sky:9,9,256::\n", "line 1: the colour is not of 0 to 255"),
+        ("sky:9,9::\n", "line 1: 'sky:9,9::' is no class"),
+    ],
+)
+def test_voc_with_colors(tmp_path: Path, text: str, naming: str) -> None:
+    (tmp_path / "SegmentationClass").mkdir()
+    rgb(tmp_path / "SegmentationClass" / "a.png")
+    (tmp_path / "labelmap.txt").write_text(text)
+
+    assert_refused("voc", tmp_path, "labelmap.txt", naming)
 
 
 def test_camvid(tmp_path: Path) -> None:
@@ -351,7 +369,7 @@ def test_camvid(tmp_path: Path) -> None:
     palette = tmp_path / "label_colors.txt"
     assert_refused("camvid", tmp_path, "label_colors.txt")
     for text, naming in (
-        ("1 2 3\tsky\n", "the colour (0, 0, 0) at column 0, row 0"),
+        ("1 2 3\tsky\n", "the colour (9, 9, 9) at column 0, row 0"),
         ("0 0 0 sky\n0 0 0 road\n", "line 2: the name or the colour is there twice"),
         ("0 0 sky\n", "line 1"),
         ("0 0 256 sky\n", "not of 0 to 255"),

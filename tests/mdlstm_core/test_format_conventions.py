@@ -76,6 +76,26 @@ def test_voc_colors_are_the_published_ones(tmp_path: Path) -> None:
     assert palette[-3:] == [224, 224, 192]
 
 
+@pytest.mark.parametrize("listed", [True, False])
+def test_voc_as_cvat_and_datumaro_export_it(tmp_path: Path, listed: bool) -> None:
+    """Colours instead of indices, and classes in any order; without a list, VOC's own."""
+    colors = {"background": (0, 0, 0), "car": (128, 128, 128), "person": (192, 128, 128)}
+    if listed:
+        colors = {"car": (1, 2, 3), "background": (0, 0, 0), "person": (250, 50, 83)}
+        lines = [f"{name}:{r},{g},{b}::" for name, (r, g, b) in colors.items()]
+        text = "\n".join(["# label:color_rgb:parts:actions", *lines])
+        (tmp_path / "labelmap.txt").write_text(text + "\n")
+    names = np.array([["car", "person", "background"], ["", "person", "car"]])
+    pixels = [[colors.get(name, (224, 224, 192)) for name in row] for row in names.tolist()]
+    (tmp_path / "SegmentationClass").mkdir()
+    Image.fromarray(np.array(pixels, np.uint8)).save(tmp_path / "SegmentationClass" / "a.png")
+
+    source = load_format("voc").read(tmp_path, ReadOptions())
+
+    found = np.array([c.name for c in source.classes] + [""] * (256 - len(source.classes)))
+    np.testing.assert_array_equal(found[source.records[0].load()], names)
+
+
 def test_voc_void_border_is_where_classes_meet(tmp_path: Path) -> None:
     label_map = np.zeros((5, 9), np.uint8)
     label_map[:, 5:] = 1
