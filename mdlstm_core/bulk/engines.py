@@ -123,11 +123,7 @@ class _Pool:
         future = self._submit(record)
         if isinstance(future.exception(), BrokenProcessPool):
             self._restart()
-            message = (
-                f"{record.location} ended the process that labeled it, perhaps for want of "
-                "memory; label it alone or leave it out."
-            )
-            return Row(record.id, record.location, None, 0.0, message)
+            return killer_row(record)
         return future.result()
 
     def _submit(self, record: ImageRecord) -> Future[Row]:
@@ -161,6 +157,15 @@ class _Pool:
                 "close other programs or take fewer --workers."
             ) from error
         return executor
+
+
+def killer_row(record: ImageRecord) -> Row:
+    """Return the row of an image that twice ended the process that labeled it."""
+    message = (
+        f"{record.location} ended the process that labeled it, perhaps for want of memory; "
+        "label it alone or leave it out."
+    )
+    return Row(record.id, record.location, None, 0.0, message)
 
 
 @contextmanager

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 import sys
+import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +57,53 @@ def test_killed_run_on_ray_goes_on_to_the_same_masks(tmp_path: Path, read_rows: 
     for row in alone:
         if row.mask is not None:
             assert (here / row.mask).read_bytes() == (there / row.mask).read_bytes()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the image is a pipe, /proc says who reads it")
+@pytest.mark.timeout(300)
+def test_image_that_ends_its_actor_gets_a_row_and_is_not_tried_for_ever(
+    tmp_path: Path, checkpoint_file: Path, write_images: Any, read_rows: Any
+) -> None:
+    names = write_images(tmp_path, [f"{number}.png" for number in range(12)])
+    os.mkfifo(tmp_path / "killer.png")
+    (tmp_path / "list.txt").write_text("\n".join([*names[:5], "killer.png", *names[5:]]))
+    command = [sys.executable, "-m", "app.cli.main", "predict", "--engine", "ray", "--workers", "1"]
+    command += [str(tmp_path / "list.txt"), "--out", str(tmp_path / "out"), "--device", "cpu"]
+    command += ["--model", str(checkpoint_file)]
+    threading.Thread(target=kill_readers, args=(tmp_path / "killer.png",), daemon=True).start()
+
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+    rows = {row.id: row.error for row in read_rows(tmp_path / "out")}
+    assert "ended the process that labeled it" in (rows.pop("killer.png") or "")
+    assert rows == dict.fromkeys(names)
+
+
+@pytest.mark.timeout(300)
+def test_list_that_is_none_is_refused_in_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "photos.zip").write_bytes(b"PK\0\0")
+    command = [sys.executable, "-m", "app.cli.main", "predict", "--engine", "ray", "--workers", "1"]
+    command += [str(tmp_path / "photos.zip"), "--out", str(tmp_path / "out")]
+
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1] == (
+        f"mdlstm: {tmp_path / 'photos.zip'} is no folder, list of images or Parquet file."
+    )
+    assert "Traceback" not in done.stderr
+
+
+def kill_readers(pipe: Path) -> None:
+    """Kill every process that opens a pipe."""
+    while True:
+        with pipe.open("wb"):  # waits for one
+            for opened in Path("/proc").glob("[0-9]*/fd/*"):
+                with suppress(OSError):
+                    if opened.readlink() == pipe and (pid := int(opened.parts[2])) != os.getpid():
+                        os.kill(pid, signal.SIGKILL)
 
 
 def lines(target: Path) -> int:
