@@ -8,7 +8,8 @@ thread, then each engine with one worker and with two, of one thread each. The r
 from the first row to the last one, so that starting and loading the model, which are
 printed beside it, do not depend on the number of images. Then each engine with two workers
 is killed with SIGKILL on the way, and goes on until all is done. Before all that: what it
-takes to list images, to note which ones are done and to ask.
+takes to list images, to note which ones are done and to ask; and the processor's time for an
+image of 320×240 and of 160×120, inline. At the end the tables of docs/scale.md are printed.
 """
 
 from __future__ import annotations
@@ -33,10 +34,13 @@ import numpy as np
 from PIL import Image
 from skimage import data
 
+from benchmarks.bulk_report import report
 from mdlstm_core.bulk.results import TABLE
 from mdlstm_core.bulk.rows import Row
 from mdlstm_core.bulk.seen_ids import SeenIds
 from mdlstm_core.bulk.sources import open_source
+from mdlstm_core.checkpoint import load_checkpoint
+from mdlstm_core.config import DEFAULT_MODEL
 
 BROKEN = 10
 """Files among a hundred or more images that are none."""
@@ -110,6 +114,41 @@ def processor_seconds() -> float:
     return used.ru_utime + used.ru_stime
 
 
+def looks() -> dict[str, Any]:
+    """Return how often the model looks at an image, on which its time depends."""
+    config = load_checkpoint(DEFAULT_MODEL).config
+    return {
+        "model": DEFAULT_MODEL,
+        "scales": list(config.scales),
+        "mirrored": config.mirrored,
+        "count": len(config.scales) * (2 if config.mirrored else 1),
+    }
+
+
+def processor_time(folder: Path, size: tuple[int, int], counts: tuple[int, int]) -> dict[str, Any]:
+    """Return the processor's seconds for an image and before the first one, and its bytes.
+
+    The difference between a short run and a longer one, so that the time to load the model,
+    which is what is left, is not in the images'.
+    """
+    runs = []
+    for count in counts:
+        source, target = folder / f"{count}", folder / f"{count}-out"
+        write_images(source, count, size)
+        runs.append(timed("inline", 1, source, target))
+    short, long = runs
+    seconds = (long["processor_seconds"] - short["processor_seconds"]) / (
+        long["labeled"] - short["labeled"]
+    )
+    return {
+        "seconds": seconds,
+        "seconds_to_start": short["processor_seconds"] - seconds * short["labeled"],
+        "bytes_image": bytes_in(source) / long["labeled"],
+        "bytes_mask": bytes_in(target / "masks") / long["labeled"],
+        "bytes_row": (target / TABLE).stat().st_size / counts[1],
+    }
+
+
 def rows_in(target: Path) -> list[Row]:
     """Return the rows of a run."""
     found = [Row.from_line(line) for line in (target / TABLE).read_bytes().splitlines(True)]
@@ -181,20 +220,25 @@ def measure(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
         "cores": os.cpu_count(),
         "images": options.images,
         "size": options.size,
-        "bytes_an_image": bytes_in(source) / options.images,
+        "looks": looks(),
         "microseconds": paperwork(folder / "names"),
+        "processor": {
+            f"{width}x{height}": processor_time(
+                folder / f"{width}x{height}", (width, height), options.counts
+            )
+            for width, height in ((320, 240), (160, 120))
+        },
         "runs": [],
         "ratios": {},
         "kills": [],
     }
-    print(json.dumps(results["microseconds"]), flush=True)
+    print(json.dumps({name: results[name] for name in ("looks", "microseconds", "processor")}))
+    sys.stdout.flush()
     for engine in options.only:
         for workers in (1,) if engine == "inline" else (1, 2):
             target = folder / f"{engine}-{workers}"
             found = timed(engine, workers, source, target)
             results["runs"].append(found)
-            results["bytes_a_mask"] = bytes_in(target / "masks") / max(1, found["labeled"])
-            results["bytes_a_row"] = (target / TABLE).stat().st_size / options.images
             print(json.dumps(found), flush=True)
             shutil.rmtree(target)
         rates = [run["images_per_second"] for run in results["runs"] if run["engine"] == engine]
@@ -231,10 +275,19 @@ def main() -> None:
     parser.add_argument("--size", type=size_of, default=(160, 120), help="default: 160x120")
     parser.add_argument("--only", nargs="+", choices=engines, default=engines)
     parser.add_argument("--kills", type=int, default=3)
+    parser.add_argument(
+        "--counts",
+        type=int,
+        nargs=2,
+        default=(20, 120),
+        metavar=("SHORT", "LONG"),
+        help="images of the runs for the processor's time (default: 20 120)",
+    )
     parser.add_argument("--json", type=Path, metavar="FILE")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         results = measure(options, Path(folder))
+    print(report(results))
     if options.json is not None:
         options.json.write_text(json.dumps(results, indent=2) + "\n")
 
