@@ -101,7 +101,8 @@ class Prediction:
 
     The label map has the model's own classes, or the project's labels if it followed
     strokes: `is_live`. The notice says why it was not made as usual, and is empty if it was;
-    so in all answers.
+    so in all answers. It is provisional if another kernel than the fastest one made it, which
+    was not ready yet: the same again may differ in the last bits.
     """
 
     image_path: Path
@@ -111,6 +112,7 @@ class Prediction:
     entropy: NDArray[np.uint8]
     notice: str = ""
     is_live: bool = False
+    is_provisional: bool = False
 
 
 @dataclass(frozen=True)

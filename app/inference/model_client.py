@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections import deque
 
-from PySide6.QtCore import QObject, QThread, Signal, Slot
+from PySide6.QtCore import QObject, QThread, QTimer, Signal, Slot
 
 from app.inference.insight_messages import (
     INSIGHT_KINDS,
@@ -33,6 +33,9 @@ The window's thread asks for it at every event: while the model learned, events 
 as late by the usual (99th percentile, by `python -m benchmarks.app_learning`).
 """
 
+_KERNEL_MS = 250
+"""How often to ask whether the fastest kernel is ready, while another one stands in for it."""
+
 Request = LoadRequest | PredictRequest | InsightRequest
 Answer = ModelInfo | Prediction | InsightAnswer
 
@@ -46,6 +49,7 @@ class ModelClient(QObject):
 
     Signals:
         model_loaded(ModelInfo), predicted(Prediction), insight_answered(InsightAnswer): answers.
+        outdated: what was predicted by a kernel that stood in may come out otherwise now.
         progressed(Progress): learning did a step.
         improved(Improved): learning goes on, but has something better to show already.
         learned(Learned): learning ended with a new model.
@@ -57,6 +61,7 @@ class ModelClient(QObject):
     model_loaded = Signal(object)
     predicted = Signal(object)
     insight_answered = Signal(object)
+    outdated = Signal()
     progressed = Signal(object)
     improved = Signal(object)
     learned = Signal(object)
@@ -85,6 +90,8 @@ class ModelClient(QObject):
         self._learn.connect(self._learner.learn)
         self._prepare.connect(self._learner.prepare)
         self._is_prepared = False
+        self._kernel_timer = QTimer(self, interval=_KERNEL_MS)
+        self._kernel_timer.timeout.connect(self._look_at_kernel)
         self._learner.progressed.connect(self._on_progress)
         self._learner.improved.connect(self._on_improved)
         self._learner.learned.connect(self._on_learned)
@@ -136,6 +143,7 @@ class ModelClient(QObject):
         """End the threads; a request under way is waited for, learning is cancelled."""
         self._waiting.clear()
         self._saves.clear()
+        self._kernel_timer.stop()
         self.cancel_learning()
         for thread in (self._serving_thread, self._learning_thread):
             thread.quit()
@@ -162,9 +170,20 @@ class ModelClient(QObject):
         elif isinstance(answer, Prediction):
             self.predicted.emit(answer)
             self._prepare_learning()
+            if answer.is_provisional:
+                self._kernel_timer.start()
         else:
             self.insight_answered.emit(answer)
         self._send_next()
+
+    @Slot()
+    def _look_at_kernel(self) -> None:
+        """Say once that the fastest kernel is ready."""
+        is_ready = self._worker.kernel_is_ready()
+        if is_ready is not None and not self._busy:
+            self._kernel_timer.stop()
+            if is_ready:
+                self.outdated.emit()
 
     def _prepare_learning(self) -> None:
         """Make the learner ready, once the user has something to look at."""

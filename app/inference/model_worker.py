@@ -66,6 +66,7 @@ class ModelWorker(QObject):
     def __init__(self) -> None:
         super().__init__()
         self._predictor: Predictor | None = None
+        self._served_by = ""
         self._live: LiveLearner | None = None
         self._insight = InsightHandler()
 
@@ -75,6 +76,18 @@ class ModelWorker(QObject):
         answer = guarded(self.failed.emit, lambda: self._answer(request))
         if answer is not None:
             self.answered.emit(answer)
+
+    def kernel_is_ready(self) -> bool | None:
+        """Whether another kernel than the provisional one serves now; None if that is open.
+
+        Any thread may ask, at any time.
+        """
+        from mdlstm_core.kernels import select_kernel
+
+        if self._predictor is None:
+            return None
+        choice = select_kernel(device=self._predictor.device.device)
+        return None if choice.is_provisional else choice.name != self._served_by
 
     def _answer(
         self, request: LoadRequest | PredictRequest | InsightRequest
@@ -114,7 +127,11 @@ class ModelWorker(QObject):
         )
 
     def _predict(self, request: PredictRequest, predictor: Predictor) -> Prediction:
-        strokes = request.strokes
+        from mdlstm_core.kernels import select_kernel
+
+        strokes, kernel = request.strokes, select_kernel(device=predictor.device.device)
+        if kernel.name != self._served_by:
+            self._served_by, self._live = kernel.name, None  # its features are the other one's
         if strokes is None:
             self._live = None  # its features take memory
             found = predictor.predict(request.image)
@@ -130,6 +147,7 @@ class ModelWorker(QObject):
             found.entropy,
             found.notice,
             is_live=strokes is not None,
+            is_provisional=kernel.is_provisional,
         )
 
     def _follow(self, strokes: LiveStrokes, predictor: Predictor) -> core.Prediction:

@@ -54,6 +54,7 @@ class Labeler(QObject):
         self._names: tuple[str, ...] = ()
         self._seen: dict[Path, DisplayWindow | None] = {}
         client.predicted.connect(self._on_predicted)
+        client.outdated.connect(self._ask)
         stored.project.changed.connect(self._on_changed)
         stored.project.classes_changed.connect(self._show)
 
@@ -79,6 +80,7 @@ class Labeler(QObject):
             self.live_changed.emit(on)
             self._ask()
 
+    @Slot()
     def _ask(self) -> None:
         document = self._document
         if document is not None and self._model is not None:

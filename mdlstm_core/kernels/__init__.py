@@ -50,11 +50,19 @@ GPU_KERNELS = {
 
 
 class KernelChoice(NamedTuple):
-    """A backend and, for the user, why it was chosen."""
+    """A backend and, for the user, why it was chosen.
+
+    Attributes:
+        name: of the backend.
+        module: its code.
+        reason: half a sentence.
+        is_provisional: whether it stands in for one that is being made ready.
+    """
 
     name: str
     module: ModuleType
     reason: str
+    is_provisional: bool = False
 
 
 def select_kernel(
@@ -100,7 +108,8 @@ def select_kernel(
     unavailable = getattr(module, "unavailable", None)
     missing = unavailable(dtype, wait=wait) if unavailable else None
     if missing is not None:
-        return KernelChoice("torch", wavefront, f"instead of {name}: {missing}")
+        is_provisional = missing == compiled_wavefront.BEING_MADE
+        return KernelChoice("torch", wavefront, f"instead of {name}: {missing}", is_provisional)
     return KernelChoice(name, module, why)
 
 

@@ -43,6 +43,10 @@ _PARTS = 4
 one order, whatever thread was first, so that a training run can be repeated exactly."""
 
 
+BEING_MADE = "the compiled kernel is being made ready"
+"""Why it is not available at a first start, for some seconds."""
+
+
 def unavailable(dtype: torch.dtype, *, wait: bool = False) -> str | None:
     """Return why this backend cannot run now, None if it can.
 
@@ -55,7 +59,7 @@ def unavailable(dtype: torch.dtype, *, wait: bool = False) -> str | None:
     native = loader(dtype.itemsize * 8)
     if native.get(wait=wait) is not None:
         return None
-    return native.failure or "the compiled kernel is being made ready"
+    return native.failure or BEING_MADE
 
 
 def run(input_BRCI: Tensor, weights: MDLSTMWeights, forget_scale: float = 1.0) -> Tensor:
