@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from app.cli.common import NoticePrinter, add_device_option, add_model_option
+from app.cli.common import NoticePrinter, add_device_option, add_model_option, progress_bar
 from mdlstm_core.config import DIRECTIONS, STATES
 from mdlstm_core.data.images import read_image
 from mdlstm_core.errors import InputError
@@ -21,6 +21,7 @@ from mdlstm_core.insight.look import explained_look
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+    from tqdm import tqdm
 
     from mdlstm_core.insight.look import Look
     from mdlstm_core.insight.origin import Origin
@@ -108,12 +109,14 @@ class _Work:
     image: NDArray[np.uint8]
     recording: Recording
     origin: Origin
+    bar: tqdm[Any]
     answer: dict[str, Any] = field(default_factory=dict)
     writings: list[Callable[[], list[Path]]] = field(default_factory=list)
 
     def later(self, write: Callable[..., list[Path]], *found: object) -> None:
         """Write what was found when all is."""
         self.writings.append(partial(write, *found))
+        self.bar.update()
 
     def write(self) -> None:
         """Write the files, and note their names for the answer."""
@@ -144,17 +147,28 @@ def run(options: argparse.Namespace) -> None:
     _check_diagonal(options.diagonal, recording, layers)
     look = explained_look(predictor.checkpoint.config)
     origin = Origin(options.image, size_of(image), str(options.model), look, options.out)
-    work = _Work(predictor, image, recording, origin, {"look": look.to_json()})
-    for layer in dict.fromkeys(layers):
-        _find_maps(work, _queries(layer, options.direction, options.gate, unit), pixel, options)
-        if options.contact_sheet:
-            _find_sheet(work, layer, unit)
-    if options.health:
-        _find_health(work)
-    if pixel is not None:
-        _find_context(work, pixel, class_index, options.seconds)
+    queries = [
+        _queries(layer, options.direction, options.gate, unit) for layer in dict.fromkeys(layers)
+    ]
+    with progress_bar(_results(options, queries), "map") as bar:
+        work = _Work(predictor, image, recording, origin, bar, {"look": look.to_json()})
+        for of_layer in queries:
+            _find_maps(work, of_layer, pixel, options)
+            if options.contact_sheet:
+                _find_sheet(work, of_layer[0].layer, unit)
+        if options.health:
+            _find_health(work)
+        if pixel is not None:
+            _find_context(work, pixel, class_index, options.seconds)
     work.write()
     _report(work.answer, look, options)
+
+
+def _results(options: argparse.Namespace, queries: Sequence[Sequence[GateQuery]]) -> int:
+    """Return how often `_Work.later` will be called."""
+    sheets = len(queries) if options.contact_sheet else 0
+    of_pixel = 0 if options.at is None else 3  # contributions, gradient, hidden patches
+    return sum(len(of_layer) for of_layer in queries) + sheets + options.health + of_pixel
 
 
 def _predictor(model: str, options: argparse.Namespace) -> Predictor:

@@ -5,6 +5,9 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -331,3 +334,27 @@ def test_image_smaller_than_one_window_is_said(
         "pixels, so its border was repeated.\n"
     )
     assert np.load(out / "dot_layer2_top-left_cell_mean.npy").shape == (2, 4)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="has no pseudo-terminals")
+def test_terminal_shows_a_bar_that_ends_full(
+    photo_file: Path, checkpoint_file: Path, out: Path
+) -> None:
+    import pty
+    import termios
+
+    outside, terminal = pty.openpty()
+    termios.tcsetwinsize(terminal, (24, 80))
+    command = [sys.executable, "-m", "app.cli.main", "gates", str(photo_file), "--out", str(out)]
+    command += ["--model", str(checkpoint_file), "--gate", "cell", "hidden", "--contact-sheet"]
+    command += ["--direction", "top-left", "--health", "--at", "2,2", "--seconds", "0.1"]
+    done = subprocess.run(command, stderr=terminal, stdout=subprocess.PIPE, check=False)
+    os.set_blocking(outside, False)  # where nothing was shown, nothing is waited for
+    shown = os.read(outside, 10_000)
+    for descriptor in (outside, terminal):
+        os.close(descriptor)
+
+    assert done.returncode == 0
+    assert b"\r" not in done.stdout
+    # Two maps, a sheet, the health, and three results at the pixel.
+    assert b"7/7" in shown
