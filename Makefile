@@ -12,6 +12,8 @@ run: $(VENV)/.installed qt-libraries
 
 # Also for what it depends on: without a window, no library of a display is needed.
 test: export QT_QPA_PLATFORM := offscreen
+# Two tests at a time take both cores; threads beside them would only wait for one another.
+test: export OMP_NUM_THREADS := 1
 test: lint qt-libraries
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 

@@ -20,6 +20,9 @@ _FRACTIONS = 1 << _SHIFT
 _FAR = 1_000_000
 """Pixels; points further out would overflow OpenCV's coordinates."""
 
+_SAME_PLACE = 1e-9
+"""Pixels between points that are one: what is shorter has no direction that numbers can hold."""
+
 _DRAWN_EXCESS = 0.25
 """What OpenCV fills reaches further out than asked for, by this much on average."""
 
@@ -264,7 +267,7 @@ def _swept_disc(start: PenPoint, end: PenPoint, box: Box) -> NDArray[np.bool_]:
     along_x, along_y = end.x - start.x, end.y - start.y
     length = math.hypot(along_x, along_y)
     wider = (end.diameter - start.diameter) / 2
-    if length <= abs(wider) or length == 0:  # one disc lies in the other
+    if length <= max(abs(wider), _SAME_PLACE):  # one disc lies in the other
         share: NDArray[np.float64] | float = float(wider > 0)
     else:
         lean = wider / length

@@ -61,6 +61,9 @@ def made() -> Iterator[list[QObject]]:
 
         return made
 
+    # What is imported stays; a collection after each window would visit all of it.
+    gc.collect()
+    gc.freeze()
     with pytest.MonkeyPatch.context() as patch:
         for kind in (LabelingSession, MainWindow):
             patch.setattr(kind, "__init__", noted(kind.__init__))

@@ -301,21 +301,6 @@ def test_bombs_in_the_place_of_photographs(tmp_path: Path, name: str) -> None:
         load_format(name).read(tmp_path / "out", ReadOptions()).records[0].load()
 
 
-def test_names_with_blanks_and_letters_of_all_kinds(tmp_path: Path) -> None:
-    """Folders of others become one name, and nothing is written outside the target."""
-    image = coco()["images"][0] | {"file_name": "train set/ein Bild ü 写真 12:30.png"}
-    entry = {"id": 1, "image_id": 1, "category_id": 1, "segmentation": [[0, 0, 1, 0, 1, 1]]}
-    path = save_json(tmp_path / "a.json", coco(images=[image], annotations=[entry]))
-    source = load_format("coco").read(path, ReadOptions())
-    assert [record.name for record in source.records] == ["train set_ein Bild ü 写真 12:30"]
-
-    names = ("id-png", "npy", "voc", "coco", "yolo-seg", "camvid", "labelme", "coco-panoptic")
-    for name in names:
-        with writing(tmp_path / name) as target:
-            load_format(name).write(source, target, WriteOptions(images=False))
-        assert {p.name for p in tmp_path.iterdir()} <= {*names, "a.json"}
-
-
 BAD_PNG: list[tuple[Callable[[Path], None], str]] = [
     (bomb, "400 million"),
     (rgb, "has colours"),

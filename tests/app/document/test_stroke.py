@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from app.document.stroke import Box, PenPoint, Region, Stroke, StrokeMask, rasterize, without
@@ -81,6 +81,7 @@ def test_a_square_brush_covers_its_side(side: int, at: tuple[float, float]) -> N
     points=st.lists(st.tuples(st.floats(0, 60), st.floats(0, 60)), min_size=1, max_size=8),
     diameter=st.integers(1, 30),
 )
+@example(points=[(0.0, 0.0), (0.0, 2.2e-313)], diameter=1)
 def test_grows_point_by_point_to_the_whole(
     points: list[tuple[float, float]], diameter: int
 ) -> None:

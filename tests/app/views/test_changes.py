@@ -32,7 +32,7 @@ class Trained:
         drag(window, [(20.0, 40.0), (180.0, 40.0)])
         kept = self.session.teacher.timeline.kept
         with qtbot.waitSignal(kept, timeout=PATIENCE_MS):
-            self.session.learn(4)
+            self.session.learn(2)
         with qtbot.waitSignal(self.session.prediction_changed, timeout=PATIENCE_MS):
             pass
         qtbot.waitUntil(lambda: self.review.compared > 0, timeout=PATIENCE_MS)

@@ -5,11 +5,9 @@ from __future__ import annotations
 import dataclasses
 import shutil
 import sqlite3
-import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -18,7 +16,7 @@ from pytestqt.qtbot import QtBot
 
 from app.document.edit import edit_of_stroke
 from app.document.stroke import Stroke
-from app.session import LabelingSession, moved_images
+from app.session import LabelingSession
 from app.storage.project_file import ProjectFile
 from app.views.main_window import MainWindow
 from mdlstm_core.checkpoint import checkpoint_from_bytes, load_checkpoint, save_checkpoint
@@ -301,95 +299,6 @@ def test_a_locked_class_stays_whoever_labeled_it(
     session.edit_classes(session.project.classes.lock(locked, False), "unlock class")
     drag(labeled_window, LINE)
     assert (document.displayed[before == locked] == other).any()
-
-
-def test_another_picture_in_the_place_of_a_labeled_one_is_told(
-    qtbot: QtBot, labeled_window: MainWindow, two_photos: list[Path], drag: Callable[..., None]
-) -> None:
-    from PIL import Image
-
-    session = labeled_window.session
-    drag(labeled_window, LINE)
-    with qtbot.waitSignal(session.document_changed, timeout=PATIENCE_MS):
-        session.open_image(two_photos[1])
-    with Image.open(two_photos[0]) as image:
-        turned = image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
-    turned.save(two_photos[0])
-    with qtbot.waitSignal(session.image_failed, timeout=PATIENCE_MS) as said:
-        session.open_image(two_photos[0])
-    assert "not the picture that was labeled" in said.args[1]
-    assert session.document is not None
-    assert session.document.path == two_photos[1]
-    with qtbot.waitSignal(session.document_changed, timeout=PATIENCE_MS):
-        session.accept_image(two_photos[0])
-    assert not session.document.corrections.is_empty
-
-
-def test_images_moved_without_their_project_are_asked_for(
-    qtbot: QtBot, labeled_window: MainWindow, rocket: Path, drag: Callable[..., None]
-) -> None:
-    drag(labeled_window, LINE)
-    assert labeled_window.session.document is not None
-    painted = labeled_window.session.document.corrections.snapshot()
-    project = labeled_window.session.project_path
-    assert project is not None
-    labeled_window.close()
-    folder = rocket.parent.parent / "moved"
-    folder.mkdir()
-    moved = Path(shutil.move(rocket, folder / "new name.png"))
-    session = LabelingSession(device="cpu")
-    warnings: list[str] = []
-    session.warned.connect(warnings.append)
-    session.open_paths([project])
-    assert "open the folder where they are now" in warnings[0]
-    with qtbot.waitSignal(session.document_changed, timeout=PATIENCE_MS, check_params_cb=bool):
-        session.open_paths([folder])
-    assert session.project_path == project
-    assert session.document is not None
-    assert session.document.path == moved
-    np.testing.assert_array_equal(session.document.corrections.values, painted)
-    session.close()
-
-
-def test_images_are_shown_while_moved_ones_are_searched(
-    qtbot: QtBot,
-    labeled_window: MainWindow,
-    two_photos: list[Path],
-    drag: Callable[..., None],
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    rocket, other = two_photos
-    drag(labeled_window, LINE)
-    project = labeled_window.session.project_path
-    assert project is not None
-    labeled_window.close()
-    folder = rocket.parent.parent / "moved"
-    folder.mkdir()
-    moved = Path(shutil.move(rocket, folder / "new name.png"))
-    may_end, find = threading.Event(), moved_images.find_moved
-
-    def slow(*arguments: Any) -> dict[Path, Path]:
-        assert may_end.wait(60)
-        return find(*arguments)
-
-    monkeypatch.setattr(moved_images, "find_moved", slow)
-    window = MainWindow(LabelingSession(device="cpu"))
-    qtbot.addWidget(window)
-    window.canvas.first_painted.disconnect()
-    window.show()
-    session = window.session
-    session.open_paths([project])
-    session.project.add_images([other])
-    session.open_paths([folder])
-    qtbot.waitUntil(lambda: "moved images" in window.status.busy.text)
-    with qtbot.waitSignal(session.document_changed, check_params_cb=lambda d: d is not None):
-        session.open_image(other)
-    with qtbot.waitSignal(session.document_changed, check_params_cb=lambda d: d is not None):
-        may_end.set()
-    assert session.document is not None
-    assert session.document.path == moved
-    assert window.status.busy.text == ""
-    window.close()
 
 
 def test_folders_are_opened_one_at_a_time(
