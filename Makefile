@@ -1,11 +1,11 @@
 # make run: set up and start with the sample. make test: all checks.
-# Also make lint, make pictures, make test-scale, make clean.
+# Also make test-thorough, make lint, make pictures, make test-scale, make clean.
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test test-scale lint pictures clean qt-libraries
+.PHONY: run test test-thorough test-scale lint pictures clean qt-libraries
 
 run: $(VENV)/.installed qt-libraries
 	$(BIN)/mdlstm-labeler --sample
@@ -15,7 +15,12 @@ test: export QT_QPA_PLATFORM := offscreen
 # Two tests at a time take both cores; threads beside them would only wait for one another.
 test: export OMP_NUM_THREADS := 1
 test: lint qt-libraries
-	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m 'not thorough'
+
+# What make test leaves out: more cases of the GPU kernels, all held-out images.
+test-thorough: export OMP_NUM_THREADS := 1
+test-thorough: $(VENV)/.installed-test
+	$(BIN)/python -m pytest -n 2 -m thorough
 
 # Bulk runs with Ray too, some 600 MB that make test does without.
 test-scale: export QT_QPA_PLATFORM := offscreen
@@ -52,7 +57,8 @@ $(VENV)/.installed: pyproject.toml | $(BIN)/pip
 
 $(VENV)/.installed-test: pyproject.toml | $(BIN)/pip
 	@echo "Installing mdlstm-labeler and its checks into $(VENV); the first time takes some minutes."
-	$(BIN)/pip install --disable-pip-version-check --editable '.[test]'
+	@# Python compiles what is imported; pip would compile all of it, for most of a minute.
+	$(BIN)/pip install --disable-pip-version-check --no-compile --editable '.[test]'
 	@touch $(VENV)/.installed $@
 
 # pip comes last: a virtual environment with it is whole.

@@ -68,6 +68,7 @@ def test_two_gloo_processes_follow_the_curve_of_one(tiny_dataset: Path, tmp_path
     assert described["options"]["seed"] == 0
 
 
+@pytest.mark.thorough
 def test_launchers_of_two_machines_follow_the_curve_of_one(
     tiny_dataset: Path, tmp_path: Path
 ) -> None:

@@ -44,6 +44,7 @@ in_interpreter = pytest.mark.skipif(
 needs_gpu = pytest.mark.skipif(
     triton_launch.INTERPRETED or not torch.cuda.is_available(), reason="there is no CUDA GPU"
 )
+PARTS = ["not thorough", pytest.param("thorough", marks=pytest.mark.thorough)]
 
 
 @pytest.mark.parametrize("dtype", triton_persistent.DTYPES)
@@ -93,7 +94,12 @@ def assert_right(given: list[Tensor], numbers: list[Tensor]) -> None:
 
 @in_interpreter
 @pytest.mark.parametrize(
-    ("chunk", "dtype"), [(1, torch.float32), (3, torch.bfloat16), (8, torch.float32)]
+    ("chunk", "dtype"),
+    [
+        pytest.param(1, torch.float32, marks=pytest.mark.thorough),
+        (3, torch.bfloat16),
+        pytest.param(8, torch.float32, marks=pytest.mark.thorough),
+    ],
 )
 @pytest.mark.usefixtures("nan_memory")
 def test_hand_over_at_every_chunk(
@@ -267,8 +273,19 @@ def test_bands_can_be_recorded_as_a_graph() -> None:
 
 
 @pytest.mark.skipif(triton_launch.INTERPRETED, reason="this is the interpreter")
-def test_bands_in_the_interpreter() -> None:
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", __file__]
+@pytest.mark.parametrize("cases", PARTS)
+def test_bands_in_the_interpreter(cases: str) -> None:
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        __file__,
+        "-m",
+        cases,
+    ]
 
     done = subprocess.run(
         command,

@@ -29,6 +29,10 @@ SHARED_BYTES = 99 * 1024
 ARCHITECTURES = {80: "sm_80", 90: "sm_90a"}
 TYPES = {torch.float32: "*fp32", torch.bfloat16: "*bf16"}
 
+each_architecture = pytest.mark.parametrize(
+    "architecture", [pytest.param(80, marks=pytest.mark.thorough), 90]
+)
+
 
 @pytest.fixture(autouse=True)
 def own_cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -122,9 +126,9 @@ SHORT, LONG = (1, 64, 48), (16, 512, 512)
 """Batch, rows and columns of a pass with the tiles of short and of long diagonals."""
 
 
-@pytest.mark.parametrize("architecture", ARCHITECTURES)
+@each_architecture
 @pytest.mark.parametrize("dtype", TYPES)
-@pytest.mark.parametrize("units", [20, 50])
+@pytest.mark.parametrize("units", [pytest.param(20, marks=pytest.mark.thorough), 50])
 @pytest.mark.parametrize("size", [SHORT, LONG], ids=["short", "long"])
 @pytest.mark.parametrize("kind", ["forward", "backward"])
 def test_no_register_is_spilled(
@@ -148,7 +152,7 @@ def test_no_register_is_spilled(
     assert "ld.global.v" in resources.ptx.replace("ld.global.L1", "ld.global"), "no wide loads"
 
 
-@pytest.mark.parametrize("architecture", ARCHITECTURES)
+@each_architecture
 def test_inference_and_odd_sizes_compile(architecture: int, tmp_path: Path) -> None:
     for units in (1, 3, 100):
         of_pass = Pass("forward", *SHORT, units, torch.float32, 1.0, keep_gates=False)
@@ -156,9 +160,11 @@ def test_inference_and_odd_sizes_compile(architecture: int, tmp_path: Path) -> N
         assert compiled_pass(of_pass, architecture, tmp_path).spilled_bytes == 0
 
 
-@pytest.mark.parametrize("architecture", ARCHITECTURES)
+@each_architecture
 @pytest.mark.parametrize("dtype", TYPES)
-@pytest.mark.parametrize("units", [5, 20, 50])
+@pytest.mark.parametrize(
+    "units", [*(pytest.param(n, marks=pytest.mark.thorough) for n in (5, 20)), 50]
+)
 @pytest.mark.parametrize("kind", ["forward", "backward"])
 def test_bands_keep_their_weights_on_chip(
     kind: Any, units: int, dtype: torch.dtype, architecture: int, tmp_path: Path
@@ -188,7 +194,7 @@ def test_inference_of_bands_compiles(dtype: torch.dtype, tmp_path: Path) -> None
         assert compiled_bands(of_pass, 90, tmp_path).spilled_bytes == 0
 
 
-@pytest.mark.parametrize("architecture", ARCHITECTURES)
+@each_architecture
 @pytest.mark.parametrize("kind", ["forward", "backward"])
 def test_bands_hand_over_in_order(kind: Any, architecture: int, tmp_path: Path) -> None:
     of_pass = Pass(kind, *SHORT, 20, torch.bfloat16, 0.5)
@@ -207,7 +213,7 @@ def test_bands_hand_over_in_order(kind: Any, architecture: int, tmp_path: Path) 
     assert parts == [*read, "= scf.while", *read], "a border is read before it is waited for"
 
 
-@pytest.mark.parametrize("architecture", ARCHITECTURES)
+@each_architecture
 def test_table_compiles(architecture: int, tmp_path: Path) -> None:
     names = triton_diagonal.fill_table.arg_names
     signature = dict.fromkeys(names, "*bf16") | {"table": "*i64", "t3": "*fp32"}

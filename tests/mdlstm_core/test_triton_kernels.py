@@ -123,13 +123,14 @@ def check(way: str, case: Case, backend: Any = reference) -> None:
     assert_same_numbers(given, expected, TOLERANCE[case.dtype])
 
 
+PARTS = ["not thorough", pytest.param("thorough", marks=pytest.mark.thorough)]
 SMALL = {
     "diagonals": [
         Case(1, 1, 1, 3, 3),
         Case(3, 1, 5, 2, 3, scale=0.5),
         Case(1, 5, 1, 1, 5),
-        Case(3, 4, 3, 3, 5, scale=0.5),
         Case(1, 2, 3, 7, 20),
+        Case(3, 4, 3, 3, 5, scale=0.5),
         Case(3, 2, 4, 3, 5, dtype=torch.bfloat16),
     ],
     # A grid smaller than a band, and more than one band.
@@ -137,8 +138,8 @@ SMALL = {
         Case(1, 1, 1, 3, 3),
         Case(3, 1, 3, 2, 3, scale=0.5),
         Case(1, 5, 1, 1, 5),
-        Case(1, 9, 2, 7, 20),
         Case(1, 9, 3, 3, 50, scale=0.5),
+        Case(1, 9, 2, 7, 20),
         Case(1, 3, 2, 3, 5, scale=0.5, dtype=torch.bfloat16),
     ],
 }
@@ -157,7 +158,14 @@ LARGE = [
 
 @needs_kernels
 @pytest.mark.parametrize(
-    ("way", "case"), [(way, case) for way in WAYS for case in SMALL[way]], ids=str
+    ("way", "case"),
+    [
+        # The last two are of several rows, columns and images, or bands, of either type.
+        pytest.param(way, case, marks=[] if case in SMALL[way][-2:] else pytest.mark.thorough)
+        for way in WAYS
+        for case in SMALL[way]
+    ],
+    ids=str,
 )
 @pytest.mark.usefixtures("nan_memory")
 def test_numbers_equal_reference(way: str, case: Case) -> None:
@@ -336,8 +344,19 @@ def _on_cpu() -> tuple[Tensor, MDLSTMWeights, Tensor]:
 
 
 @pytest.mark.skipif(triton_launch.INTERPRETED, reason="this is the interpreter")
-def test_kernels_in_the_interpreter() -> None:
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", __file__]
+@pytest.mark.parametrize("cases", PARTS)
+def test_kernels_in_the_interpreter(cases: str) -> None:
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        __file__,
+        "-m",
+        cases,
+    ]
 
     done = subprocess.run(
         command,

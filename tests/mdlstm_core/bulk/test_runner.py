@@ -295,7 +295,9 @@ for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no getrusage")
-@pytest.mark.parametrize("engine", ["inline", "processes"])
+@pytest.mark.parametrize(
+    "engine", ["inline", pytest.param("processes", marks=pytest.mark.thorough)]
+)
 def test_peak_memory_does_not_grow_with_the_images(
     tmp_path: Path, checkpoint_file: Path, write_images: Any, engine: str
 ) -> None:
