@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import gc
 import hashlib
 import logging
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,6 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from PySide6.QtCore import QObject, Signal, Slot
 
+from app.garbage import long_lived
 from app.inference.insight_handler import InsightHandler
 from app.inference.insight_messages import InsightAnswer, InsightRequest
 from app.inference.messages import (
@@ -101,7 +100,7 @@ class ModelWorker(QObject):
         return self._predict(request, self._predictor)
 
     def _load(self, request: LoadRequest) -> ModelInfo:
-        with _long_lived():
+        with long_lived():
             from mdlstm_core.predictor import Predictor
 
         warning, source = "", request.model
@@ -190,7 +189,7 @@ class LearningWorker(QObject):
 
         torch's optimisers bring a thousand modules, when the first of them is made: seconds.
         """
-        with _long_lived():
+        with long_lived():
             import torch
 
             import mdlstm_core.learning.fine_tuning  # noqa: F401
@@ -319,25 +318,6 @@ class _Reading:
         if missing:
             others = f" So were {len(missing) - 1} more." if len(missing) > 1 else ""
             self.left_out = f"An image was left out of learning: {missing[0]}{others}"
-
-
-@contextmanager
-def _long_lived() -> Iterator[None]:
-    """Keep what is made inside from the garbage collector.
-
-    torch brings hundreds of thousands of objects that stay; every full collection visits
-    them all, and the window stands still meanwhile: 0.2 to 0.4 s, measured. Where all was
-    imported before, nothing is kept: it would be what an earlier window left behind.
-    """
-    modules, was_enabled = len(sys.modules), gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if len(sys.modules) > modules:
-            gc.freeze()
-        if was_enabled:
-            gc.enable()
 
 
 def guarded(fail: Callable[[str], None], work: Callable[[], _T]) -> _T | None:

@@ -9,7 +9,7 @@ import pytest
 from PySide6.QtCore import QObject
 from pytestqt.qtbot import QtBot
 
-from app.garbage import collect_on_this_thread
+from app.garbage import collect_on_this_thread, long_lived
 
 
 class Noted:
@@ -47,3 +47,14 @@ def test_cycles_are_freed_on_this_thread(qtbot: QtBot, is_ours: bool) -> None:
     assert len(Noted.freed_in) == 1
     gc.disable()
     gc.collect()
+
+
+def test_nothing_is_collected_while_modules_are_imported(qtbot: QtBot) -> None:
+    Noted.freed_in = set()
+    parent = QObject()
+    collect_on_this_thread(parent)
+    with long_lived():
+        _make_many()
+        qtbot.wait(300)
+        assert Noted.freed_in == set()
+    qtbot.waitUntil(lambda: bool(Noted.freed_in))
