@@ -5,6 +5,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
+# Kept bytecode: hundreds of processes are started, and each would compile what it imports.
+export PYTHONDONTWRITEBYTECODE :=
+
 .PHONY: run test test-thorough test-scale lint pictures clean qt-libraries
 
 run: $(VENV)/.installed qt-libraries

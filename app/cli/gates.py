@@ -90,7 +90,9 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "--seconds", type=float, default=10.0, help="for hiding patches at --at (%(default)s)"
     )
     parser.add_argument(
-        "--compare", metavar="NAME|FILE", help="also the maps of a second model, and the difference"
+        "--compare",
+        metavar="NAME|FILE",
+        help="also the maps of a second model, and the difference; its health, beside the first's",
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     add_model_option(parser)
@@ -110,6 +112,8 @@ class _Work:
     recording: Recording
     origin: Origin
     bar: tqdm[Any]
+    other: Recording | None = None
+    of_other: Origin | None = None
     answer: dict[str, Any] = field(default_factory=dict)
     writings: list[Callable[[], list[Path]]] = field(default_factory=list)
 
@@ -150,8 +154,9 @@ def run(options: argparse.Namespace) -> None:
     queries = [
         _queries(layer, options.direction, options.gate, unit) for layer in dict.fromkeys(layers)
     ]
+    other = _other(options, image, recorded, origin)
     with progress_bar(_results(options, queries), "map") as bar:
-        work = _Work(predictor, image, recording, origin, bar, {"look": look.to_json()})
+        work = _Work(predictor, image, recording, origin, bar, *other, {"look": look.to_json()})
         for of_layer in queries:
             _find_maps(work, of_layer, pixel, options)
             if options.contact_sheet:
@@ -181,6 +186,18 @@ def _predictor(model: str, options: argparse.Namespace) -> Predictor:
     select_kernel(device=predictor.device.device, wait=True)
     NoticePrinter().show(predictor.notice)
     return predictor
+
+
+def _other(
+    options: argparse.Namespace, image: NDArray[np.uint8], layers: Sequence[int] | None, of: Origin
+) -> tuple[Recording | None, Origin | None]:
+    """Return the way of the model of `--compare` over the image, if there is one."""
+    if options.compare is None:
+        return None, None
+    predictor = _predictor(options.compare, options)
+    look = explained_look(predictor.checkpoint.config)
+    recording = predictor.record(image, layers, logits=False)
+    return recording, replace(of, model=str(options.compare), look=look)
 
 
 def _queries(
@@ -216,20 +233,16 @@ def _find_maps(
     from mdlstm_core.insight.export import save_map, save_pair, save_sweep
     from mdlstm_core.insight.gates import compare, gate_maps
 
-    if options.compare is None:
+    if work.other is None or work.of_other is None:
         for found in gate_maps(work.recording, queries):
             if options.diagonal is None:
                 work.later(save_map, found, work.origin)
             else:
                 work.later(save_sweep, found, options.diagonal - 1, work.origin, pixel)
         return
-    layer = queries[0].layer
-    predictor = _predictor(options.compare, options)
-    other = predictor.record(work.image, [layer], logits=False)
-    look = explained_look(predictor.checkpoint.config)
-    of_other = replace(work.origin, model=str(options.compare), look=look)
     for query in queries:
-        work.later(save_pair, compare(work.recording, other, query), work.origin, of_other)
+        pair = compare(work.recording, work.other, query)
+        work.later(save_pair, pair, work.origin, work.of_other)
 
 
 def _find_sheet(work: _Work, layer: int, unit: _Unit) -> None:
@@ -245,9 +258,17 @@ def _find_health(work: _Work) -> None:
     from mdlstm_core.insight.health import health, health_table
 
     found = health(work.recording)
-    work.later(save_health, found, work.origin)
-    work.answer["health"] = [row.to_json() for row in found]
     work.answer["table"] = health_table(found)
+    if work.other is None or work.of_other is None:
+        work.later(save_health, found, work.origin)
+    else:
+        before, found = found, health(work.other)
+        work.later(save_health, found, work.of_other, before)
+        work.answer["before"] = [row.to_json() for row in before]
+        names = work.origin.model, work.of_other.model
+        tables = work.answer["table"], health_table(found)
+        work.answer["table"] = "\n".join(f"{n}\n{t}" for n, t in zip(names, tables, strict=True))
+    work.answer["health"] = [row.to_json() for row in found]
 
 
 def _find_context(work: _Work, pixel: Pixel, class_index: int | None, seconds: float) -> None:

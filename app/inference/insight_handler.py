@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Hashable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -54,6 +55,8 @@ if TYPE_CHECKING:
     from mdlstm_core.network import LabelingNetwork
     from mdlstm_core.predictor import Predictor
 
+_log = logging.getLogger(__name__)
+
 
 @dataclass
 class _Followed:
@@ -94,8 +97,11 @@ class InsightHandler:
         try:
             return self._answer(request, predictor)
         except InputError as error:
+            if isinstance(request, SaveRequest):  # when the program closes, nobody else says it
+                _log.warning("not saved: %s", error)
             return Refusal(request, str(error))
         except MemoryError:
+            _log.exception("out of memory")
             return Refusal(
                 request, "There is not enough memory for this; close other programs and try again."
             )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections import deque
 
 from PySide6.QtCore import QObject, QThread, QTimer, Signal, Slot
@@ -25,13 +24,6 @@ from app.inference.messages import (
     Progress,
 )
 from app.inference.model_worker import LearningWorker, ModelWorker
-
-_SWITCH_S = 0.0005
-"""How long a thread keeps the interpreter while others want it; ten times that is usual.
-
-The window's thread asks for it at every event: while the model learned, events came 1.5 times
-as late by the usual (99th percentile, by `python -m benchmarks.app_learning`).
-"""
 
 _KERNEL_MS = 250
 """How often to ask whether the fastest kernel is ready, while another one stands in for it."""
@@ -69,12 +61,12 @@ class ModelClient(QObject):
     failed = Signal(str)
     noticed = Signal(str)
     _request = Signal(object)
+    _finish = Signal()
     _learn = Signal(object)
     _prepare = Signal()
 
     def __init__(self) -> None:
         super().__init__()
-        sys.setswitchinterval(_SWITCH_S)
         self._waiting: dict[type[Request], Request] = {}
         self._saves: deque[SaveRequest] = deque()
         self._notices: dict[type[Answer | Progress], str] = {}
@@ -85,6 +77,7 @@ class ModelClient(QObject):
         self._worker.moveToThread(self._serving_thread)
         self._learner.moveToThread(self._learning_thread)
         self._request.connect(self._worker.handle)
+        self._finish.connect(self._worker.finish)
         self._worker.answered.connect(self._on_answer)
         self._worker.failed.connect(self._on_failure)
         self._learn.connect(self._learner.learn)
@@ -140,13 +133,15 @@ class ModelClient(QObject):
         return self._learner.cancel.is_set()
 
     def close(self) -> None:
-        """End the threads; a request under way is waited for, learning is cancelled."""
+        """End the threads; what is to be saved is waited for, learning is cancelled."""
         self._waiting.clear()
-        self._saves.clear()
         self._kernel_timer.stop()
         self.cancel_learning()
+        while self._saves:
+            self._request.emit(self._saves.popleft())
+        self._finish.emit()
+        self._learning_thread.quit()
         for thread in (self._serving_thread, self._learning_thread):
-            thread.quit()
             thread.wait()
 
     def _send_next(self) -> None:

@@ -76,6 +76,11 @@ class ModelWorker(QObject):
         if answer is not None:
             self.answered.emit(answer)
 
+    @Slot()
+    def finish(self) -> None:
+        """End the thread, after the requests that came before."""
+        self.thread().quit()
+
     def kernel_is_ready(self) -> bool | None:
         """Whether another kernel than the provisional one serves now; None if that is open.
 

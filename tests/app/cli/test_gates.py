@@ -314,6 +314,33 @@ def test_second_model_is_compared(
     assert description(out / f"{stem}_after.json")["unit"] == first.unit + 1
 
 
+def test_health_of_two_models_is_told_side_by_side(
+    mdlstm: Mdlstm, photo_file: Path, photo: Any, checkpoint_file: Path, out: Path, tmp_path: Path
+) -> None:
+    trained, after = load_checkpoint(checkpoint_file), tmp_path / "after.safetensors"
+    weights = {name: weight * 3 for name, weight in trained.weights.items()}
+    save_checkpoint(dataclasses.replace(trained, weights=weights), after)
+    few = ("--direction", "top-left", "--gate", "cell", "--health")
+    options = (*few, "--model", checkpoint_file, "--compare", after)
+
+    shown = mdlstm("gates", photo_file, "--out", out, *options)
+    told = json.loads(mdlstm("gates", photo_file, "--out", out, *options, "--json").out)
+
+    assert shown.code == 0
+    assert shown.out.index(str(checkpoint_file)) < shown.out.index(str(after))
+    assert shown.out.count("growth of |cell|") == 2
+    rows = {
+        name: [row.to_json() for row in Predictor(load_checkpoint(model), "cpu").health(photo)]
+        for name, model in {"before": checkpoint_file, "health": after}.items()
+    }
+    assert rows["before"] != rows["health"]
+    about = description(out / "photo_health.json")
+    for name, expected in rows.items():
+        assert told[name] == about[name] == expected
+    assert about["model"] == str(after)
+    assert np.load(out / "photo_health.npy").shape[0] == 2
+
+
 def test_image_smaller_than_one_window_is_said(
     mdlstm: Mdlstm,
     make_checkpoint: Callable[..., Checkpoint],

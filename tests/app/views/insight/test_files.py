@@ -289,3 +289,21 @@ def test_what_is_to_be_saved_is_saved_though_one_leaves(
     assert str(tmp_path / "file") in told
     handler = session._client._worker._insight
     assert (handler._recording is None) == (leave == "panel")
+
+
+def test_what_is_to_be_saved_is_saved_though_the_program_ends(
+    explored: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: Any
+) -> None:
+    explored.show("maps")
+    explored.wait(MapAnswer)
+    (tmp_path / "file").write_text("")
+    folders = [tmp_path / "first", tmp_path / "file", tmp_path / "second"]
+    targets = iter(folders)
+    monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *_: str(next(targets)))
+    explored.panel.chooser.choose(gate="input")  # under way, so that the others wait
+    for _ in folders:
+        explored.panel.save_button.click()
+    explored.window.close()
+    for folder in (folders[0], folders[2]):
+        assert {path.suffix for path in folder.iterdir()} == {".png", ".npy", ".json"}
+    assert str(tmp_path / "file") in caplog.text
