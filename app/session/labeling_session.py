@@ -39,6 +39,8 @@ class LabelingSession(QObject):
         teacher: loads the project's model, lets it learn, and keeps its timeline.
         moved: looks for images that are not where they were.
         review: what another model changed, and what it says of images not shown.
+        may_leave: ends what is being drawn on the image shown, and says whether all of it is
+            worked out; another image is shown once it is, see `go_on`.
 
     Signals:
         document_changed(ImageDocument | None): another image is shown.
@@ -80,7 +82,9 @@ class LabelingSession(QObject):
         self.stored = StoredProject(history_bytes)
         self.project, self.journal = self.stored.project, self.stored.journal
         self.document: ImageDocument | None = None
+        self.may_leave: Callable[[], bool] = lambda: True
         self._wanted: Path | None = None
+        self._held: Callable[[], None] | None = None
         self._left: ImageDocument | None = None
         self._is_started = False
         self._disk, self._pages = DiskWorker(), PageCounter()
@@ -211,6 +215,13 @@ class LabelingSession(QObject):
     def redo(self) -> None:
         """Make the last step taken back again; its image is shown first."""
         self._walk.redo()
+
+    @Slot()
+    def go_on(self) -> None:
+        """Show the image that waited until the one before could be left."""
+        held, self._held = self._held, None
+        if held is not None:
+            held()
 
     def _change(self, change: Callable[[], object]) -> None:
         """Do what changes the project, or say why it cannot be changed."""
@@ -346,13 +357,18 @@ class LabelingSession(QObject):
 
     @Slot(object, object)
     def _on_preview_loaded(self, path: Path, preview: Preview) -> None:
-        if path == self._wanted:
+        if path == self._wanted and self.may_leave():
             self.preview_loaded.emit(path, preview)
+        elif path == self._wanted:
+            self._held = partial(self._on_preview_loaded, path, preview)
 
     @Slot(object)
     def _on_loaded(self, loaded: LoadedImage) -> None:
         path = loaded.path
         if path != self._wanted:
+            return
+        if not self.may_leave():
+            self._held = partial(self._on_loaded, loaded)
             return
         corrections = self.project.corrections(path)
         if corrections is None and loaded.request != self._request_of(path):

@@ -38,8 +38,8 @@ _MARGIN = 6
 class GestureWidget(QWidget):
     """A canvas as the hand knows it; what it shows is drawn by the class that inherits.
 
-    A gesture changes nothing before it ends. What takes long is worked out in a thread; an
-    image is not left before that is done.
+    A gesture changes nothing before it ends. What takes long is worked out in a thread; whoever
+    leaves the image asks `may_leave`, and waits for `settled`, so that nobody stands still.
 
     Signals:
         edit_finished(Path, Edit): a gesture on an image ended.
@@ -48,6 +48,7 @@ class GestureWidget(QWidget):
         pointer_moved(int, int): the pixel under the pointer; -1, -1 outside the view.
         work_changed(str): what is being worked out, empty if nothing is.
         work_failed(str): something could not be worked out.
+        settled: what gestures came to is worked out.
     """
 
     edit_finished = Signal(object, object)
@@ -56,6 +57,7 @@ class GestureWidget(QWidget):
     pointer_moved = Signal(int, int)
     work_changed = Signal(str)
     work_failed = Signal(str)
+    settled = Signal()
 
     def __init__(self, tool: Tool, options: ToolOptions, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -77,6 +79,7 @@ class GestureWidget(QWidget):
         self._runner.busy_changed.connect(self._busy.show_text)
         self._runner.busy_changed.connect(self.work_changed)
         self._runner.failed.connect(self.work_failed)
+        self._runner.settled.connect(self.settled)
 
     @property
     def transform(self) -> ViewTransform:
@@ -117,6 +120,11 @@ class GestureWidget(QWidget):
     def finish_gesture(self) -> None:
         """End the gesture under way, if any, as letting go would."""
         self._take(self._tool.finish() if self._tool.is_active else None)
+
+    def may_leave(self) -> bool:
+        """End the gesture under way; return whether what gestures came to is worked out."""
+        self.finish_gesture()
+        return not self._runner.is_awaited
 
     def finish_work(self) -> None:
         """End the gesture under way and wait for what is worked out, to leave the image."""

@@ -46,12 +46,14 @@ class WorkRunner(QObject):
         done: a computation ended, with an edit or without.
         busy_changed(str): what is under way, empty if nothing is.
         failed(str): a computation broke off, and what that means.
+        settled: nothing that must not be lost is being computed any more.
     """
 
     edit_ready = Signal(object, object)
     done = Signal()
     busy_changed = Signal(str)
     failed = Signal(str)
+    settled = Signal()
     _computed = Signal(object)
 
     def __init__(self) -> None:
@@ -63,6 +65,11 @@ class WorkRunner(QObject):
     def is_busy(self) -> bool:
         """Whether anything is under way."""
         return bool(self._queue)
+
+    @property
+    def is_awaited(self) -> bool:
+        """Whether anything is under way that must not be lost."""
+        return any(work.is_awaited for work in self._queue)
 
     def start(self, image: Path, pending: Pending, *, is_awaited: bool) -> None:
         """Compute as soon as what began before is done.
@@ -88,6 +95,7 @@ class WorkRunner(QObject):
         self._queue = []
         if was_busy:
             self.busy_changed.emit("")
+            self.settled.emit()
         return was_busy
 
     def finish(self) -> None:
@@ -122,6 +130,8 @@ class WorkRunner(QObject):
             self._queue.remove(work)
             self._hand_on(work)
             self._start_next()
+            if work.is_awaited and not self.is_awaited:
+                self.settled.emit()
 
     def _hand_on(self, work: _Work) -> None:
         edit = work.edit and _without_later(work.edit, work.later)

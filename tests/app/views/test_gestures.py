@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from PIL import Image
 from PySide6.QtCore import QEvent, QPoint, QPointF, Qt
 from PySide6.QtGui import (
     QInputDevice,
@@ -26,6 +27,7 @@ from app.document.edit import Edit
 from app.document.stroke import Box, Region
 from app.views.tools.tool import Outcome, Pending, ToolContext
 from app.views.tools.wand import Wand
+from mdlstm_core.config import IGNORE_INDEX
 
 if TYPE_CHECKING:
     from conftest import Scene
@@ -307,6 +309,35 @@ def test_what_is_worked_out_is_waited_for_before_its_image_goes(
     timer.join()
     assert (document.corrections.values == 2).all()
     assert not scene.canvas.is_working
+
+
+@pytest.mark.parametrize("end", ["done", "dropped"])
+def test_the_window_is_alive_while_another_image_waits_for_what_is_worked_out(
+    qtbot: QtBot, scene: Scene, held: _Held, tmp_path: Path, end: str
+) -> None:
+    session, document, other = scene.window.session, scene.document, tmp_path / "other.png"
+    Image.fromarray(np.zeros((120, 160, 3), np.uint8)).save(other)
+    held_back: list[bool] = []
+    may_leave = session.may_leave
+    session.may_leave = lambda: held_back.append(may_leave()) or held_back[-1]
+    session.open_paths([other])
+    qtbot.waitUntil(lambda: held_back == [False])
+    assert session.document is document
+    scene.use("rectangle")
+    scene.drag(scene.window, [(50.5, 40.5), (70.5, 55.5)])
+    assert (document.corrections.values[40:56, 50:71] == 0).all()
+    if end == "done":
+        held.go.set()
+    else:
+        qtbot.keyClick(scene.window, Qt.Key.Key_Escape)
+    qtbot.waitUntil(lambda: session.document.path == other)
+    held.go.set()
+    rest = np.ones((120, 160), dtype=bool)
+    rest[40:56, 50:71] = False
+    expected = 2 if end == "done" else IGNORE_INDEX
+    assert (document.corrections.values[rest] == expected).all()
+    assert (document.corrections.values[~rest] == 0).all()
+    assert (session.document.corrections.values == IGNORE_INDEX).all()
 
 
 def test_superpixels_looked_for_ahead_are_not_waited_for(qtbot: QtBot, scene: Scene) -> None:
