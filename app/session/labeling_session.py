@@ -39,8 +39,7 @@ class LabelingSession(QObject):
         teacher: loads the project's model, lets it learn, and keeps its timeline.
         moved: looks for images that are not where they were.
         review: what another model changed, and what it says of images not shown.
-        may_leave: ends what is being drawn on the image shown, and says whether all of it is
-            worked out; another image is shown once it is, see `go_on`.
+        may_leave: ends what is being drawn, and says whether all of it is worked out.
 
     Signals:
         document_changed(ImageDocument | None): another image is shown.
@@ -102,7 +101,7 @@ class LabelingSession(QObject):
         for part in (self.stored, self.teacher, self.review):
             part.said.connect(self.said)
             part.warned.connect(self.warned)
-        self.project.classes_changed.connect(self._on_classes_changed)
+        self.project.classes_changed.connect(lambda c: self.classes_changed.emit(c.by_label()))
         self.project.changed.connect(self.insight.set_changed)
         self.document_changed.connect(self.insight.set_document)
         self._disk.preview_loaded.connect(self._on_preview_loaded)
@@ -262,9 +261,8 @@ class LabelingSession(QObject):
     def close(self) -> None:
         """End the threads and close the files; `journal.has_unsaved` tells beforehand."""
         self._is_started = False
-        self.exchanger.close()
-        readers = self.moved, self._pages, self._disk
-        for part in (self._client, self.review, self.teacher.timeline, *readers):
+        askers = self.exchanger, self._client, self.review, self.teacher.timeline
+        for part in (*askers, self.moved, self._pages, self._disk):
             part.close()
         self.stored.close()
 
@@ -350,10 +348,6 @@ class LabelingSession(QObject):
         self._left = None
         self._labeler.set_document(document)
         self.review.set_document(document)
-
-    @Slot(object)
-    def _on_classes_changed(self, classes: ClassTable) -> None:
-        self.classes_changed.emit(classes.by_label())
 
     @Slot(object, object)
     def _on_preview_loaded(self, path: Path, preview: Preview) -> None:
