@@ -10,8 +10,6 @@ order with padding, B batch, R row, C column, I input feature, H hidden unit, G 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import torch
@@ -20,6 +18,7 @@ from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
 from mdlstm_core.kernels.diagonals import Diagonal, DiagonalLayout, diagonal_layout
+from mdlstm_core.kernels.threads import one_thread
 from mdlstm_core.kernels.weights import MDLSTMStates, MDLSTMWeights, check_shapes
 
 
@@ -95,25 +94,6 @@ class _Reorder(Function):
         return grads[0].index_select(0, inverse), None, None
 
 
-_THREADS = torch.get_num_threads()
-"""Read once: a thread that begins while another one sweeps would take over its single core."""
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """Keep a loop over diagonals on one core.
-
-    A parallel region a diagonal gains nothing on operations this small, and waits for a
-    slice of time at every one of them when another process wants the core: measured on
-    two cores, one of them busy, 1.4 s for a training step of one image against 0.27 s.
-    """
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(_THREADS)
-
-
 class _Swept(NamedTuple):
     """What a sweep leaves behind: gates after their nonlinearity, cell and hidden states."""
 
@@ -122,7 +102,7 @@ class _Swept(NamedTuple):
     hidden_DSBH: Tensor
 
 
-@_one_thread()
+@one_thread()
 def _sweep(
     gates_DPBG: Tensor,
     recurrent_row: Tensor,
@@ -196,7 +176,7 @@ class _Recurrence(Function):
         )
 
 
-@_one_thread()
+@one_thread()
 def _backward_sweep(
     grad_hidden_DPBH: Tensor,
     swept: _Swept,

@@ -8,7 +8,8 @@ half says which one to trust.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+import math
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -86,70 +87,133 @@ class Experts:
     """Experts E, learned from different strokes S: from all, and from each half.
 
     Attributes:
-        direct_SEKC: from the inputs to the classes.
-        hidden_SEUC: from the inputs to the hidden units.
-        bias_SEK, bias_SEU: of both.
-        out_SEKU: from the hidden units to the classes.
+        maps_ESJD: from the inputs, with a 1 at their end, to the K classes and, after these,
+            to the hidden units.
+        out_ESKU: from the hidden units to the classes.
     """
 
-    direct_SEKC: Tensor
-    hidden_SEUC: Tensor
-    bias_SEK: Tensor
-    bias_SEU: Tensor
-    out_SEKU: Tensor
+    maps_ESJD: Tensor
+    out_ESKU: Tensor
 
-    def added(self, inputs_NC: Tensor) -> Tensor:
-        """Return what each adds to the network's own logits: S×E×N×K."""
-        direct = functional.linear(inputs_NC, self.direct_SEKC.flatten(0, 2))
-        hidden = functional.linear(inputs_NC, self.hidden_SEUC.flatten(0, 2))
-        direct_SENK = direct.unflatten(1, self.bias_SEK.shape).permute(1, 2, 0, 3)
-        hidden_SENU = hidden.unflatten(1, self.bias_SEU.shape).permute(1, 2, 0, 3)
-        active = (hidden_SENU + self.bias_SEU.unsqueeze(2)).relu()
-        return direct_SENK + self.bias_SEK.unsqueeze(2) + active @ self.out_SEKU.mT
+    def mapped(self, inputs_DN: Tensor) -> Tensor:
+        """Return what the linear maps give: E×S×J×N."""
+        flat = self.maps_ESJD.flatten(0, 2) @ inputs_DN
+        return flat.unflatten(0, self.maps_ESJD.shape[:3])
 
-
-_STROKES, _EXPERTS = 3, 2
-"""Axes S and E of `Experts`."""
+    def added(self, inputs_DN: Tensor) -> Tensor:
+        """Return what each adds to the network's own logits: E×S×K×N."""
+        mapped_ESJN = self.mapped(inputs_DN)
+        classes = self.out_ESKU.shape[2]
+        hidden_ESUN = mapped_ESJN[:, :, classes:].relu_()
+        return mapped_ESJN[:, :, :classes] + self.out_ESKU @ hidden_ESUN
 
 
+_EXPERTS, _STROKES = 2, 3
+"""Axes E and S of `Experts`."""
+
+
+@dataclass(frozen=True)
+class _Lesson:
+    """What is learned, by gradients that are spelt out: autograd would take twice as long.
+
+    Attributes:
+        inputs_DN: of each row, with a 1 at the end.
+        start_KN: the network's own logits.
+        weight_SKN: how much each row counts for each class.
+        sees_E11D: which inputs an expert sees, 0 or 1.
+        pull_E1JD, pull_E111: how strongly the weights of `Experts` are drawn to zero.
+    """
+
+    inputs_DN: Tensor
+    start_KN: Tensor
+    weight_SKN: Tensor
+    sees_E11D: Tensor
+    pull_E1JD: Tensor
+    pull_E111: Tensor
+
+    def slope(self, at: Experts, slope: Experts) -> None:
+        """Write the loss's derivatives by the weights into `slope`."""
+        mapped_ESJN = at.mapped(self.inputs_DN)
+        classes = at.out_ESKU.shape[2]
+        hidden_ESUN = mapped_ESJN[:, :, classes:].relu_()
+        logits_ESKN = mapped_ESJN[:, :, :classes] + at.out_ESKU @ hidden_ESUN + self.start_KN
+        sure_ESKN = logits_ESKN.softmax(dim=2)
+        wrong_ESKN = sure_ESKN * self.weight_SKN.sum(dim=1, keepdim=True) - self.weight_SKN
+        torch.mul(self.pull_E111, at.out_ESKU, out=slope.out_ESKU)
+        slope.out_ESKU.add_(wrong_ESKN @ hidden_ESUN.mT)
+        back_ESUN = (at.out_ESKU.mT @ wrong_ESKN).mul_(hidden_ESUN > 0)
+        back_ESJN = torch.cat([wrong_ESKN, back_ESUN], dim=2)
+        by_map = back_ESJN.flatten(0, 2) @ self.inputs_DN.T
+        torch.mul(self.pull_E1JD, at.maps_ESJD, out=slope.maps_ESJD)
+        slope.maps_ESJD.add_(by_map.view_as(at.maps_ESJD)).mul_(self.sees_E11D)
+
+
+def with_one(inputs_NC: Tensor) -> Tensor:
+    """Return the inputs of each row with a 1 at their end, D×N."""
+    return torch.cat([inputs_NC, inputs_NC.new_ones(len(inputs_NC), 1)], dim=1).T.contiguous()
+
+
+@torch.no_grad()
 def solve(
-    inputs_NC: Tensor,
+    inputs_DN: Tensor,
     components: int,
     start_NK: Tensor,
     rows: AllRows,
     options: ClassifierOptions,
 ) -> Experts:
     """Return the experts: the first one sees all inputs, the second none of the components."""
-    # A generator of its own: the same strokes give the same answer.
-    generator = torch.Generator().manual_seed(0)
-    count, classes, units = inputs_NC.shape[1], start_NK.shape[1], options.hidden
-    sees_EC = torch.ones(_EXPERTS, count)
-    sees_EC[1, :components] = 0
-    drawn = torch.randn(_EXPERTS, units, count, generator=generator)
-    drawn *= 1.5 / sees_EC.sum(dim=1)[:, None, None].sqrt()
-    biases = 0.5 * torch.randn(_EXPERTS, units, generator=generator)
-    axes = (_STROKES, _EXPERTS)
-    experts = Experts(
-        torch.zeros(*axes, classes, count).requires_grad_(),
-        drawn.expand(_STROKES, *drawn.shape).clone().requires_grad_(),
-        torch.zeros(*axes, classes).requires_grad_(),
-        biases.expand(_STROKES, *biases.shape).clone().requires_grad_(),
-        torch.zeros(*axes, classes, units).requires_grad_(),
-    )
-    weight_SNK = _smoothed(torch.stack([_weights(rows, kept) for kept in _kept(rows)]))
-    hold_E = _hold(rows, options)
-    parameters = list(vars(experts).values())
-    optimizer = torch.optim.Adam(parameters, lr=options.learning_rate)
+    classes, size = start_NK.shape[1], len(inputs_DN)
+    sees_E11D = torch.ones(_EXPERTS, 1, 1, size)
+    sees_E11D[1, ..., :components] = 0
+    lesson = _lesson(inputs_DN, sees_E11D, start_NK, rows, options)
+    # One tensor of all weights: the optimizer takes as long for each, however small.
+    axes = _EXPERTS, _STROKES
+    shapes = (*axes, classes + options.hidden, size), (*axes, classes, options.hidden)
+    weights, slope = (torch.zeros(sum(map(math.prod, shapes))) for _ in range(2))
+    experts, slopes = _parts(weights, shapes), _parts(slope, shapes)
+    experts.maps_ESJD[:, :, classes:] = _drawn(sees_E11D, options.hidden)
+    weights.grad = slope
+    optimizer = torch.optim.Adam([weights], lr=options.learning_rate)
     for step in range(options.steps):
         for group in optimizer.param_groups:
             group["lr"] = options.learning_rate * min(1.0, 2 - 2 * step / options.steps)
-        seen = _seen(experts, sees_EC)
-        log_SENK = functional.log_softmax(start_NK + seen.added(inputs_NC), dim=3)
-        loss = -(weight_SNK.unsqueeze(1) * log_SENK).sum()
-        optimizer.zero_grad()
-        (loss + (hold_E * _held(seen)).sum()).backward()
+        lesson.slope(experts, slopes)
         optimizer.step()
-    return Experts(*(t.detach() for t in vars(_seen(experts, sees_EC)).values()))
+    return experts
+
+
+def _parts(flat: Tensor, shapes: tuple[tuple[int, ...], tuple[int, ...]]) -> Experts:
+    """Return a flat tensor's two parts, which share its memory."""
+    first = math.prod(shapes[0])
+    return Experts(flat[:first].view(shapes[0]), flat[first:].view(shapes[1]))
+
+
+def _drawn(sees_E11D: Tensor, units: int) -> Tensor:
+    """Return the maps to the hidden units before learning: E×1×U×D."""
+    # A generator of its own: the same strokes give the same answer.
+    generator = torch.Generator().manual_seed(0)
+    count = sees_E11D.shape[3] - 1
+    drawn_EUC = torch.randn(_EXPERTS, units, count, generator=generator)
+    drawn_EUC *= 1.5 / (sees_E11D[:, 0].sum(dim=2, keepdim=True) - 1).sqrt()
+    biases_EU = 0.5 * torch.randn(_EXPERTS, units, generator=generator)
+    return torch.cat([drawn_EUC, biases_EU.unsqueeze(2)], dim=2).unsqueeze(1) * sees_E11D
+
+
+def _lesson(
+    inputs_DN: Tensor,
+    sees_E11D: Tensor,
+    start_NK: Tensor,
+    rows: AllRows,
+    options: ClassifierOptions,
+) -> _Lesson:
+    weight_SNK = _smoothed(torch.stack([_weights(rows, kept) for kept in _kept(rows)]))
+    # Twice, as the derivative of a square is; less of drawn weights, and none of biases.
+    pull_E111 = 2 * _hold(rows, options)[:, None, None, None]
+    pull_E1JD = pull_E111.repeat(1, 1, start_NK.shape[1] + options.hidden, len(inputs_DN))
+    pull_E1JD[:, :, start_NK.shape[1] :] *= 0.1
+    pull_E1JD[..., -1] = 0
+    start_KN, weight_SKN = start_NK.T.contiguous(), weight_SNK.mT.contiguous()
+    return _Lesson(inputs_DN, start_KN, weight_SKN, sees_E11D, pull_E1JD, pull_E111)
 
 
 def _hold(rows: AllRows, options: ClassifierOptions) -> Tensor:
@@ -158,15 +222,6 @@ def _hold(rows: AllRows, options: ClassifierOptions) -> Tensor:
     plain = min(1.0, options.few / strokes)
     # The second expert must soon tell apart what the first strokes did not show.
     return torch.tensor([max(options.hold, plain), max(options.hold_local, plain**6)])
-
-
-def _held(seen: Experts) -> Tensor:
-    """Return how large each expert's weights are, S×E; less of it for drawn ones."""
-    return (
-        seen.direct_SEKC.square().sum(dim=(2, 3))
-        + seen.out_SEKU.square().sum(dim=(2, 3))
-        + 0.1 * seen.hidden_SEUC.square().sum(dim=(2, 3))
-    )
 
 
 def _smoothed(weight_SNK: Tensor) -> Tensor:
@@ -179,47 +234,34 @@ def _smoothed(weight_SNK: Tensor) -> Tensor:
     return 0.98 * weight_SNK + 0.02 * weight_SNK.sum(dim=2, keepdim=True) * even
 
 
-def _seen(experts: Experts, sees_EC: Tensor) -> Experts:
-    """Return the experts without the weights of what they do not see."""
-    sees_E1C = sees_EC.unsqueeze(1)
-    return replace(
-        experts,
-        direct_SEKC=experts.direct_SEKC * sees_E1C,
-        hidden_SEUC=experts.hidden_SEUC * sees_E1C,
-    )
-
-
 def mix(
-    experts: Experts, start_NK: Tensor, inputs_NC: Tensor, rows: AllRows
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Return linear maps J×C, their bias J and the units' weights K×U of the best mixture.
+    experts: Experts, start_NK: Tensor, inputs_DN: Tensor, rows: AllRows
+) -> tuple[Tensor, Tensor]:
+    """Return linear maps J×D of the best mixture, and the units' weights K×U.
 
     Best is the one that gives the strokes of each half the highest probability when it was
     learned from the other half.
     """
     is_known = bool((start_NK.std(dim=0, correction=0) > 1e-6).any())
-    share = _share_of_first(experts, start_NK, inputs_NC, rows, _SHARES[is_known])
-    parts_E = torch.tensor([share, 1 - share])[:, None, None]
-    direct_KC = (parts_E * experts.direct_SEKC[0]).sum(dim=0)
-    bias_K = (parts_E[..., 0] * experts.bias_SEK[0]).sum(dim=0)
-    out_KU = (parts_E * experts.out_SEKU[0]).transpose(0, 1).flatten(1)
-    hidden_UC = experts.hidden_SEUC[0].flatten(0, 1)
-    return (
-        torch.cat([direct_KC, hidden_UC]),
-        torch.cat([bias_K, experts.bias_SEU[0].flatten()]),
-        out_KU,
-    )
+    share = _share_of_first(experts, start_NK, inputs_DN, rows, _SHARES[is_known])
+    parts_E11 = torch.tensor([share, 1 - share])[:, None, None]
+    maps_EJD, out_EKU = experts.maps_ESJD[:, 0], experts.out_ESKU[:, 0]
+    classes = out_EKU.shape[1]
+    direct_KD = (parts_E11 * maps_EJD[:, :classes]).sum(dim=0)
+    hidden_UD = maps_EJD[:, classes:].flatten(0, 1)
+    out_KU = (parts_E11 * out_EKU).transpose(0, 1).flatten(1)
+    return torch.cat([direct_KD, hidden_UD]), out_KU
 
 
 @torch.no_grad()
 def _share_of_first(
     experts: Experts,
     start_NK: Tensor,
-    inputs_NC: Tensor,
+    inputs_DN: Tensor,
     rows: AllRows,
     shares: tuple[float, ...],
 ) -> float:
-    added_SENK = experts.added(inputs_NC)
+    added_ESNK = experts.added(inputs_DN).mT
     kept_SN = _kept(rows)
     losses = torch.zeros(len(shares))
     for half in (1, 2):
@@ -227,7 +269,7 @@ def _share_of_first(
         known_K = _weights(rows, kept_SN[half]).any(dim=0)
         weight_NK = weight_NK * known_K  # of a class that it did not learn, it knows nothing
         for place, share in enumerate(shares):
-            logits = start_NK + share * added_SENK[half, 0] + (1 - share) * added_SENK[half, 1]
+            logits = start_NK + share * added_ESNK[0, half] + (1 - share) * added_ESNK[1, half]
             losses[place] -= (weight_NK * functional.log_softmax(logits, dim=1)).sum()
     if not losses.any():
         return shares[1]

@@ -94,6 +94,7 @@ class _Fitted:
     """A classifier, None where nothing is painted, and what it was fitted to."""
 
     to: Hashable
+    sources: tuple[int | None, ...]
     network: LabelingNetwork
     labels: tuple[int, ...]
     classifier: PixelClassifier | None
@@ -159,13 +160,19 @@ class LiveLearner:
             return
         self._rows = {i.name: self._rows_of(i) for i in images}
         rows = [_for_outputs(self._rows[i.name], labels) for i in images]
-        network = with_classes(self._on_cpu, sources)
+        network = self._with_outputs(tuple(sources))
         classifier = None
         if any(len(r.area_N) for r in rows):
             # Images without a stroke say what features look like, but not at any price.
-            with torch.enable_grad():
-                classifier = fit(rows, class_weights(network), self._options)
-        self._fitted = _Fitted(to, network, tuple(labels), classifier)
+            classifier = fit(rows, class_weights(network), self._options)
+        self._fitted = _Fitted(to, tuple(sources), network, tuple(labels), classifier)
+
+    def _with_outputs(self, sources: tuple[int | None, ...]) -> LabelingNetwork:
+        """Return the network with these outputs, that of the last fit if it has them."""
+        last = self._fitted
+        if last is not None and last.sources == sources:
+            return last.network
+        return with_classes(self._on_cpu, sources)
 
     @torch.no_grad()
     def label(self, image: LiveImage) -> Prediction:
@@ -225,15 +232,17 @@ class LiveLearner:
 def _picked(look: _Look, masses_KHW: Tensor) -> PixelRows:
     """Return the rows of an image's labeled pixels, and of a sample of all."""
     area_P = masses_KHW.sum(dim=0).flatten()
-    labeled = _spread(area_P.nonzero().flatten(), _MOST_LABELED)
+    painted = area_P.nonzero().flatten()
+    labeled = _spread(painted, _MOST_LABELED)
     sampled = _spread(torch.arange(len(area_P)), _MOST_SAMPLED)
     both = torch.cat([labeled, sampled])
     size = look.local_GHW.shape[1:]
     deep_BF = features_at(look.features, look.working, both, (int(size[0]), int(size[1])))
     local_BG = look.local_GHW.flatten(1)[:, both].T
     shares_NK = masses_KHW.flatten(1)[:, labeled].T / area_P[labeled].unsqueeze(1)
-    label_map = masses_KHW.argmax(dim=0).where(masses_KHW.sum(dim=0) > 0, IGNORE_INDEX)
-    numbers = strokes_of(label_map.numpy().astype(np.uint8)).numbers
+    label_P = torch.full_like(area_P, IGNORE_INDEX, dtype=torch.uint8)
+    label_P[painted] = masses_KHW.flatten(1)[:, painted].argmax(dim=0).to(torch.uint8)
+    numbers = strokes_of(label_P.view(size).numpy()).numbers
     count = len(labeled)
     return PixelRows(
         deep_BF[:count],

@@ -15,7 +15,15 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from mdlstm_core.learning.experts import AllRows, ClassifierOptions, PixelRows, mix, solve
+from mdlstm_core.kernels.threads import one_thread
+from mdlstm_core.learning.experts import (
+    AllRows,
+    ClassifierOptions,
+    PixelRows,
+    mix,
+    solve,
+    with_one,
+)
 
 _MOST_ROWS, _MOST_SAMPLES = 1500, 1500
 """Of all images together: with more, a fit takes longer than a person waits."""
@@ -52,8 +60,7 @@ class PixelClassifier:
         """
         size = local_GHW.shape[1:]
         sum_JHW = at_pixels(self._parts(features), working, (int(size[0]), int(size[1])))
-        flat_JN = torch.addmm(sum_JHW.flatten(1), self._local_JG, local_GHW.flatten(1))
-        flat_JN += self._bias_J.unsqueeze(1)
+        flat_JN = sum_JHW.flatten(1).addmm_(self._local_JG, local_GHW.flatten(1))
         classes = len(self._out_KU)
         logits = torch.addmm(flat_JN[:classes], self._out_KU, flat_JN[classes:].relu_())
         return logits.unflatten(1, size)
@@ -64,7 +71,8 @@ class PixelClassifier:
         for feature in features:
             count = feature.shape[1]
             weight = self._deep_JF[:, first : first + count]
-            parts.append(functional.conv2d(feature.float(), weight[..., None, None]))
+            bias = self._bias_J if first == 0 else None  # of a pixel's sum, once
+            parts.append(functional.conv2d(feature.float(), weight[..., None, None], bias))
             first += count
         return parts
 
@@ -82,11 +90,10 @@ def at_pixels(levels: Sequence[Tensor], working: tuple[int, int], size: tuple[in
     for level in levels[1:]:
         total = _enlarged(total, level.shape[2:]) + level
     stride = -(-working[0] // total.shape[2])
-    full = functional.interpolate(total, scale_factor=stride, mode="bilinear")
-    seen = full[:, :, : working[0], : working[1]]
-    if size != working:
-        seen = functional.interpolate(seen, size=size, mode="bilinear")
-    return seen[0]
+    # A little more, so that rounding leaves no row out: the grid may reach over the border.
+    scale = [(1 + 1e-6) * stride * own / seen for own, seen in zip(size, working, strict=True)]
+    full = functional.interpolate(total, scale_factor=scale, mode="bilinear")
+    return full[0, :, : size[0], : size[1]]
 
 
 def features_at(
@@ -116,6 +123,7 @@ def features_at(
     return torch.cat(found, dim=1)
 
 
+@one_thread()
 def fit(images: Sequence[PixelRows], old_KF: Tensor, options: ClassifierOptions) -> PixelClassifier:
     """Return a classifier that fits the labeled pixels of some images.
 
@@ -143,11 +151,12 @@ def fit(images: Sequence[PixelRows], old_KF: Tensor, options: ClassifierOptions)
     old_KF = options.trust * old_KF
     start_NK = rows.deep_NF @ old_KF[:, :-1].T + old_KF[:, -1]
     components, classes = basis_FC.shape[1], len(old_KF)
-    experts = solve(inputs_NC, components, start_NK, rows, options)
-    maps_JC, bias_J, out_KU = mix(experts, start_NK, inputs_NC, rows)
-    deep_JF = maps_JC[:, :components] @ basis_FC.T
-    local_JG = maps_JC[:, components:] / local_scale_G
-    bias_J = bias_J - deep_JF @ mean_F - local_JG @ local_mean_G
+    inputs_DN = with_one(inputs_NC)
+    experts = solve(inputs_DN, components, start_NK, rows, options)
+    maps_JD, out_KU = mix(experts, start_NK, inputs_DN, rows)
+    deep_JF = maps_JD[:, :components] @ basis_FC.T
+    local_JG = maps_JD[:, components:-1] / local_scale_G
+    bias_J = maps_JD[:, -1] - deep_JF @ mean_F - local_JG @ local_mean_G
     deep_JF[:classes] += old_KF[:, :-1]
     bias_J[:classes] += old_KF[:, -1]
     return PixelClassifier(deep_JF, local_JG, bias_J, out_KU)
