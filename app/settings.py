@@ -31,7 +31,7 @@ class Settings:
     Attributes:
         overlay_opacity: of the labels over the image, 0 to 100 %.
         brush_diameter: in pixels of the image, 1 to 512.
-        learning_seconds: how long Learn may take, 1 to 3600.
+        learning_seconds: how long Learn may take, 1 to 3600; the image is labeled anew after that.
         device: where the model runs, "auto", "cpu" or "cuda".
         color_scheme: of the window, "system", "light" or "dark".
         history_mb: what a project's undo history may take on disk, 16 to 16384 MB.
@@ -39,7 +39,7 @@ class Settings:
 
     overlay_opacity: int = 50
     brush_diameter: int = 15
-    learning_seconds: int = 20
+    learning_seconds: int = 18
     device: str = "auto"
     color_scheme: str = "system"
     history_mb: int = 256

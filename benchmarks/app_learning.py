@@ -28,11 +28,11 @@ from PySide6.QtWidgets import QApplication
 from app.document.edit import edit_of_stroke
 from app.document.stroke import Stroke
 from app.session import LabelingSession
+from app.settings import Settings
 from app.views.main_window import MainWindow
 from benchmarks.app_start import _isolated, application
 
 _PERIOD_MS = 5
-_LEARNING_S = 20.0
 _QUIET_S = 8.0
 _STROKES = 20
 _PATIENCE_S = 240.0
@@ -109,7 +109,7 @@ def lateness() -> dict[str, float]:
         shown: list[float] = []
         bench.session.prediction_changed.connect(lambda: shown.append(time.perf_counter()))
         begun = time.perf_counter()
-        bench.session.learn(_LEARNING_S)
+        bench.session.learn(Settings().learning_seconds)
         bench.wait(lambda: not bench.session.is_learning)
         found |= clock.stop("learning")
         ended = time.perf_counter()

@@ -56,7 +56,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     )
     parser.add_argument("project", type=Path, help="the project (.mdlp)")
     parser.add_argument(
-        "--seconds", type=_positive, default=20.0, help="at most so long (default: %(default)s)"
+        "--seconds", type=_positive, default=18.0, help="at most so long (default: %(default)s)"
     )
     parser.add_argument("--out", type=Path, metavar="MODEL", help="also write the model to a file")
     add_model_option(parser, default=None)

@@ -67,7 +67,7 @@ class LearningOptions:
     """
 
     steps: int = 300
-    seconds: float = 20.0
+    seconds: float = 18.0
     learning_rate: float = 5e-4
     keep: float = 1.0
     enough: float = 0.03
