@@ -188,7 +188,7 @@ def main() -> None:
             f"python -m benchmarks.learning datasets/{task.name} --json rows.json --images "
             f"{len(task.labeled)} --rounds {arguments.rounds} --seed {arguments.seed} "
             f"--seconds {arguments.seconds:g}"
-        )
+        ) + "".join(f" --learner {name}" for name in arguments.learner or ())
         write_curves(arguments.document, rows, len(task.labeled), len(task.tested), command)
 
 
