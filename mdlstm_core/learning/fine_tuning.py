@@ -36,6 +36,7 @@ from mdlstm_core.learning.lessons import (
 )
 from mdlstm_core.learning.live import LiveOptions, refit
 from mdlstm_core.learning.measuring import Measuring
+from mdlstm_core.learning.shrinking import shrink
 from mdlstm_core.losses import balanced_weights, class_shares, soft_cross_entropy
 from mdlstm_core.memory import Attempt, first_that_fits
 from mdlstm_core.network import LabelingNetwork
@@ -46,6 +47,9 @@ _PREPARING = 0.4
 
 _WHOLE = 0.7
 """Share of the run after which every other step learns from a whole image."""
+
+_SHRINKING = 0.08
+"""Share of the time that is kept for `shrink`."""
 
 _FAILED = "Learning failed, its loss is not a number; the model before stays."
 
@@ -189,7 +193,7 @@ class _Run:
         self._generator = np.random.default_rng(options.seed)
         self._losses: list[float] = []
         self._best_score = -math.inf
-        self._best = checkpoint_weights(network)
+        self._start = self._best = checkpoint_weights(network)
         self._figures: Figures | None = None
         self._longest = 0.0
 
@@ -203,7 +207,7 @@ class _Run:
         began = clock.share
         held_out = self._keep_if_best() if self._measuring.is_telling else None
         for step in range(options.steps):
-            if not clock.has_time_for(self._longest + self._measuring.seconds):
+            if not clock.has_time_for(self._longest + self._time_to_end):
                 break
             share = self._share(step, began)
             for group in optimizer.param_groups:
@@ -227,8 +231,11 @@ class _Run:
             self._keep_if_best()
 
     def result(self, checkpoint: Checkpoint, notice: str) -> LearningResult:
-        """Return the best model with its figures."""
+        """Return the best model, as near to the one before as it may be, with its figures."""
         self._network.load_state_dict(self._best)
+        shrink(self._network, self._start, self._lessons, lambda: self._clock.share < 1)
+        if self._figures is not None:
+            self._figures = self._measuring.measure(self._network)
         before, figures = self._measuring.before, self._figures
         learned = self._measuring.learned_accuracy
         overfits = overfitting(before, figures, learned) if before and figures else ""
@@ -238,6 +245,11 @@ class _Run:
         return LearningResult(
             checkpoint_of(self._network, checkpoint), strokes, before, figures, overfits, notice
         )
+
+    @property
+    def _time_to_end(self) -> float:
+        """Seconds to keep for measuring twice and for `shrink`."""
+        return 2 * self._measuring.seconds + _SHRINKING * self._options.seconds
 
     def _share(self, step: int, began: float) -> float:
         """Return how much of the run is over: of its steps, or of its time if that is short."""

@@ -1,0 +1,82 @@
+"""How far a model goes from what it was to what a few strokes taught it.
+
+Weights between those before learning and those after it keep more of what the model knew about
+other images than stopping early or learning slowly does (Wortsman et al., Robust fine-tuning of
+zero-shot models, CVPR 2022).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mdlstm_core.config import IGNORE_INDEX
+from mdlstm_core.learning.lessons import Lesson
+from mdlstm_core.network import LabelingNetwork
+
+_PRIOR = 10
+"""Strokes that the model before counts for."""
+
+_RIGHT = 0.65
+"""Share of the learned pixels that has to be right for a shorter way to suffice."""
+
+_HALVINGS = 4
+
+_MOST_IMAGES = 4
+"""On which that is looked at: those with the most strokes."""
+
+
+@torch.no_grad()
+def shrink(
+    network: LabelingNetwork,
+    before: Mapping[str, Tensor],
+    lessons: Sequence[Lesson],
+    has_time: Callable[[], bool],
+) -> None:
+    """Move a network's weights as near to those before learning as the strokes allow.
+
+    The more strokes there are, the less near; and never so near that most of what a person
+    painted comes out as before.
+
+    Args:
+        network: has learned.
+        before: its weights before that.
+        lessons: what it learned.
+        has_time: whether to go on looking; if not, the way tried last is taken.
+    """
+    learned = {name: value.clone() for name, value in network.state_dict().items()}
+    strokes = sum(lesson.split.learned_strokes for lesson in lessons)
+    seen = sorted(lessons, key=lambda lesson: -lesson.split.learned_strokes)[:_MOST_IMAGES]
+
+    def go(way: float) -> None:
+        network.load_state_dict({n: before[n].lerp(value, way) for n, value in learned.items()})
+
+    short, enough = strokes / (strokes + _PRIOR), 1.0
+    go(short)
+    if not has_time() or _share_right(network, seen) >= _RIGHT:
+        return
+    for _ in range(_HALVINGS):
+        way = (short + enough) / 2
+        go(way)
+        if not has_time():
+            return
+        if _share_right(network, seen) >= _RIGHT:
+            enough = way
+        else:
+            short = way
+    go(enough)
+
+
+def _share_right(network: LabelingNetwork, lessons: Sequence[Lesson]) -> float:
+    """Return the share of the learned pixels that a network gives their class."""
+    right = known = 0
+    for lesson in lessons:
+        logits = network.enlarge(network(lesson.image_13HW), *lesson.image_13HW.shape[2:])
+        said = logits[0].argmax(dim=0).cpu().numpy()
+        is_learned = lesson.split.learned != IGNORE_INDEX
+        right += int(np.count_nonzero((said == lesson.split.learned) & is_learned))
+        known += int(np.count_nonzero(is_learned))
+    return right / max(1, known)
