@@ -28,6 +28,10 @@ from app.inference.model_worker import LearningWorker, ModelWorker
 _KERNEL_MS = 250
 """How often to ask whether the fastest kernel is ready, while another one stands in for it."""
 
+_REST_MS = 4000
+"""After the last labels the learner is made ready: it imports a thousand modules, and whoever
+scrolls a list or turns to the next image meanwhile stands still for 60 ms."""
+
 Request = LoadRequest | PredictRequest | InsightRequest
 Answer = ModelInfo | Prediction | InsightAnswer
 
@@ -82,6 +86,8 @@ class ModelClient(QObject):
         self._worker.failed.connect(self._on_failure)
         self._learn.connect(self._learner.learn)
         self._prepare.connect(self._learner.prepare)
+        self._rest_timer = QTimer(self, interval=_REST_MS, singleShot=True)
+        self._rest_timer.timeout.connect(self._on_rest)
         self._is_prepared = False
         self._kernel_timer = QTimer(self, interval=_KERNEL_MS)
         self._kernel_timer.timeout.connect(self._look_at_kernel)
@@ -111,6 +117,7 @@ class ModelClient(QObject):
         self.is_learning = True
         self._learner.stop.clear()
         self._learner.cancel.clear()
+        self._on_rest()
         self._learn.emit(request)
 
     def stop_learning(self) -> None:
@@ -136,6 +143,7 @@ class ModelClient(QObject):
         """End the threads; what is to be saved is waited for, learning is cancelled."""
         self._waiting.clear()
         self._kernel_timer.stop()
+        self._rest_timer.stop()
         self.cancel_learning()
         while self._saves:
             self._request.emit(self._saves.popleft())
@@ -181,7 +189,13 @@ class ModelClient(QObject):
                 self.outdated.emit()
 
     def _prepare_learning(self) -> None:
-        """Make the learner ready, once the user has something to look at."""
+        """Make the learner ready, once the user has something to look at and rests there."""
+        if not self._is_prepared:
+            self._rest_timer.start()
+
+    @Slot()
+    def _on_rest(self) -> None:
+        self._rest_timer.stop()
         if not self._is_prepared:
             self._is_prepared = True
             self._prepare.emit()

@@ -138,7 +138,8 @@ class ModelWorker(QObject):
             self._served_by, self._live = kernel.name, None  # its features are the other one's
         if strokes is None:
             self._live = None  # its features take memory
-            found = predictor.predict(request.image)
+            with long_lived():  # the first time, more is imported
+                found = predictor.predict(request.image)
         else:
             found = self._follow(strokes, predictor)
         for array in (found.label_map, found.confidence, found.uncertainty, found.entropy):
