@@ -22,7 +22,8 @@ test: lint qt-libraries
 
 # What make test leaves out: more cases of the GPU kernels, all held-out images.
 test-thorough: export OMP_NUM_THREADS := 1
-test-thorough: $(VENV)/.installed-test
+test-thorough: export QT_QPA_PLATFORM := offscreen
+test-thorough: $(VENV)/.installed-test qt-libraries
 	$(BIN)/python -m pytest -n 2 -m thorough
 
 # Bulk runs with Ray too, some 600 MB that make test does without.

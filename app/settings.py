@@ -11,7 +11,7 @@ from pathlib import Path
 import platformdirs
 from PySide6.QtCore import QByteArray, QSettings
 
-from mdlstm_core.config import DEVICE_NAMES
+from mdlstm_core.config import DEVICE_NAMES, LEARNING_SECONDS
 
 PROGRAM = "mdlstm-labeler"
 
@@ -39,7 +39,7 @@ class Settings:
 
     overlay_opacity: int = 50
     brush_diameter: int = 15
-    learning_seconds: int = 18
+    learning_seconds: int = LEARNING_SECONDS
     device: str = "auto"
     color_scheme: str = "system"
     history_mb: int = 256

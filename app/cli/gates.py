@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from app.cli.common import NoticePrinter, add_device_option, add_model_option, progress_bar
 from mdlstm_core.config import DIRECTIONS, STATES
@@ -100,6 +100,13 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.set_defaults(run=run)
 
 
+class _Other(NamedTuple):
+    """The way of the model of `--compare` over the image, and what it is of."""
+
+    recording: Recording
+    origin: Origin
+
+
 @dataclass(frozen=True)
 class _Work:
     """A model over an image, and what was found of it.
@@ -112,8 +119,7 @@ class _Work:
     recording: Recording
     origin: Origin
     bar: tqdm[Any]
-    other: Recording | None = None
-    of_other: Origin | None = None
+    other: _Other | None = None
     answer: dict[str, Any] = field(default_factory=dict)
     writings: list[Callable[[], list[Path]]] = field(default_factory=list)
 
@@ -156,7 +162,7 @@ def run(options: argparse.Namespace) -> None:
     ]
     other = _other(options, image, recorded, origin)
     with progress_bar(_results(options, queries), "map") as bar:
-        work = _Work(predictor, image, recording, origin, bar, *other, {"look": look.to_json()})
+        work = _Work(predictor, image, recording, origin, bar, other, {"look": look.to_json()})
         for of_layer in queries:
             _find_maps(work, of_layer, pixel, options)
             if options.contact_sheet:
@@ -190,14 +196,14 @@ def _predictor(model: str, options: argparse.Namespace) -> Predictor:
 
 def _other(
     options: argparse.Namespace, image: NDArray[np.uint8], layers: Sequence[int] | None, of: Origin
-) -> tuple[Recording | None, Origin | None]:
-    """Return the way of the model of `--compare` over the image, if there is one."""
+) -> _Other | None:
+    """Record the model of `--compare`, if there is one."""
     if options.compare is None:
-        return None, None
+        return None
     predictor = _predictor(options.compare, options)
     look = explained_look(predictor.checkpoint.config)
     recording = predictor.record(image, layers, logits=False)
-    return recording, replace(of, model=str(options.compare), look=look)
+    return _Other(recording, replace(of, model=str(options.compare), look=look))
 
 
 def _queries(
@@ -233,7 +239,7 @@ def _find_maps(
     from mdlstm_core.insight.export import save_map, save_pair, save_sweep
     from mdlstm_core.insight.gates import compare, gate_maps
 
-    if work.other is None or work.of_other is None:
+    if work.other is None:
         for found in gate_maps(work.recording, queries):
             if options.diagonal is None:
                 work.later(save_map, found, work.origin)
@@ -241,8 +247,8 @@ def _find_maps(
                 work.later(save_sweep, found, options.diagonal - 1, work.origin, pixel)
         return
     for query in queries:
-        pair = compare(work.recording, work.other, query)
-        work.later(save_pair, pair, work.origin, work.of_other)
+        pair = compare(work.recording, work.other.recording, query)
+        work.later(save_pair, pair, work.origin, work.other.origin)
 
 
 def _find_sheet(work: _Work, layer: int, unit: _Unit) -> None:
@@ -259,15 +265,16 @@ def _find_health(work: _Work) -> None:
 
     found = health(work.recording)
     work.answer["table"] = health_table(found)
-    if work.other is None or work.of_other is None:
+    if work.other is None:
         work.later(save_health, found, work.origin)
     else:
-        before, found = found, health(work.other)
-        work.later(save_health, found, work.of_other, before)
+        before, (recording, origin) = found, work.other
+        found = health(recording)
+        work.later(save_health, found, origin, before)
         work.answer["before"] = [row.to_json() for row in before]
-        names = work.origin.model, work.of_other.model
-        tables = work.answer["table"], health_table(found)
-        work.answer["table"] = "\n".join(f"{n}\n{t}" for n, t in zip(names, tables, strict=True))
+        work.answer["table"] = (
+            f"{work.origin.model}\n{health_table(before)}\n{origin.model}\n{health_table(found)}"
+        )
     work.answer["health"] = [row.to_json() for row in found]
 
 

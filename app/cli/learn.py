@@ -24,7 +24,7 @@ from app.document.steps import Roles
 from app.exchange.project_access import OpenProject, writing_project
 from app.exchange.project_view import ProjectView, view_of
 from app.storage.new_models import NewModel, joining
-from mdlstm_core.config import DEFAULT_MODEL, IGNORE_INDEX
+from mdlstm_core.config import DEFAULT_MODEL, IGNORE_INDEX, LEARNING_SECONDS
 from mdlstm_core.data.images import read_image
 from mdlstm_core.data.pages import image_file
 from mdlstm_core.errors import InputError
@@ -56,7 +56,10 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     )
     parser.add_argument("project", type=Path, help="the project (.mdlp)")
     parser.add_argument(
-        "--seconds", type=_positive, default=18.0, help="at most so long (default: %(default)s)"
+        "--seconds",
+        type=_positive,
+        default=LEARNING_SECONDS,
+        help="at most so long (default: %(default)s)",
     )
     parser.add_argument("--out", type=Path, metavar="MODEL", help="also write the model to a file")
     add_model_option(parser, default=None)

@@ -117,7 +117,6 @@ class ModelClient(QObject):
         self.is_learning = True
         self._learner.stop.clear()
         self._learner.cancel.clear()
-        self._on_rest()
         self._learn.emit(request)
 
     def stop_learning(self) -> None:

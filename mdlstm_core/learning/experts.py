@@ -95,17 +95,13 @@ class Experts:
     maps_ESJD: Tensor
     out_ESKU: Tensor
 
-    def mapped(self, inputs_DN: Tensor) -> Tensor:
-        """Return what the linear maps give: E×S×J×N."""
+    def added(self, inputs_DN: Tensor) -> tuple[Tensor, Tensor]:
+        """Return what each adds to the network's own logits, E×S×K×N, and its units, E×S×U×N."""
         flat = self.maps_ESJD.flatten(0, 2) @ inputs_DN
-        return flat.unflatten(0, self.maps_ESJD.shape[:3])
-
-    def added(self, inputs_DN: Tensor) -> Tensor:
-        """Return what each adds to the network's own logits: E×S×K×N."""
-        mapped_ESJN = self.mapped(inputs_DN)
+        mapped_ESJN = flat.unflatten(0, self.maps_ESJD.shape[:3])
         classes = self.out_ESKU.shape[2]
         hidden_ESUN = mapped_ESJN[:, :, classes:].relu_()
-        return mapped_ESJN[:, :, :classes] + self.out_ESKU @ hidden_ESUN
+        return mapped_ESJN[:, :, :classes] + self.out_ESKU @ hidden_ESUN, hidden_ESUN
 
 
 _EXPERTS, _STROKES = 2, 3
@@ -133,11 +129,8 @@ class _Lesson:
 
     def slope(self, at: Experts, slope: Experts) -> None:
         """Write the loss's derivatives by the weights into `slope`."""
-        mapped_ESJN = at.mapped(self.inputs_DN)
-        classes = at.out_ESKU.shape[2]
-        hidden_ESUN = mapped_ESJN[:, :, classes:].relu_()
-        logits_ESKN = mapped_ESJN[:, :, :classes] + at.out_ESKU @ hidden_ESUN + self.start_KN
-        sure_ESKN = logits_ESKN.softmax(dim=2)
+        added_ESKN, hidden_ESUN = at.added(self.inputs_DN)
+        sure_ESKN = (added_ESKN + self.start_KN).softmax(dim=2)
         wrong_ESKN = sure_ESKN * self.weight_SKN.sum(dim=1, keepdim=True) - self.weight_SKN
         torch.mul(self.pull_E111, at.out_ESKU, out=slope.out_ESKU)
         slope.out_ESKU.add_(wrong_ESKN @ hidden_ESUN.mT)
@@ -261,7 +254,7 @@ def _share_of_first(
     rows: AllRows,
     shares: tuple[float, ...],
 ) -> float:
-    added_ESNK = experts.added(inputs_DN).mT
+    added_ESNK = experts.added(inputs_DN)[0].mT
     kept_SN = _kept(rows)
     losses = torch.zeros(len(shares))
     for half in (1, 2):

@@ -21,7 +21,7 @@ import torch
 from torch import nn
 
 from mdlstm_core.checkpoint import Checkpoint, checkpoint_of
-from mdlstm_core.config import IGNORE_INDEX
+from mdlstm_core.config import IGNORE_INDEX, LEARNING_SECONDS
 from mdlstm_core.errors import InputError
 from mdlstm_core.kernels import NotFiniteError, select_kernel
 from mdlstm_core.learning.figures import Figures, overfitting
@@ -36,7 +36,7 @@ from mdlstm_core.learning.lessons import (
 )
 from mdlstm_core.learning.live import LiveOptions, refit
 from mdlstm_core.learning.measuring import Measuring
-from mdlstm_core.learning.shrinking import shrink
+from mdlstm_core.learning.shrinking import checkpoint_weights, shrink
 from mdlstm_core.losses import balanced_weights, class_shares, soft_cross_entropy
 from mdlstm_core.memory import Attempt, first_that_fits
 from mdlstm_core.network import LabelingNetwork
@@ -71,7 +71,7 @@ class LearningOptions:
     """
 
     steps: int = 300
-    seconds: float = 18.0
+    seconds: float = LEARNING_SECONDS
     learning_rate: float = 5e-4
     keep: float = 1.0
     enough: float = 0.03
@@ -283,11 +283,6 @@ class _Run:
     def _is_learned(self) -> bool:
         each_once = self._losses[-len(self._lessons) :]
         return len(each_once) == len(self._lessons) and max(each_once) < self._options.enough
-
-
-def checkpoint_weights(network: LabelingNetwork) -> dict[str, torch.Tensor]:
-    """Return a copy of a network's weights, on its device."""
-    return {name: value.detach().clone() for name, value in network.state_dict().items()}
 
 
 @torch.no_grad()

@@ -180,6 +180,13 @@ class Preparation:
         return cells[labeled_places(area_1hw).cpu()].numpy().astype(np.int32)
 
 
+@torch.no_grad()
+def label_map_of(network: LabelingNetwork, lesson: Lesson) -> NDArray[np.uint8]:
+    """Return what a network says of a lesson's image at its working size, H×W."""
+    logits = network.enlarge(network(lesson.image_13HW), *lesson.image_13HW.shape[2:])
+    return logits[0].argmax(dim=0).cpu().numpy().astype(np.uint8)
+
+
 def has_weights(network: LabelingNetwork) -> Tensor:
     """Return which classes the network knows; a new one has no weights (see `with_classes`)."""
     rows = torch.cat([layer.weight.flatten(1) for layer in network.class_layers], dim=1)

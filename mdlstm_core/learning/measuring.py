@@ -6,11 +6,10 @@ import time
 from collections.abc import Sequence
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from mdlstm_core.learning.figures import Figures
-from mdlstm_core.learning.lessons import Lesson
+from mdlstm_core.learning.lessons import Lesson, label_map_of
 from mdlstm_core.metrics import confusion_matrix
 from mdlstm_core.network import LabelingNetwork
 
@@ -46,16 +45,10 @@ class Measuring:
         """Whether there is enough to choose the best model by."""
         return self.before is not None and not self.before.too_few
 
-    @torch.no_grad()
     def measure(self, network: LabelingNetwork) -> Figures | None:
         """Return the figures of a network; None if nothing was set aside."""
         start = time.monotonic()
-        said = []
-        for lesson in self._lessons:
-            size = lesson.image_13HW.shape[2:]
-            logits = network.enlarge(network(lesson.image_13HW), *size)
-            said.append(logits[0].argmax(dim=0).cpu().numpy().astype(np.uint8))
-        figures = self._figures(said)
+        figures = self._figures([label_map_of(network, lesson) for lesson in self._lessons])
         self.seconds = max(self.seconds, time.monotonic() - start)
         return figures
 

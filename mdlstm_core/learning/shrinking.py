@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from mdlstm_core.config import IGNORE_INDEX
-from mdlstm_core.learning.lessons import Lesson
+from mdlstm_core.learning.lessons import Lesson, label_map_of
 from mdlstm_core.network import LabelingNetwork
 
 _PRIOR = 10
@@ -27,6 +27,11 @@ _HALVINGS = 4
 
 _MOST_IMAGES = 4
 """On which that is looked at: those with the most strokes."""
+
+
+def checkpoint_weights(network: LabelingNetwork) -> dict[str, Tensor]:
+    """Return a copy of a network's weights, on its device."""
+    return {name: value.detach().clone() for name, value in network.state_dict().items()}
 
 
 @torch.no_grad()
@@ -47,7 +52,7 @@ def shrink(
         lessons: what it learned.
         has_time: whether to go on looking; if not, the way tried last is taken.
     """
-    learned = {name: value.clone() for name, value in network.state_dict().items()}
+    learned = checkpoint_weights(network)
     strokes = sum(lesson.split.learned_strokes for lesson in lessons)
     seen = sorted(lessons, key=lambda lesson: -lesson.split.learned_strokes)[:_MOST_IMAGES]
 
@@ -74,8 +79,7 @@ def _share_right(network: LabelingNetwork, lessons: Sequence[Lesson]) -> float:
     """Return the share of the learned pixels that a network gives their class."""
     right = known = 0
     for lesson in lessons:
-        logits = network.enlarge(network(lesson.image_13HW), *lesson.image_13HW.shape[2:])
-        said = logits[0].argmax(dim=0).cpu().numpy()
+        said = label_map_of(network, lesson)
         is_learned = lesson.split.learned != IGNORE_INDEX
         right += int(np.count_nonzero((said == lesson.split.learned) & is_learned))
         known += int(np.count_nonzero(is_learned))

@@ -3,10 +3,30 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+
+
+@pytest.fixture(scope="session")
+def interpreted() -> Callable[[str, str], subprocess.CompletedProcess[str]]:
+    """Run the tests of a file that a marker chooses in Triton's interpreter, without a GPU."""
+
+    def run(file: str, cases: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", file, "-m", cases],
+            cwd=Path(__file__).parents[2],
+            env={**os.environ, "TRITON_INTERPRET": "1", "CUDA_VISIBLE_DEVICES": ""},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    return run
 
 
 @pytest.fixture(autouse=True, scope="session")

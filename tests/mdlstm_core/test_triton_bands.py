@@ -10,9 +10,6 @@ from __future__ import annotations
 
 import functools
 import inspect
-import os
-import subprocess
-import sys
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -274,26 +271,7 @@ def test_bands_can_be_recorded_as_a_graph() -> None:
 
 @pytest.mark.skipif(triton_launch.INTERPRETED, reason="this is the interpreter")
 @pytest.mark.parametrize("cases", PARTS)
-def test_bands_in_the_interpreter(cases: str) -> None:
-    command = [
-        sys.executable,
-        "-m",
-        "pytest",
-        "-q",
-        "-p",
-        "no:cacheprovider",
-        __file__,
-        "-m",
-        cases,
-    ]
-
-    done = subprocess.run(
-        command,
-        cwd=ROOT,
-        env={**os.environ, "TRITON_INTERPRET": "1", "CUDA_VISIBLE_DEVICES": ""},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+def test_bands_in_the_interpreter(interpreted: Callable[..., Any], cases: str) -> None:
+    done = interpreted(__file__, cases)
 
     assert done.returncode == 0, done.stdout + done.stderr

@@ -7,7 +7,6 @@ a process of its own that interprets them.
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -345,27 +344,8 @@ def _on_cpu() -> tuple[Tensor, MDLSTMWeights, Tensor]:
 
 @pytest.mark.skipif(triton_launch.INTERPRETED, reason="this is the interpreter")
 @pytest.mark.parametrize("cases", PARTS)
-def test_kernels_in_the_interpreter(cases: str) -> None:
-    command = [
-        sys.executable,
-        "-m",
-        "pytest",
-        "-q",
-        "-p",
-        "no:cacheprovider",
-        __file__,
-        "-m",
-        cases,
-    ]
-
-    done = subprocess.run(
-        command,
-        cwd=ROOT,
-        env={**os.environ, "TRITON_INTERPRET": "1", "CUDA_VISIBLE_DEVICES": ""},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+def test_kernels_in_the_interpreter(interpreted: Callable[..., Any], cases: str) -> None:
+    done = interpreted(__file__, cases)
 
     assert done.returncode == 0, done.stdout + done.stderr
 

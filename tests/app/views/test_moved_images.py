@@ -20,6 +20,13 @@ PATIENCE_MS = 60_000
 LINE = [(100.0, 100.0), (200.0, 120.0)]
 
 
+def moved_elsewhere(photo: Path) -> Path:
+    """Move a photograph into a folder beside its own, under another name."""
+    folder = photo.parent.parent / "moved"
+    folder.mkdir()
+    return Path(shutil.move(photo, folder / "new name.png"))
+
+
 def test_another_picture_in_the_place_of_a_labeled_one_is_told(
     qtbot: QtBot, labeled_window: MainWindow, two_photos: list[Path], drag: Callable[..., None]
 ) -> None:
@@ -49,16 +56,14 @@ def test_images_moved_without_their_project_are_asked_for(
     project = labeled_window.session.project_path
     assert project is not None
     labeled_window.close()
-    folder = rocket.parent.parent / "moved"
-    folder.mkdir()
-    moved = Path(shutil.move(rocket, folder / "new name.png"))
+    moved = moved_elsewhere(rocket)
     session = LabelingSession(device="cpu")
     warnings: list[str] = []
     session.warned.connect(warnings.append)
     session.open_paths([project])
     assert "open the folder where they are now" in warnings[0]
     with qtbot.waitSignal(session.document_changed, timeout=PATIENCE_MS, check_params_cb=bool):
-        session.open_paths([folder])
+        session.open_paths([moved.parent])
     assert session.project_path == project
     assert session.document is not None
     assert session.document.path == moved
@@ -78,9 +83,7 @@ def test_images_are_shown_while_moved_ones_are_searched(
     project = labeled_window.session.project_path
     assert project is not None
     labeled_window.close()
-    folder = rocket.parent.parent / "moved"
-    folder.mkdir()
-    moved = Path(shutil.move(rocket, folder / "new name.png"))
+    moved = moved_elsewhere(rocket)
     may_end, find = threading.Event(), moved_images.find_moved
 
     def slow(*arguments: Any) -> dict[Path, Path]:
@@ -95,7 +98,7 @@ def test_images_are_shown_while_moved_ones_are_searched(
     session = window.session
     session.open_paths([project])
     session.project.add_images([other])
-    session.open_paths([folder])
+    session.open_paths([moved.parent])
     qtbot.waitUntil(lambda: "moved images" in window.status.busy.text)
     with qtbot.waitSignal(session.document_changed, check_params_cb=lambda d: d is not None):
         session.open_image(other)
