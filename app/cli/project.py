@@ -20,8 +20,8 @@ from app.exchange.project_access import writing_project
 from app.storage.changes import Change, MarkDone, SaveClasses, SaveFingerprint
 from app.storage.fingerprint import fingerprint_of
 from app.storage.inspection import describe, faults_of
-from app.storage.project_file import project_path_for
 from app.storage.project_lock import ProjectLock
+from app.storage.project_places import project_path_for
 from app.storage.repair import salvage
 from mdlstm_core.data.images import find_images, image_size
 from mdlstm_core.errors import InputError

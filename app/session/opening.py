@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from app.storage.project_file import image_folders, project_path_for
+from app.storage.project_places import image_folders, project_from_elsewhere, project_path_for
 from mdlstm_core.data.images import find_images, images_in
 from mdlstm_core.errors import InputError
 
@@ -52,4 +52,6 @@ def project_of(projects: list[Path], images: list[Path]) -> Path:
     (project,) = wanted
     if projects and not project.is_file():
         raise InputError(f"There is no project {project}.")
+    if not project.is_file():
+        return project_from_elsewhere(images) or project
     return project

@@ -26,7 +26,7 @@ from app.storage.changes import (
 )
 from app.storage.disk_worker import LoadedImage
 from app.storage.journal import Journal
-from app.storage.project_file import image_folders
+from app.storage.project_places import image_folders
 from mdlstm_core.config import IGNORE_INDEX, LabelClass
 from mdlstm_core.data.display_window import DisplayWindow
 from mdlstm_core.data.pages import image_file

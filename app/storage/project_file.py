@@ -8,14 +8,9 @@ from __future__ import annotations
 import dataclasses
 import json
 import logging
-import os
 import sqlite3
-from collections.abc import Iterable
-from hashlib import sha256
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
-
-import platformdirs
 
 from app.document.class_table import ClassTable
 from app.document.packed_patch import PackedPatch
@@ -42,35 +37,6 @@ RECENT = 1000
 """Steps not undone that are loaded when a project opens."""
 
 _log = logging.getLogger(__name__)
-
-
-def project_path_for(image: Path) -> Path:
-    """Return where the project of an image lies: beside it, or in the user's data folder.
-
-    The latter if the image's folder cannot be written into.
-    """
-    folder = Path(os.path.abspath(image)).parent
-    beside = folder / f"{folder.name or 'images'}.mdlp"
-    if beside.exists() or os.access(folder, os.W_OK | os.X_OK):
-        return beside
-    digest = sha256(str(folder).encode()).hexdigest()[:12]
-    return _data_folder() / f"{folder.name}-{digest}.mdlp"
-
-
-def image_folders(project: Path, images: Iterable[Path]) -> list[Path]:
-    """Return the folders whose images belong to a project, where that is known.
-
-    Args:
-        project: its file; the images lie beside it, or it is in the user's data folder.
-        images: those of the project that are known.
-    """
-    if project.parent != _data_folder():
-        return [project.parent]
-    return list(dict.fromkeys(image.parent for image in images))
-
-
-def _data_folder() -> Path:
-    return platformdirs.user_data_path("mdlstm-labeler", appauthor=False) / "projects"
 
 
 class StoredImage(NamedTuple):

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from PySide6.QtCore import Qt
 
 from app.document.edit import Edit
 from app.document.regions.taken_over import copied
@@ -25,7 +26,12 @@ def copy_from_previous(session: LabelingSession, canvas: CanvasView) -> None:
     document = session.document
     if document is None:
         return
-    canvas.finish_work()
+    if not canvas.may_leave():  # what is drawn already is not to be covered
+        canvas.settled.connect(
+            partial(_copy_if_shown, session, canvas, document.path),
+            Qt.ConnectionType.SingleShotConnection,
+        )
+        return
     place = session.project.images.index(document.path)
     if place == 0:
         session.said.emit("This is the first image: there is none before it to copy from.")
@@ -35,6 +41,12 @@ def copy_from_previous(session: LabelingSession, canvas: CanvasView) -> None:
     load: _Load = in_memory.frozen() if in_memory else partial(session.stored.labels_of, previous)
     compute = partial(_edit, previous, load, document.corrections.snapshot())
     canvas.work_out(Pending(compute, "Copying labels"))
+
+
+def _copy_if_shown(session: LabelingSession, canvas: CanvasView, image: Path) -> None:
+    """Copy now that all that was drawn is worked out, unless another image is shown by now."""
+    if session.document is not None and session.document.path == image:
+        copy_from_previous(session, canvas)
 
 
 def _edit(previous: Path, load: _Load, corrections_HW: NDArray[np.uint8]) -> Edit:

@@ -24,10 +24,12 @@ from hypothesis.stateful import (
 )
 from PySide6.QtCore import QCoreApplication
 from pytestqt.qtbot import QtBot
+from skimage.segmentation import flood
 
 from app.document import undo_stack
 from app.document.edit import Edit
 from app.document.label_map import LabelMap
+from app.document.regions.connected import connected_region
 from app.document.stroke import Box, Region
 from app.session.stored_project import StoredProject
 from app.storage import project_file
@@ -38,6 +40,7 @@ SIZES = {"a.png": (300, 270), "b.png": (40, 520), "c.png": (7, 9)}
 NAMES = ("sky", "tree", "road")
 EXAMPLES = int(os.environ.get("MDLSTM_HISTORY_EXAMPLES", "12"))
 STEPS = 40
+ONLY = st.none() | st.sets(st.sampled_from([0, 1, 2, 3, IGNORE_INDEX])).map(frozenset)
 
 
 class BruteForce:
@@ -103,11 +106,7 @@ class HistoryMachine(RuleBasedStateMachine):
         self.stored.shown = self.folder / name
         self.stored.release()
 
-    @rule(
-        data=st.data(),
-        each_its_own=st.booleans(),
-        only=st.none() | st.sets(st.sampled_from([0, 1, 2, 3, IGNORE_INDEX])).map(frozenset),
-    )
+    @rule(data=st.data(), each_its_own=st.booleans(), only=ONLY)
     def paint(self, data: st.DataObject, each_its_own: bool, only: frozenset | None) -> None:
         height, width = SIZES[self.shown]
         top, left = data.draw(st.integers(0, height - 1)), data.draw(st.integers(0, width - 1))
@@ -115,18 +114,35 @@ class HistoryMachine(RuleBasedStateMachine):
         right = data.draw(st.integers(left + 1, min(width, left + 280)))
         random = np.random.default_rng(data.draw(st.integers(0, 1000)))
         mask = random.random((bottom - top, right - left)) < 0.6
-        possible = [c[0] for c in self.model.classes] + [IGNORE_INDEX]
-        labels: int | np.ndarray = data.draw(st.sampled_from(possible))
+        labels: int | np.ndarray = data.draw(st.sampled_from(self.possible))
         if each_its_own:
-            labels = random.choice(possible, int(mask.sum())).astype(np.uint8)
+            labels = random.choice(self.possible, int(mask.sum())).astype(np.uint8)
+        whole = np.zeros((height, width), dtype=bool)
+        whole[top:bottom, left:right] = mask
+        region = Region(Box(top, left, bottom, right), mask.copy())
+        self.edit(Edit(region, labels, "paint"), whole, only)
+
+    @rule(data=st.data(), only=ONLY)
+    def fill(self, data: st.DataObject, only: frozenset | None) -> None:
+        height, width = SIZES[self.shown]
+        y, x = data.draw(st.integers(0, height - 1)), data.draw(st.integers(0, width - 1))
+        label = data.draw(st.sampled_from(self.possible))
+        region = connected_region(self.map_of(self.shown).values, x, y)
+        whole = flood(self.model.labels[self.shown], (y, x), connectivity=1)
+        self.edit(Edit(region, label, "fill"), whole, only)
+
+    @property
+    def possible(self) -> list[int]:
+        return [c[0] for c in self.model.classes] + [IGNORE_INDEX]
+
+    def edit(self, edit: Edit, mask: np.ndarray, only: frozenset | None) -> None:
         before = self.model.copy()
         corrections = self.map_of(self.shown)
         self.stored.project.paint_only = only
-        edit = Edit(Region(Box(top, left, bottom, right), mask.copy()), labels, "paint")
         changed = self.stored.project.edit(self.folder / self.shown, edit)
         values = self.model.labels[self.shown]
         wanted = values.copy()
-        wanted[top:bottom, left:right][mask] = labels
+        wanted[mask] = edit.labels
         locked = [c[0] for c in self.model.classes if c[4]]
         wanted = np.where(np.isin(values, locked), values, wanted)
         if only is not None:

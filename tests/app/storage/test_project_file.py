@@ -27,8 +27,9 @@ from app.storage.changes import (
     SaveClasses,
     SaveFingerprint,
 )
-from app.storage.project_file import ProjectFile, project_path_for
+from app.storage.project_file import ProjectFile
 from app.storage.project_lock import ProjectLock
+from app.storage.project_places import project_path_for
 from app.storage.project_writer import ProjectWriter
 from app.storage.schema import connect_writer
 from mdlstm_core.config import IGNORE_INDEX, LabelClass

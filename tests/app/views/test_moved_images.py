@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import threading
 from collections.abc import Callable
@@ -14,6 +15,7 @@ from PIL import Image
 from pytestqt.qtbot import QtBot
 
 from app.session import LabelingSession, moved_images
+from app.storage.project_places import project_from_elsewhere
 from app.views.main_window import MainWindow
 
 PATIENCE_MS = 60_000
@@ -108,3 +110,59 @@ def test_images_are_shown_while_moved_ones_are_searched(
     assert session.document.path == moved
     assert window.status.busy.text == ""
     window.close()
+
+
+@pytest.fixture
+def read_only_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever user runs the tests, no folder of images can be written into."""
+    access = os.access
+    folders = tmp_path / "photos", tmp_path / "moved", tmp_path / "copies"
+    monkeypatch.setattr(os, "access", lambda path, mode: path not in folders and access(path, mode))
+
+
+@pytest.mark.usefixtures("read_only_folders")
+def test_a_folder_that_cannot_be_written_into_is_known_again_where_it_moved(
+    qtbot: QtBot, window: MainWindow, two_photos: list[Path], drag: Callable[..., None]
+) -> None:
+    folder = two_photos[0].parent
+    with qtbot.waitSignal(window.session.prediction_changed, timeout=PATIENCE_MS):
+        window.session.open_paths([folder])
+    drag(window, LINE)
+    assert window.session.document is not None
+    project, painted = window.session.project_path, window.session.document.corrections.snapshot()
+    assert project is not None
+    assert folder not in project.parents
+    window.close()
+    moved = folder.rename(folder.with_name("moved"))
+    for _ in range(2):  # known by the pictures, and from then on by their places
+        session = LabelingSession(device="cpu")
+        session.open_paths([moved])
+        assert session.project_path == project
+        qtbot.waitUntil(lambda s=session: _painted(s, moved / "rocket.png") is not None)
+        np.testing.assert_array_equal(_painted(session, moved / "rocket.png"), painted)
+        assert not session.stored.files.missing
+        session.close()
+
+
+@pytest.mark.usefixtures("read_only_folders")
+def test_copies_of_images_that_are_where_they_were_begin_a_project_of_their_own(
+    labeled_window: MainWindow, rocket: Path, tmp_path: Path, drag: Callable[..., None]
+) -> None:
+    drag(labeled_window, LINE)
+    project = labeled_window.session.project_path
+    assert project is not None
+    labeled_window.close()
+    assert project.is_file()
+    copy = tmp_path / "copies" / "rocket.png"
+    copy.parent.mkdir()
+    shutil.copy(rocket, copy)
+    assert project_from_elsewhere([copy]) is None
+    rocket.unlink()
+    assert project_from_elsewhere([copy]) == project
+
+
+def _painted(session: LabelingSession, image: Path) -> np.ndarray | None:
+    document = session.document
+    if document is None or document.path != image or document.corrections.is_empty:
+        return None
+    return document.corrections.snapshot()

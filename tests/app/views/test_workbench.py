@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from app.settings import load_settings
 from app.storage.project_file import ProjectFile
 from app.views.dialogs.preferences_dialog import PreferencesDialog
 from app.views.main_window import MainWindow
+from app.views.tools.tool import Pending
 from mdlstm_core.config import IGNORE_INDEX, LabelClass
 from mdlstm_core.data.images import read_image
 
@@ -114,6 +116,31 @@ def test_labels_of_the_image_before_are_copied_as_one_step(
     window.session.undo()
     np.testing.assert_array_equal(_corrections(window), own)
     window.session.redo()
+    np.testing.assert_array_equal(_corrections(window), expected)
+
+
+def test_copying_waits_for_what_is_worked_out_and_the_window_does_not(
+    qtbot: QtBot, sequence_window: MainWindow
+) -> None:
+    window, go = sequence_window, threading.Event()
+    before = _corrections(window)
+    _step(qtbot, window, "next")
+    region = Region(Box(90, 150, 130, 250), np.ones((40, 100), dtype=bool))
+
+    def compute() -> Edit:
+        assert go.wait(60)
+        return Edit(region, 2, "drawn first")
+
+    window.canvas.work_out(Pending(compute, "Drawing"))
+    window.actions_by_name["copy-previous"].trigger()
+    assert window.canvas.is_working
+    assert (_corrections(window) == IGNORE_INDEX).all()
+    go.set()
+    steps = window.session.project.undo_stack
+    qtbot.waitUntil(lambda: steps.count() == 3)
+    expected = before.copy()
+    expected[90:130, 150:250] = 2
+    assert (before[90:130, 150:250] == 1).any()
     np.testing.assert_array_equal(_corrections(window), expected)
 
 
