@@ -55,6 +55,11 @@ class LabelingNetwork(nn.Module):
         """The layers whose outputs `join_logits` adds up; the last 2D-LSTM's comes first."""
         raise NotImplementedError
 
+    @property
+    def late_layers(self) -> tuple[nn.Module, ...]:
+        """The layers from the last 2D-LSTM on: where what was seen becomes classes."""
+        raise NotImplementedError
+
     def join_logits(self, parts_BKhw: Sequence[Tensor]) -> Tensor:
         """Return the logits: what the class layers put out, enlarged to one grid and added."""
         raise NotImplementedError
@@ -107,6 +112,11 @@ class ByeonNetwork(LabelingNetwork):
         last = self.projections[-1]
         assert isinstance(last, nn.Linear)
         return (last,)
+
+    @property
+    def late_layers(self) -> tuple[nn.Module, ...]:
+        """See `LabelingNetwork.late_layers`."""
+        return self.sweeps[-1], self.projections[-1]
 
     def join_logits(self, parts_BKhw: Sequence[Tensor]) -> Tensor:
         """See `LabelingNetwork.join_logits`; there is one part only."""
@@ -180,6 +190,12 @@ class SceneNetwork(LabelingNetwork):
     def class_layers(self) -> tuple[nn.Linear | nn.Conv2d, ...]:
         """See `LabelingNetwork.class_layers`."""
         return self.context, self.logits_4, self.logits_2
+
+    @property
+    def late_layers(self) -> tuple[nn.Module, ...]:
+        """See `LabelingNetwork.late_layers`; what joins the grids for it, and the fine path."""
+        joined = self.join, self.local_8, self.norms[-1], self.sweeps[-1]
+        return *joined, self.to_4, self.fine_4, self.to_2, self.fine_2, *self.class_layers
 
     def join_logits(self, parts_BKhw: Sequence[Tensor]) -> Tensor:
         """See `LabelingNetwork.join_logits`; the parts are of cells of 8, 4 and 2 pixels."""

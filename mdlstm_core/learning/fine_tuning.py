@@ -2,10 +2,13 @@
 
 Learning always starts from the checkpoint it is given: taking strokes back and learning
 again gives what never having made them gives. First the last layer is fitted, which takes
-seconds, then the whole network learns from views around the strokes and, towards the end,
-from whole images. Pixels that nobody touched are held to what the model said before, so that
-it does not forget; except those it gave a class that the person took back elsewhere on the
-same image, for there it is likely to be wrong too.
+seconds, then the network learns: few strokes move its layers from the last 2D-LSTM on, by
+whole images; more move all of it, by views around the strokes and, towards the end, whole
+images. Pixels that nobody touched are held to what the model said before, so that it does not
+forget; except those it gave a class that the person took back elsewhere on the same image,
+for there it is likely to be wrong too. Gradients are followed as they are, with momentum, and
+not scaled to one length for each weight as Adam does, which moves those as far that matter
+for other images only.
 """
 
 from __future__ import annotations
@@ -51,6 +54,14 @@ _WHOLE = 0.7
 _SHRINKING = 0.08
 """Share of the time that is kept for `shrink`."""
 
+_FEW = 60
+"""Up to so many strokes, only the network's late layers learn, and that by whole images.
+
+What is right elsewhere on an image is held best where the network sees all of it.
+"""
+
+_MOMENTUM = 0.9
+
 _FAILED = "Learning failed, its loss is not a number; the model before stays."
 
 _MEASURED = (0.4, 0.75)
@@ -64,7 +75,7 @@ class LearningOptions:
     Attributes:
         steps: at most this many steps.
         seconds: at most this long, preparation and all.
-        learning_rate: the highest, of AdamW.
+        learning_rate: the highest, of gradient descent.
         keep: weight of holding untouched pixels to what the model said before.
         enough: stop early when the loss on the corrections falls below this.
         seed: of the views.
@@ -72,7 +83,7 @@ class LearningOptions:
 
     steps: int = 300
     seconds: float = LEARNING_SECONDS
-    learning_rate: float = 5e-4
+    learning_rate: float = 0.03
     keep: float = 1.0
     enough: float = 0.03
     seed: int = 0
@@ -200,9 +211,8 @@ class _Run:
     def learn(self, report: Callable[[LearningProgress], None], notice: str) -> None:
         """Do the steps, until they are done, the time is up or the strokes are learned."""
         options, clock = self._options, self._clock
-        optimizer = torch.optim.AdamW(
-            self._network.parameters(), lr=options.learning_rate, weight_decay=0.0
-        )
+        weights = self._weights()
+        optimizer = torch.optim.SGD(weights, lr=options.learning_rate, momentum=_MOMENTUM)
         to_measure = list(_MEASURED)
         began = clock.share
         held_out = self._keep_if_best() if self._measuring.is_telling else None
@@ -241,10 +251,25 @@ class _Run:
         overfits = overfitting(before, figures, learned) if before and figures else ""
         if not notice and self._losses and np.mean(self._losses[-len(self._lessons) :]) > 1.0:
             notice = "The strokes could not all be learned: some may contradict one another."
-        strokes = sum(lesson.split.learned_strokes for lesson in self._lessons)
-        return LearningResult(
-            checkpoint_of(self._network, checkpoint), strokes, before, figures, overfits, notice
-        )
+        learned_model = checkpoint_of(self._network, checkpoint)
+        return LearningResult(learned_model, self._strokes, before, figures, overfits, notice)
+
+    @property
+    def _strokes(self) -> int:
+        return sum(lesson.split.learned_strokes for lesson in self._lessons)
+
+    @property
+    def _has_few(self) -> bool:
+        return self._strokes <= _FEW
+
+    def _weights(self) -> list[nn.Parameter]:
+        """Return the weights that learn; the others get no gradients."""
+        if not self._has_few:
+            return list(self._network.parameters())
+        self._network.requires_grad_(False)
+        for layer in self._network.late_layers:
+            layer.requires_grad_(True)
+        return [weight for weight in self._network.parameters() if weight.requires_grad]
 
     @property
     def _time_to_end(self) -> float:
@@ -261,7 +286,7 @@ class _Run:
     def _view(self, step: int, share: float) -> Views:
         """Return what a step learns from: the images in turn."""
         lesson = self._lessons[step % len(self._lessons)]
-        if share > _WHOLE and step // len(self._lessons) % 2:
+        if self._has_few or (share > _WHOLE and step // len(self._lessons) % 2):
             return whole_view(lesson, self._generator)
         config = self._network.config
         return views_of(lesson, self._network.output_stride, config.window, self._generator)

@@ -20,7 +20,7 @@ from mdlstm_core.network import LabelingNetwork
 _PRIOR = 10
 """Strokes that the model before counts for."""
 
-_RIGHT = 0.65
+_RIGHT = 0.5
 """Share of the learned pixels that has to be right for a shorter way to suffice."""
 
 _HALVINGS = 4
@@ -50,7 +50,7 @@ def shrink(
         network: has learned.
         before: its weights before that.
         lessons: what it learned.
-        has_time: whether to go on looking; if not, the way tried last is taken.
+        has_time: whether to go on looking; if not, the shortest way known to suffice is taken.
     """
     learned = checkpoint_weights(network)
     strokes = sum(lesson.split.learned_strokes for lesson in lessons)
@@ -61,13 +61,13 @@ def shrink(
 
     short, enough = strokes / (strokes + _PRIOR), 1.0
     go(short)
-    if not has_time() or _share_right(network, seen) >= _RIGHT:
+    if _share_right(network, seen) >= _RIGHT:
         return
     for _ in range(_HALVINGS):
+        if not has_time():
+            break
         way = (short + enough) / 2
         go(way)
-        if not has_time():
-            return
         if _share_right(network, seen) >= _RIGHT:
             enough = way
         else:
