@@ -90,6 +90,23 @@ def test_again_gives_the_same(checkpoint: Checkpoint) -> None:
     assert all(torch.equal(first[name], second[name]) for name in first)
 
 
+@pytest.mark.parametrize(("strokes", "moves_all"), [(1, False), (30, True)])
+def test_few_strokes_move_the_late_layers_alone(
+    checkpoint: Checkpoint, strokes: int, moves_all: bool
+) -> None:
+    result = learned(checkpoint, [painted(0, strokes, side=192)], steps=3, enough=0.0)
+    moved = {
+        name
+        for name, value in result.checkpoint.weights.items()
+        if not torch.equal(value, checkpoint.weights[name])
+    }
+    network = checkpoint.network()
+    late = {weight for layer in network.late_layers for weight in layer.parameters()}
+    expected = {name for name, weight in network.named_parameters() if moves_all or weight in late}
+    assert moved == expected
+    assert len(late) < len(list(network.parameters()))
+
+
 def test_ends_in_time_with_more_images_than_it_has_time_for(checkpoint: Checkpoint) -> None:
     def slow() -> list[CorrectedImage]:
         time.sleep(0.05)
