@@ -194,10 +194,8 @@ class ModelClient(QObject):
 
     @Slot()
     def _on_rest(self) -> None:
-        self._rest_timer.stop()
-        if not self._is_prepared:
-            self._is_prepared = True
-            self._prepare.emit()
+        self._is_prepared = True
+        self._prepare.emit()
 
     def _pass_on_notice(self, answer: Answer | Progress) -> None:
         """Hand on the notice of an answer, unless the last one of any kind still says it."""

@@ -17,8 +17,8 @@ from app.storage.project_file import ProjectFile
 from mdlstm_core.data.pages import image_file
 from mdlstm_core.errors import InputError
 
-_MOST_READ = 20
-"""Files read to find a project's images: pictures that are not compressed have one size."""
+_MOST_BYTES = 64 << 20
+"""Read to find a project's images, for the window waits: a tenth of a second."""
 
 _log = logging.getLogger(__name__)
 
@@ -54,8 +54,7 @@ def project_from_elsewhere(images: Sequence[Path]) -> Path | None:
     It lists one of them; or its own images are gone, and one of these is a missing one by
     its content: their folder was moved, which a project outside it cannot notice.
     """
-    projects = list(_data_folder().glob("*.mdlp"))
-    for path in sorted(projects, key=lambda p: p.stat().st_mtime, reverse=True):
+    for path in sorted(_data_folder().glob("*.mdlp")):
         try:
             if _knows(path, images):
                 return path
@@ -71,7 +70,8 @@ def _knows(project: Path, images: Sequence[Path]) -> bool:
         return True
     gone = (i for i in stored if i.fingerprint and not image_file(i.path).exists())
     missing = {i.path: i.fingerprint for i in islice(gone, 1) if i.fingerprint}
-    return bool(find_moved(missing, may_be_moved(missing, images)[:_MOST_READ]))
+    most = sum(_MOST_BYTES // max(1, known.size) for known in missing.values())
+    return bool(find_moved(missing, may_be_moved(missing, images)[:most]))
 
 
 def _data_folder() -> Path:

@@ -34,6 +34,7 @@ from mdlstm_core.learning.lessons import (
     Preparation,
     Views,
     has_weights,
+    learned_strokes,
     views_of,
     whole_view,
 )
@@ -226,9 +227,7 @@ class _Run:
             self._losses.append(_step(self._network, self._view(step, share), optimizer, options))
             self._longest = max(self._longest, clock.seconds - start)
             if not math.isfinite(self._losses[-1]):
-                raise InputError(
-                    "Learning failed, its loss is not a number; the model before stays."
-                )
+                raise InputError(_FAILED)
             if to_measure and share >= to_measure[0]:
                 to_measure.pop(0)
                 held_out = self._keep_if_best()
@@ -256,7 +255,7 @@ class _Run:
 
     @property
     def _strokes(self) -> int:
-        return sum(lesson.split.learned_strokes for lesson in self._lessons)
+        return learned_strokes(self._lessons)
 
     @property
     def _has_few(self) -> bool:

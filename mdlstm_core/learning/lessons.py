@@ -187,6 +187,11 @@ def label_map_of(network: LabelingNetwork, lesson: Lesson) -> NDArray[np.uint8]:
     return logits[0].argmax(dim=0).cpu().numpy().astype(np.uint8)
 
 
+def learned_strokes(lessons: Sequence[Lesson]) -> int:
+    """Return how many strokes are learned, of all lessons together."""
+    return sum(lesson.split.learned_strokes for lesson in lessons)
+
+
 def has_weights(network: LabelingNetwork) -> Tensor:
     """Return which classes the network knows; a new one has no weights (see `with_classes`)."""
     rows = torch.cat([layer.weight.flatten(1) for layer in network.class_layers], dim=1)

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from mdlstm_core.config import IGNORE_INDEX
-from mdlstm_core.learning.lessons import Lesson, label_map_of
+from mdlstm_core.learning.lessons import Lesson, label_map_of, learned_strokes
 from mdlstm_core.network import LabelingNetwork
 
 _PRIOR = 10
@@ -53,7 +53,7 @@ def shrink(
         has_time: whether to go on looking; if not, the shortest way known to suffice is taken.
     """
     learned = checkpoint_weights(network)
-    strokes = sum(lesson.split.learned_strokes for lesson in lessons)
+    strokes = learned_strokes(lessons)
     seen = sorted(lessons, key=lambda lesson: -lesson.split.learned_strokes)[:_MOST_IMAGES]
 
     def go(way: float) -> None:
