@@ -25,8 +25,9 @@ class ClassifierOptions:
         hold: how strongly the weights of the expert that sees all features are held to zero,
             and with it to what the network says.
         hold_local: how strongly those of the expert that sees the local ones alone.
-        few: up to so many strokes both are held at strength 1, for the first ones lie where
-            things are plain; from then on less, soon as above.
+        hold_first: how strongly both are held at first, since the first strokes lie where
+            things are plain.
+        few: up to so many strokes, or a few more; then less, soon as above.
         trust: how much of the network's own logits counts, 0 to 1.
         steps: of Adam.
         learning_rate: of its first half; then it falls to zero.
@@ -35,6 +36,7 @@ class ClassifierOptions:
     hidden: int = 24
     hold: float = 0.1
     hold_local: float = 0.01
+    hold_first: float = 0.5
     few: int = 20
     trust: float = 0.5
     steps: int = 45
@@ -212,9 +214,10 @@ def _lesson(
 def _hold(rows: AllRows, options: ClassifierOptions) -> Tensor:
     """Return how strongly each expert is held."""
     strokes = torch.unique(torch.stack([rows.image_N, rows.stroke_N]), dim=1).shape[1]
-    plain = min(1.0, options.few / strokes)
+    plain = options.few / strokes
     # The second expert must soon tell apart what the first strokes did not show.
-    return torch.tensor([max(options.hold, plain), max(options.hold_local, plain**6)])
+    holds = (options.hold, plain), (options.hold_local, plain**6)
+    return torch.tensor([max(least, min(options.hold_first, now)) for least, now in holds])
 
 
 def _smoothed(weight_SNK: Tensor) -> Tensor:

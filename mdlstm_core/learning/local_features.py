@@ -1,8 +1,9 @@
 """What the neighbourhood of each pixel looks like, at a few scales.
 
 The same kinds of filters as scikit-image's `multiscale_basic_features`: smoothed colours,
-strength of edges, and the Hessian's eigenvalues, which tell lines from spots. Written with
-OpenCV, since a person waits for them.
+strength of edges, and the Hessian's eigenvalues, which tell lines from spots. Beside them how
+strong the edges all around are, and which way they run: that is what textures differ in.
+Written with OpenCV, since a person waits for them.
 """
 
 from __future__ import annotations
@@ -13,6 +14,9 @@ from numpy.typing import NDArray
 
 _SIGMAS = (0.7, 1.4, 2.8, 5.6, 11.2)
 """Of the Gaussians, in pixels."""
+
+_AROUND = {0.7: 4.0, 1.4: 8.0, 2.8: 11.2}
+"""Over how many pixels (sigma) the edges of a scale are averaged."""
 
 _Array = NDArray[np.float32]
 
@@ -27,27 +31,47 @@ def local_features(image_HW3: NDArray[np.uint8]) -> _Array:
     colors *= np.array([1 / 50, 1 / 25, 1 / 25], dtype=np.float32)
     found = [*cv2.split(colors)]
     for sigma in _SIGMAS:
-        smooth = cv2.GaussianBlur(colors, (0, 0), sigma, borderType=cv2.BORDER_REFLECT)
+        smooth = _blurred(colors, sigma)
         found += cv2.split(smooth)
-        found += _shape(np.ascontiguousarray(smooth[..., 0]), sigma)
+        lightness = np.ascontiguousarray(smooth[..., 0])
+        # Normalised by the scale (Lindeberg 1998), so that all scales have like values.
+        slopes = [sigma * _filtered(lightness, kernel) for kernel in (_SLOPE, _SLOPE.T)]
+        found += [cv2.magnitude(*slopes), *_curvatures(lightness, sigma)]
+        if sigma in _AROUND:
+            found += _grain(slopes, _AROUND[sigma])
     return np.stack(found)
 
 
-def _shape(smooth_HW: _Array, sigma: float) -> list[_Array]:
-    """Return the gradient's length and the Hessian's eigenvalues, the larger one first."""
-    # Normalised by the scale (Lindeberg 1998), so that all scales have like values.
-    slope_x, slope_y = (
-        sigma * cv2.filter2D(smooth_HW, -1, kernel, borderType=cv2.BORDER_REFLECT)
-        for kernel in (_SLOPE, _SLOPE.T)
-    )
-    xx, yy = (
-        sigma**2 * cv2.filter2D(smooth_HW, -1, kernel, borderType=cv2.BORDER_REFLECT)
-        for kernel in (_BEND, _BEND.T)
-    )
-    xy = sigma**2 * cv2.filter2D(smooth_HW, -1, _SLOPE.T @ _SLOPE, borderType=cv2.BORDER_REFLECT)
+def _curvatures(smooth_HW: _Array, sigma: float) -> list[_Array]:
+    """Return the Hessian's eigenvalues, the larger one first."""
+    kernels = _BEND, _BEND.T, _SLOPE.T @ _SLOPE
+    xx, yy, xy = (sigma**2 * _filtered(smooth_HW, kernel) for kernel in kernels)
     middle = (xx + yy) / 2
     spread = cv2.magnitude((xx - yy) / 2, xy)
-    return [cv2.magnitude(slope_x, slope_y), middle + spread, middle - spread]
+    return [middle + spread, middle - spread]
+
+
+def _grain(slopes: list[_Array], around: float) -> list[_Array]:
+    """Return how strong edges are on average, and their direction as a vector of twice the angle.
+
+    Both from the structure tensor (Bigün and Granlund 1987); the vector is as long as the edges
+    are strong and agree.
+    """
+    slope_x, slope_y = slopes
+    products = slope_x * slope_x, slope_y * slope_y, slope_x * slope_y
+    xx, yy, xy = (_blurred(product, around) for product in products)
+    strength = np.sqrt(xx + yy + np.float32(1e-6))
+    return [strength, (xx - yy) / strength, 2 * xy / strength]
+
+
+def _blurred(values: _Array, sigma: float) -> _Array:
+    blurred = cv2.GaussianBlur(values, (0, 0), sigma, borderType=cv2.BORDER_REFLECT)
+    return blurred.astype(np.float32, copy=False)
+
+
+def _filtered(values_HW: _Array, kernel: _Array) -> _Array:
+    filtered = cv2.filter2D(values_HW, -1, kernel, borderType=cv2.BORDER_REFLECT)
+    return filtered.astype(np.float32, copy=False)
 
 
 _SLOPE = np.array([[-0.5, 0.0, 0.5]], dtype=np.float32)
