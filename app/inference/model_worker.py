@@ -200,7 +200,7 @@ class LearningWorker(QObject):
 
             import mdlstm_core.learning.fine_tuning  # noqa: F401
 
-            torch.optim.AdamW([torch.zeros(1, requires_grad=True)])
+            torch.optim.SGD([torch.zeros(1, requires_grad=True)])
 
     @Slot(object)
     def learn(self, request: LearnRequest) -> None:
