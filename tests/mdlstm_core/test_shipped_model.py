@@ -18,11 +18,11 @@ DATA = Path(os.environ.get("MDLSTM_DATA", ROOT.parent / "shared" / "data"))
 @pytest.mark.parametrize(
     ("name", "folder", "images", "pixels", "classes"),
     [
-        ("scene", "stanford_background", 25, 0.82, 0.748),
-        pytest.param("scene", "stanford_background", 100, 0.831, 0.748, marks=pytest.mark.thorough),
+        ("scene", "stanford_background", 25, 0.81, 0.768),
+        pytest.param("scene", "stanford_background", 100, 0.831, 0.76, marks=pytest.mark.thorough),
         pytest.param("scene-33", "siftflow", 200, 0.80, 0.30, marks=pytest.mark.thorough),
         ("byeon2015-3x3", "stanford_background", 100, 0.786, 0.688),
-        ("byeon2015-5x5", "stanford_background", 100, 0.74, 0.63),
+        ("byeon2015-5x5", "stanford_background", 100, 0.777, 0.682),
     ],
 )
 @pytest.mark.skipif(
