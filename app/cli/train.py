@@ -41,7 +41,9 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument("--learning-rate", type=float, default=2e-3, help="the highest")
     parser.add_argument("--precision", choices=("float32", "bfloat16"), default="float32")
     parser.add_argument(
-        "--start-from", type=Path, metavar="STATE", help="begin with another run's weights"
+        "--start-from",
+        metavar="START",
+        help="begin with the weights of a model (name or file) or of another run (its FILE.state)",
     )
     parser.add_argument("--resume", action="store_true", help="go on from OUT.state")
     _add_other_datasets(parser)

@@ -9,7 +9,6 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
@@ -25,6 +24,7 @@ from mdlstm_core.training.measurements import HeadMeasurements
 from mdlstm_core.training.processes import ALONE, Processes
 from mdlstm_core.training.run_files import RunFiles
 from mdlstm_core.training.sources import Batch, Source, Sources
+from mdlstm_core.training.starting import begin_with
 from mdlstm_core.training.state import (
     TrainingState,
     load_state,
@@ -158,22 +158,20 @@ class Trainer:
         restore_optimizer(self._optimizer, state.optimizer)
         self._measured.best, self._epoch = state.best, state.epoch
 
-    def start_from(self, state: Path) -> None:
-        """Begin with the weights that another run of the same heads has come to.
+    def start_from(self, start: str) -> None:
+        """Begin with the weights that another run has come to, or with a model's.
 
         Args:
-            state: that run's FILE.state.
+            start: the run's FILE.state, of the same heads; or a model, by name or file,
+                whose classes are taken by their names.
 
         Raises:
             InputError: it cannot be read, or its network is another one.
         """
-        found = load_state(state)
-        try:
-            self._network.load_state_dict(found.average)
-        except RuntimeError as error:
-            message = f"{state} is of a network of other sizes or classes."
-            raise InputError(message) from error
-        self._average.load_state_dict(found.average)
+        sources = self._data.sources
+        names = [s.same.get(c.name, c.name) for s in sources for c in s.classes]
+        begin_with(self._network, start, names)
+        self._average.load_state_dict(self._network.state_dict())
 
     def run(self, on_step: Callable[[dict[str, Any]], None] = lambda _line: None) -> float:
         """Train to the last epoch and return the best validation accuracy.

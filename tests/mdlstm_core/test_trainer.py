@@ -329,11 +329,45 @@ def test_run_starts_from_the_weights_of_another(
     state = tmp_path / "first.safetensors.state"
     second = make_trainer(tiny_config, "second", seed=5, epochs=1, learning_rate=1e-12)
 
-    second.start_from(state)
+    second.start_from(str(state))
     second.run()
 
     before, after = load_state(state).average, load_state(tmp_path / "second.safetensors.state")
     for name, value in after.network.items():
         torch.testing.assert_close(value, before[name], atol=1e-5, rtol=0)
     with pytest.raises(InputError, match="of other sizes or classes"):
-        make_trainer(scene_config, "third").start_from(state)
+        make_trainer(scene_config, "third").start_from(str(state))
+
+
+def test_run_starts_from_a_model_by_the_names_of_its_classes(
+    make_trainer: Callable[..., Trainer],
+    tiny_config: NetworkConfig,
+    scene_config: NetworkConfig,
+    tiny_dataset: Path,
+    tmp_path: Path,
+) -> None:
+    make_trainer(tiny_config, "first").run()
+    model = load_checkpoint(tmp_path / "first.safetensors")
+    (tiny_dataset / "classes.json").write_text(
+        json.dumps({"classes": ["road", "bush", "sky", "grass"]})
+    )
+    rows = [2, None, 0, 1]
+    rate = 1e-12
+    second = make_trainer(tiny_config, "second", seed=5, epochs=1, learning_rate=rate)
+    fresh = make_trainer(tiny_config, "fresh", seed=5, epochs=1, learning_rate=rate)
+
+    second.start_from(str(tmp_path / "first.safetensors"))
+    for trainer in (second, fresh):
+        trainer.run()
+
+    begun, drawn = (load_state(tmp_path / f"{n}.safetensors.state") for n in ("second", "fresh"))
+    assert set(model.weights) == set(begun.network)
+    for name, value in begun.network.items():
+        before = model.weights[name]
+        if before.shape != value.shape:
+            fresh_rows = drawn.network[name]
+            chosen = [fresh_rows[i] if r is None else before[r] for i, r in enumerate(rows)]
+            before = torch.stack(chosen)
+        torch.testing.assert_close(value, before, atol=1e-5, rtol=0)
+    with pytest.raises(InputError, match="of other sizes or classes"):
+        make_trainer(scene_config, "third").start_from(str(tmp_path / "first.safetensors"))
