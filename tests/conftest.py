@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -27,6 +28,10 @@ from mdlstm_core.palette import default_color
 
 # Before Qt is started: tests need no display. One that is asked for is used.
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+
+# A shell lets what it starts in the background ignore Ctrl-C, and tests send it to programs.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # How long an example takes says more of the machine than of the code.
 settings.register_profile("no-deadline", deadline=None)

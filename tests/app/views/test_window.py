@@ -18,6 +18,7 @@ from pytestqt.qtbot import QtBot
 
 from app.gate_pictures import NAMES
 from app.session import LabelingSession
+from app.settings import Settings, save_settings
 from app.storage.project_writer import ProjectWriter
 from app.views.main_window import MainWindow
 from mdlstm_core.config import IGNORE_INDEX
@@ -351,6 +352,7 @@ def test_the_first_frame_comes_before_torch() -> None:
 
 
 def test_without_a_display_the_loop_leaves_its_results(tmp_path: Path) -> None:
+    save_settings(Settings(learning_seconds=5))
     environment = {k: v for k, v in os.environ.items() if k not in ("DISPLAY", "WAYLAND_DISPLAY")}
     answer = subprocess.run(
         [sys.executable, "-m", "app", "--sample", "--out", str(tmp_path / "out")],
