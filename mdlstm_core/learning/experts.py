@@ -272,10 +272,11 @@ def _share_of_first(
     return shares[int(losses.argmin())]
 
 
-_SHARES = ((0.0, 0.25, 0.5), (0.5, 0.75, 1.0))
+_SHARES = ((0.5, 0.75), (0.5, 0.75, 1.0))
 """Of the expert that sees all, where the network knows none of the classes, and where some.
 
-Without that, few strokes mislead: they lie where one of the experts was wrong.
+Never less than half, and not alone where the classes are new: few strokes mislead, for they lie
+where one of the experts was wrong.
 """
 
 
