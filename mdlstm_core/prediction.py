@@ -129,18 +129,22 @@ def _at_size(
     return functional.interpolate(logits, size, mode="bilinear", antialias=True)
 
 
+class UnusableWeightsError(InputError):
+    """A model's weights give no finite numbers."""
+
+
 @contextmanager
 def finite_weights() -> Iterator[None]:
     """Say for the user what it means that a network's numbers are not finite.
 
     Raises:
-        InputError: in place of `NotFiniteError`; an image's numbers are finite.
+        UnusableWeightsError: in place of `NotFiniteError`; an image's numbers are finite.
     """
     try:
         yield
     except NotFiniteError as error:
         message = "The model cannot be used: its weights give no finite numbers."
-        raise InputError(message) from error
+        raise UnusableWeightsError(message) from error
 
 
 def predict(

@@ -22,11 +22,9 @@ class ClassifierOptions:
 
     Attributes:
         hidden: units of each expert's hidden layer.
-        hold: how strongly the weights of the expert that sees all features are held to zero,
-            and with it to what the network says.
-        hold_local: how strongly those of the expert that sees the local ones alone.
-        hold_first: how strongly both are held at first, since the first strokes lie where
-            things are plain.
+        hold: how strongly the weights of both experts are held to zero, and with them what is
+            found to what the network says.
+        hold_first: how strongly at first, since the first strokes lie where things are plain.
         few: up to so many strokes, or a few more; then less, soon as above.
         trust: how much of the network's own logits counts, 0 to 1.
         steps: of Adam.
@@ -35,7 +33,6 @@ class ClassifierOptions:
 
     hidden: int = 24
     hold: float = 0.1
-    hold_local: float = 0.01
     hold_first: float = 0.5
     few: int = 20
     trust: float = 0.5
@@ -216,8 +213,7 @@ def _hold(rows: AllRows, options: ClassifierOptions) -> Tensor:
     strokes = torch.unique(torch.stack([rows.image_N, rows.stroke_N]), dim=1).shape[1]
     plain = options.few / strokes
     # The second expert must soon tell apart what the first strokes did not show.
-    holds = (options.hold, plain), (options.hold_local, plain**6)
-    return torch.tensor([max(least, min(options.hold_first, now)) for least, now in holds])
+    return torch.tensor([plain, plain**6]).clamp(options.hold, options.hold_first)
 
 
 def _smoothed(weight_SNK: Tensor) -> Tensor:

@@ -20,6 +20,7 @@ from mdlstm_core.kernels import NotFiniteError, select_kernel
 from mdlstm_core.losses import class_shares, soft_cross_entropy
 from mdlstm_core.memory import saying
 from mdlstm_core.network import build_network
+from mdlstm_core.prediction import UnusableWeightsError
 from mdlstm_core.training.measurements import HeadMeasurements
 from mdlstm_core.training.processes import ALONE, Processes
 from mdlstm_core.training.run_files import RunFiles
@@ -200,7 +201,7 @@ class Trainer:
             line = {"epoch": self._epoch, "loss": loss, "seconds": seconds, "waited": waited}
             if writes:
                 if self._is_measured(self._epoch):
-                    line |= self._measured.measure(self._average, self._epoch)
+                    line |= self._figures()
                 save_state(self._state(), self._files.state)
                 self._files.log(line)
                 on_step(line)
@@ -224,8 +225,8 @@ class Trainer:
                 loss = self._step(batch, self._epoch * self._steps_an_epoch + step)
             if not math.isfinite(loss):
                 raise InputError(
-                    f"The loss is not finite in epoch {self._epoch + 1}; "
-                    "start again with another seed or a lower learning rate."
+                    f"The loss is not finite in epoch {self._epoch + 1}; start again with "
+                    "another seed, a lower learning rate or smaller images (--pixels)."
                 )
             total += loss
             on_step(
@@ -238,6 +239,17 @@ class Trainer:
             )
             since = time.perf_counter()
         return total / self._steps_an_epoch, waited
+
+    def _figures(self) -> dict[str, Any]:
+        """Return what the average of the weights reaches; write it where that is the best."""
+        try:
+            return self._measured.measure(self._average, self._epoch)
+        # The sums of a cell that nothing damps may grow over a grid larger than those learned.
+        except UnusableWeightsError as error:
+            raise InputError(
+                f"After epoch {self._epoch} a whole image gives no finite numbers; start again "
+                "with a lower learning rate or smaller images (--pixels)."
+            ) from error
 
     def _step(self, batch: Batch, done: int) -> float:
         """Learn from one batch and return its loss, that of all processes together."""
