@@ -6,10 +6,10 @@
 
 A simulated annotator (`benchmarks.annotator`) draws one stroke in the largest region of each
 class of each image, then, a round, one stroke an image in the largest region that is wrong.
-All learners get the same strokes; whose mistakes are corrected goes round among them, so that
-none is favoured. All are measured after rounds 1, 5, 10, 20 and the last: mean IoU is over all
-pixels of the test images, and over the unlabeled pixels of the labeled ones. Learning is timed
-as a whole, prediction as the mean an image.
+All learners get the same strokes; whose mistakes are corrected goes round among them, from image
+to image and from round to round, so that none is favoured. All are measured after rounds 1, 5,
+10, 20 and the last: mean IoU is over all pixels of the test images, and over the unlabeled
+pixels of the labeled ones. Learning is timed as a whole, prediction as the mean an image.
 """
 
 from __future__ import annotations
@@ -84,42 +84,40 @@ def run(
     on_round: Callable[[list[Row]], None],
     measured: Sequence[int] = MEASURED,
 ) -> None:
-    """Let all learn, round after round; hand on the rows of those that are measured.
-
-    In the others only the one learns whose mistakes are corrected.
-    """
+    """Let all learn, round after round; hand on the rows of those that are measured."""
     strokes = [first_strokes(sample.labels) for sample in task.labeled]
     count = sum(len(np.unique(each[each != IGNORE_INDEX])) for each in strokes)
-    names, labeled = tuple(rivals), len(task.labeled)
+    labeled = len(task.labeled)
     for number in range(1, rounds + 1):
-        corrected = names[(number - 1) % len(names)]
-        if number in measured or number == rounds:
-            rows = []
-            for name, learner in rivals.items():
-                found, seconds = _learned(learner, strokes, labeled + len(task.tested))
+        rows = []
+        mistaken: dict[int, NDArray[np.uint8]] = {}
+        for place, (name, learner) in enumerate(rivals.items()):
+            corrected = [i for i in range(labeled) if (number + i) % len(rivals) == place]
+            if number in measured or number == rounds:
+                found, seconds = _learned(learner, strokes, range(labeled + len(task.tested)))
                 about = {"dataset": task.name, "learner": name, "round": number, "strokes": count}
-                rows.append(about | _measured(task, found, strokes) | seconds)
-                if name == corrected:
-                    mistaken = found[:labeled]
+                rows.append(about | _measured(task, list(found.values()), strokes) | seconds)
+            else:
+                found, _ = _learned(learner, strokes, corrected)
+            mistaken |= {index: found[index] for index in corrected}
+        if rows:
             on_round(rows)
-        else:
-            mistaken, _ = _learned(rivals[corrected], strokes, labeled)
-        for sample, predicted, painted in zip(task.labeled, mistaken, strokes, strict=True):
-            stroke = next_stroke(sample.labels, predicted, painted)
+        for index, (sample, painted) in enumerate(zip(task.labeled, strokes, strict=True)):
+            stroke = next_stroke(sample.labels, mistaken[index], painted)
             if stroke is not None:
                 painted[stroke] = sample.labels[stroke]
                 count += 1
 
 
 def _learned(
-    learner: Learner, strokes: Sequence[NDArray[np.uint8]], images: int
-) -> tuple[list[NDArray[np.uint8]], dict[str, float]]:
-    """Return what a learner says of the first so many images, and how long it took."""
+    learner: Learner, strokes: Sequence[NDArray[np.uint8]], images: Sequence[int]
+) -> tuple[dict[int, NDArray[np.uint8]], dict[str, float]]:
+    """Return what a learner says of some images, by their numbers, and how long it took."""
     start = time.perf_counter()
     learner.learn(strokes)
     learned = time.perf_counter()
-    found = [learner.predict(index) for index in range(images)]
-    predicting = (time.perf_counter() - learned) / images
+    found = {index: learner.predict(index) for index in images}
+    predicting = (time.perf_counter() - learned) / max(1, len(images))
     return found, {"learn_seconds": learned - start, "predict_seconds": predicting}
 
 
