@@ -12,10 +12,8 @@ before, then those of the cell one column before.
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any, NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.autograd import Function
@@ -27,15 +25,15 @@ from mdlstm_core.kernels.sweep_arguments import BACKWARD, FORWARD
 from mdlstm_core.kernels.sweep_layout import (
     FLIPS,
     NUMBERS,
-    call,
     corner,
     diagonal_table,
+    fresh,
     gate_panels,
-    in_parallel,
     panels_to,
     ring_slots,
     rows_of_numbers,
 )
+from mdlstm_core.kernels.sweep_tasks import Call, run_tasks
 from mdlstm_core.kernels.weights import MDLSTMStates, MDLSTMWeights, check_shapes
 
 _PARTS = 4
@@ -138,13 +136,13 @@ def _forward(
     sizes = (len(table), table.ctypes.data, features, weights.units, width // sweeps.lanes)
     panels = gate_panels(torch.cat(weights[:3], dim=1), weights.units, sweeps.lanes)
     bias = gate_panels(weights.bias_DG.unsqueeze(1), weights.units, sweeps.lanes)
+    passing = fresh((4, batch, 2, 0 if keep else slots, width), input_BRCI.dtype, zeros=True)
 
-    def sweep(direction: int, image: int) -> None:
+    def call(direction: int, image: int) -> Call:
         if keep:
             states = [state[direction, image].data_ptr() for state in kept[1:]]
         else:
-            own = np.zeros((2, slots, width), NUMBERS[input_BRCI.dtype])
-            states = [own[0].ctypes.data, own[1].ctypes.data, 0]
+            states = [*(state.data_ptr() for state in passing[direction, image]), 0]
         arguments = (
             *sizes,
             *corner(input_BRCI[image], direction),
@@ -153,10 +151,12 @@ def _forward(
             *corner(kept.output_DBRCH[direction, image], direction),
         )
         assert len(arguments) == len(FORWARD)
-        call(sweeps.forward_keeping if keep else sweeps.forward, arguments, forget_scale)
+        return arguments
 
-    tasks = [partial(sweep, d, image) for d in range(4) for image in range(batch)]
-    in_parallel(tasks, 2 * kept.output_DBRCH[..., 0].numel() * panels[0].numel())
+    tasks = [[call(d, image)] for d in range(4) for image in range(batch)]
+    sweep = sweeps.forward_keeping if keep else sweeps.forward
+    work = 2 * kept.output_DBRCH[..., 0].numel() * panels[0].numel()
+    run_tasks(sweeps, sweep, tasks, forget_scale, work)
     return kept
 
 
@@ -165,11 +165,12 @@ def _memory(input_BRCI: Tensor, units: int, lanes: int, *, keep: bool) -> _Kept:
     batch, rows, columns, _ = input_BRCI.shape
     width = -(-units // lanes) * lanes
     slots, cells = (walk(rows, columns)[-1].slot + 2, rows * columns) if keep else (0, 0)
+    dtype = input_BRCI.dtype
     return _Kept(
-        input_BRCI.new_empty(4, batch, rows, columns, units),
-        input_BRCI.new_zeros(4, batch, slots, width),
-        input_BRCI.new_zeros(4, batch, slots, width),
-        input_BRCI.new_empty(4, batch, cells, 5, width),
+        fresh((4, batch, rows, columns, units), dtype),
+        fresh((4, batch, slots, width), dtype, zeros=True),
+        fresh((4, batch, slots, width), dtype, zeros=True),
+        fresh((4, batch, cells, 5, width), dtype),
     )
 
 
@@ -212,7 +213,7 @@ def _backward(
 
     The gradient of the output stands in `kept` in place of the output.
     """
-    sweeps, number = _sweeps(input_BRCI.dtype), NUMBERS[input_BRCI.dtype]
+    sweeps, dtype = _sweeps(input_BRCI.dtype), input_BRCI.dtype
     (batch, rows, columns, features), units = input_BRCI.shape, weights.units
     width, ring = kept.hidden_DBSU.shape[3], ring_slots(rows, columns)
     table = diagonal_table(rows, columns, True)
@@ -222,32 +223,36 @@ def _backward(
     to_input = panels_to(weights.input_DIG, sweeps.lanes)
     padded = to_input.shape[1] * sweeps.lanes
     grid = (4, batch, rows, columns, padded) if wants_input else (4, batch, 0, 0, 0)
-    grad_input = input_BRCI.new_empty(grid)
+    grad_input = fresh(grid, dtype)
+    # Of the hidden states of a diagonal; of two diagonals the gates, and the cells twice.
+    passing = fresh((4, batch, (1 + 2 * 5 + 2 * 2) * ring, width), dtype, zeros=True)
     size = -(-batch // _PARTS)
     parts = [range(start, min(start + size, batch)) for start in range(0, batch, size)]
-    grad_weights = input_BRCI.new_zeros(len(parts), 4, features + 2 * units + 1, 5, width)
+    grad_weights = fresh((len(parts), 4, features + 2 * units + 1, 5, width), dtype, zeros=True)
 
-    def sweep(direction: int, part: int) -> None:
-        for image in parts[part]:
-            hidden = np.zeros((ring, width), number)
-            gates = np.zeros((2 * ring, 5, width), number)
-            cells = np.zeros((2, 2 * ring, width), number)
-            arguments = (
-                *sizes,
-                *corner(input_BRCI[image], direction),
-                *(to_hidden[direction].data_ptr(), to_input[direction].data_ptr() * wants_input),
-                *(state[direction, image].data_ptr() for state in kept[1:]),
-                *corner(kept.output_DBRCH[direction, image], direction),
-                *(part.ctypes.data for part in (hidden, gates, *cells)),
-                grad_weights[part, direction].data_ptr(),
-                grad_weights[part, direction, -1].data_ptr(),
-                *corner(grad_input[direction, image], direction),
-                to_input.shape[1],
-            )
-            assert len(arguments) == len(BACKWARD)
-            call(sweeps.backward, arguments, forget_scale)
+    def call(direction: int, part: int, image: int) -> Call:
+        own = passing[direction, image].split([ring, 10 * ring, 2 * ring, 2 * ring])
+        arguments = (
+            *sizes,
+            *corner(input_BRCI[image], direction),
+            *(to_hidden[direction].data_ptr(), to_input[direction].data_ptr() * wants_input),
+            *(state[direction, image].data_ptr() for state in kept[1:]),
+            *corner(kept.output_DBRCH[direction, image], direction),
+            *(state.data_ptr() for state in own),
+            grad_weights[part, direction].data_ptr(),
+            grad_weights[part, direction, -1].data_ptr(),
+            *corner(grad_input[direction, image], direction),
+            to_input.shape[1],
+        )
+        assert len(arguments) == len(BACKWARD)
+        return arguments
 
-    tasks = [partial(sweep, d, part) for d in range(4) for part in range(len(parts))]
-    in_parallel(tasks, 4 * kept.output_DBRCH[..., 0].numel() * weights.recurrent_row_DHG[0].numel())
+    tasks = [
+        [call(d, number, image) for image in part]
+        for d in range(4)
+        for number, part in enumerate(parts)
+    ]
+    work = 4 * kept.output_DBRCH[..., 0].numel() * weights.recurrent_row_DHG[0].numel()
+    run_tasks(sweeps, sweeps.backward, tasks, forget_scale, work)
     total = grad_weights.sum(0)[..., :units].flatten(2)
     return grad_input.sum(0)[..., :features] if wants_input else None, total

@@ -25,31 +25,36 @@ from mdlstm_core.files import make_folder, write_whole
 
 _log = logging.getLogger(__name__)
 
-Sweep = Callable[[Any, float], None]
-"""A compiled function: takes an array of 64-bit integers and the forget gates' scale."""
-
 _SOURCES = (
     "vector_code.py",
     "sweep_arguments.py",
     "sweep_code.py",
     "forward_code.py",
     "backward_code.py",
+    "task_code.py",
     "native.py",
 )
 
 
 @dataclass(frozen=True)
 class Sweeps:
-    """The compiled functions of one precision (see `sweep_arguments`).
+    """The compiled functions of one precision (see `sweep_arguments`), by their addresses.
 
     Attributes:
+        forward: sweeps forward and keeps nothing.
+        forward_keeping: keeps what the backward sweep needs.
+        backward: sweeps backward.
+        work_address: does tasks (see `task_code`).
+        work: the same, called from Python, whose other threads run meanwhile.
         lanes: to how many units a vector is padded.
         engine: keeps the code in memory.
     """
 
-    forward: Sweep
-    forward_keeping: Sweep
-    backward: Sweep
+    forward: int
+    forward_keeping: int
+    backward: int
+    work_address: int
+    work: Callable[[int], None]
     lanes: int
     engine: Any
 
@@ -130,11 +135,13 @@ def _compile(bits: int) -> Sweeps:
 
     from mdlstm_core.kernels.backward_code import BackwardCode
     from mdlstm_core.kernels.forward_code import ForwardCode
+    from mdlstm_core.kernels.task_code import write_task_code
 
     target, module = host_target(bits), ir.Module("sweeps")
     ForwardCode(module, "forward", target, keep=False)
     ForwardCode(module, "forward_keeping", target, keep=True)
     BackwardCode(module, "backward", target)
+    write_task_code(module, "work")
     code = object_code(module)
     try:
         make_folder(cache_folder())
@@ -145,8 +152,11 @@ def _compile(bits: int) -> Sweeps:
 
 
 def _sweeps(code: bytes, bits: int) -> Sweeps:
-    engine, functions = link(code, ("forward", "forward_keeping", "backward"))
-    return Sweeps(**functions, lanes=host_target(bits).lanes, engine=engine)
+    engine, addresses = link(code, ("forward", "forward_keeping", "backward", "work"))
+    forward, keeping, backward, work = addresses
+    call_work = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(work)
+    lanes = host_target(bits).lanes
+    return Sweeps(forward, keeping, backward, work, call_work, lanes, engine)
 
 
 def object_code(written: Any) -> bytes:
@@ -164,20 +174,18 @@ def object_code(written: Any) -> bytes:
     return machine.emit_object(module)
 
 
-def link(code: bytes, names: Sequence[str]) -> tuple[Any, dict[str, Sweep]]:
+def link(code: bytes, names: Sequence[str]) -> tuple[Any, list[int]]:
     """Bring object code into memory.
 
     Returns:
-        What keeps it there, and the functions by their names.
+        What keeps it there, and the addresses of the functions of these names.
     """
     from llvmlite import binding
 
     engine = binding.create_mcjit_compiler(binding.parse_assembly(""), _machine())
     engine.add_object_file(binding.ObjectFileRef.from_data(code))
     engine.finalize_object()
-    # A call through ctypes lets other Python threads run.
-    kind = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_double)
-    return engine, {name: kind(engine.get_function_address(name)) for name in names}
+    return engine, [engine.get_function_address(name) for name in names]
 
 
 def _machine() -> Any:

@@ -1,14 +1,10 @@
-"""How the compiled sweeps find their numbers in memory, and the threads that run them.
+"""How the compiled sweeps find their numbers in memory.
 
 Axes as in `compiled_wavefront`.
 """
 
 from __future__ import annotations
 
-import ctypes
-from collections import deque
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from typing import Any
 
@@ -19,7 +15,6 @@ from torch import Tensor
 from torch.nn import functional
 
 from mdlstm_core.kernels.diagonals import walk
-from mdlstm_core.kernels.native import Sweep
 from mdlstm_core.kernels.sweep_arguments import TABLE
 
 FLIPS: tuple[tuple[int, ...], ...] = ((), (2,), (1,), (1, 2))
@@ -56,6 +51,16 @@ def rows_of_numbers(values: Tensor) -> Tensor:
     return values if values.stride(-1) == 1 else values.contiguous()
 
 
+def fresh(shape: tuple[int, ...], dtype: torch.dtype, *, zeros: bool = False) -> Tensor:
+    """Return memory that is not yet filled, or zeros.
+
+    From numpy, which asks the system for large pages; torch takes small ones, and to get
+    them cost a training step as much time as to fill them.
+    """
+    make = np.zeros if zeros else np.empty
+    return torch.from_numpy(make(shape, NUMBERS[dtype]))
+
+
 def corner(grid_RCF: Tensor, direction: int) -> tuple[int, int, int]:
     """Return the address where a direction starts, and its step to the next row and column."""
     row, column = grid_RCF.stride()[:2]
@@ -65,11 +70,6 @@ def corner(grid_RCF: Tensor, direction: int) -> tuple[int, int, int]:
     if 2 in FLIPS[direction]:
         offset, column = offset + column * (grid_RCF.shape[1] - 1), -column
     return grid_RCF.data_ptr() + offset * grid_RCF.element_size(), row, column
-
-
-def call(function: Sweep, arguments: Sequence[int], forget_scale: float) -> None:
-    """Run a compiled sweep."""
-    function((ctypes.c_int64 * len(arguments))(*arguments), forget_scale)
 
 
 def ring_slots(rows: int, columns: int) -> int:
@@ -103,35 +103,3 @@ def diagonal_table(rows: int, columns: int, keep: bool) -> NDArray[np.int64]:
     table = np.array(found, np.int64)
     assert table.shape[1] == len(TABLE)
     return table
-
-
-_WORTH_A_THREAD = 20_000_000
-"""Operations below which a second thread costs more than it gains: about 0.3 ms."""
-
-
-def in_parallel(tasks: Sequence[Callable[[], None]], operations: int) -> None:
-    """Do tasks on as many threads as torch uses, this one among them; all end with it.
-
-    Args:
-        tasks: independent of one another.
-        operations: floating-point operations of all of them.
-    """
-    waiting = deque(tasks)
-
-    def work() -> None:
-        while True:
-            try:
-                task = waiting.popleft()
-            except IndexError:
-                return
-            task()
-
-    threads = min(torch.get_num_threads(), len(tasks)) if operations > _WORTH_A_THREAD else 1
-    if threads == 1:
-        work()
-        return
-    with ThreadPoolExecutor(threads - 1) as pool:
-        others = [pool.submit(work) for _ in range(threads - 1)]
-        work()
-        for other in others:
-            other.result()
