@@ -6,6 +6,8 @@ way, so that only two diagonals of gate gradients are ever kept.
 
 from __future__ import annotations
 
+import itertools
+
 from llvmlite import ir
 
 from mdlstm_core.kernels.sweep_arguments import BACKWARD
@@ -96,12 +98,11 @@ class BackwardCode(SweepCode):
     ) -> None:
         length, slot, gates = source
         lanes = self.target.lanes
-        depth = self.plus(INT(0), (self.units, gates))
-        sums = [row[:width] for row in self.sums]
-        panel_size = self.plus(INT(0), (depth, lanes))
+        panel_size = self.plus(INT(0), (self.units, gates * lanes))
         panel = self.build.gep(panels, [self.plus(INT(0), (first, panel_size))])
         columns = [self.plus(INT(0), (panel_size, vector)) for vector in range(width)]
-        with self.tiles(length) as rows:
+        for rows in self.tiles(length):
+            sums = [row[:width] for row in self.sums[: len(rows)]]
             places = [
                 [
                     self.plus(where[0], (row, where[1]), (self.build.add(first, INT(v)), lanes))
@@ -109,19 +110,30 @@ class BackwardCode(SweepCode):
                 ]
                 for row in rows
             ]
-            for totals, of_row in zip(sums, places, strict=True):
-                for total, place in zip(totals, of_row, strict=True):
-                    begin = self.load_vector(target, place) if add else self.constant(0.0)
-                    self.build.store(begin, total)
+            if add:
+                self._load_sums(sums, target, places)
+            else:
+                for total in itertools.chain.from_iterable(sums):
+                    self.build.store(self.constant(0.0), total)
             with self.loop(INT(gates)) as gate:
                 start = self.plus(slot, (gate, self.width))
                 left = [(self.grad_gates, self.plus(start, (r, self.gates_width))) for r in rows]
                 of_gate = self.plus(INT(0), (self.plus(INT(0), (gate, self.units)), lanes))
                 right = self.build.gep(panel, [of_gate])
                 self.multiply(sums, self.units, left, INT(1), right, INT(lanes), columns)
-            for totals, of_row in zip(sums, places, strict=True):
-                for total, place in zip(totals, of_row, strict=True):
-                    self.store_vector(self.build.load(total), target, place)
+            self._store_sums(sums, target, places)
+
+    def _load_sums(self, sums: list[list[Value]], base: Value, places: list[list[Value]]) -> None:
+        """Set a tile of sums to what stands at their places."""
+        for totals, of_row in zip(sums, places, strict=True):
+            for total, place in zip(totals, of_row, strict=True):
+                self.build.store(self.load_vector(base, place), total)
+
+    def _store_sums(self, sums: list[list[Value]], base: Value, places: list[list[Value]]) -> None:
+        """Store a tile of sums at their places."""
+        for totals, of_row in zip(sums, places, strict=True):
+            for total, place in zip(totals, of_row, strict=True):
+                self.store_vector(self.build.load(total), base, place)
 
     def _of_gates(self, diagonal: dict[str, Value], block: Value) -> None:
         """Gradient of a block of gates before their nonlinearity, and of the bias."""
@@ -205,7 +217,7 @@ class BackwardCode(SweepCode):
         grads = self.build.gep(self.grad_gates, [slot])
         weights = self.pointer("grad_weights")
         for base, first, apart, above, size in parts:
-            with self.tiles(size) as rows:
+            for rows in self.tiles(size):
                 places = [
                     [
                         self.plus(within, (self.build.add(above, row), self.gates_width), (c, 1))
@@ -213,14 +225,11 @@ class BackwardCode(SweepCode):
                     ]
                     for row in rows
                 ]
-                for totals, of_row in zip(self.sums, places, strict=True):
-                    for total, place in zip(totals, of_row, strict=True):
-                        self.build.store(self.load_vector(weights, place), total)
+                sums = self.sums[: len(rows)]
+                self._load_sums(sums, weights, places)
                 left = [(base, self.build.add(first, row)) for row in rows]
                 self.multiply(
-                    self.sums, diagonal["length"], left, apart, grads, self.gates_width,
+                    sums, diagonal["length"], left, apart, grads, self.gates_width,
                     self.gate_columns,
                 )  # fmt: skip
-                for totals, of_row in zip(self.sums, places, strict=True):
-                    for total, place in zip(totals, of_row, strict=True):
-                        self.store_vector(self.build.load(total), weights, place)
+                self._store_sums(sums, weights, places)

@@ -33,10 +33,10 @@ class ForwardCode(SweepCode):
         self.sums = self.tile(GATES_OF_CELL)
         with self.loop(self.diagonals) as number:
             diagonal = self.diagonal(number)
-            with self.loop(self.blocks) as block, self.tiles(diagonal["length"]) as rows:
-                self._products(number, diagonal, block, rows)
-                for row, sums in zip(rows, self.sums, strict=True):
-                    self._cell(diagonal, block, row, sums)
+            with self.loop(self.blocks) as block:
+                for rows in self.tiles(diagonal["length"]):
+                    self._products(number, diagonal, block, rows)
+                    self._cells(diagonal, block, rows)
             start, step = self.along("output", number, diagonal)
             with self.loop(diagonal["length"]) as row:
                 slot = self.build.add(diagonal["slot"], row)
@@ -54,7 +54,7 @@ class ForwardCode(SweepCode):
         bias_start = self.plus(INT(0), (block, step))
         for gate, column in enumerate(columns):
             bias = self.load_vector(self.pointer("bias"), self.build.add(bias_start, column))
-            for sums in self.sums:
+            for sums in self.sums[: len(rows)]:
                 self.build.store(bias, sums[gate])
         depth = self.plus(self.features, (self.units, 2))
         start, along = self.along("input", number, diagonal)
@@ -70,14 +70,30 @@ class ForwardCode(SweepCode):
             of_block = self.plus(above, (block, depth))
             panel = self.build.gep(weights, [self.plus(INT(0), (of_block, step))])
             left = [(base, self.plus(first, (row, apart))) for row in rows]
-            self.multiply(self.sums, size, left, INT(1), panel, step, columns)
+            sums = self.sums[: len(rows)]
+            self.multiply(sums, size, left, INT(1), panel, step, columns)
+
+    def _cells(self, diagonal: dict[str, Value], block: Value, rows: list[Value]) -> None:
+        """Turn the sums of a tile of cells into gates, cell and hidden states.
+
+        Hidden states come after all cell states: each waits for a tanh, of which the
+        processor then has several at a time.
+        """
+        within = self.plus(INT(0), (block, self.target.lanes))
+        states = [
+            self._cell(diagonal, within, row, sums)
+            for row, sums in zip(rows, self.sums[: len(rows)], strict=True)
+        ]
+        for row, (output, cell) in zip(rows, states, strict=True):
+            here = self.plus(within, (self.build.add(diagonal["slot"], row), self.width))
+            hidden = self.build.fmul(output, self.tanh(cell))
+            self.store_vector(hidden, self.hidden, here)
 
     def _cell(
-        self, diagonal: dict[str, Value], block: Value, row: Value, sums: list[Value]
-    ) -> None:
-        """Turn the sums of a cell into gates, cell state and hidden state."""
+        self, diagonal: dict[str, Value], within: Value, row: Value, sums: list[Value]
+    ) -> tuple[Value, Value]:
+        """Return the output gate and the cell state of a cell; store what is kept."""
         build = self.build
-        within = self.plus(INT(0), (block, self.target.lanes))
         nets = [build.load(total) for total in sums]
         gates = [*(self.sigmoid(net) for net in nets[:4]), self.tanh(nets[4])]
         output, write, forget_row, forget_column, candidate = gates
@@ -88,9 +104,9 @@ class ForwardCode(SweepCode):
         cell = self.fma(self.spread(self.factor), forgotten, build.fmul(write, candidate))
         here = self.plus(within, (build.add(diagonal["slot"], row), self.width))
         self.store_vector(cell, self.cell, here)
-        self.store_vector(build.fmul(output, self.tanh(cell)), self.hidden, here)
         if self.keep:
             place = build.add(diagonal["cell"], row)
             kept = self.plus(within, (place, self.gates_width))
             for gate, column in zip(gates, self.gate_columns, strict=True):
                 self.store_vector(gate, self.pointer("gates"), build.add(kept, column))
+        return output, cell

@@ -8,7 +8,6 @@ zeros on either end of a diagonal for what lies outside the grid.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 
 from llvmlite import ir
 
@@ -16,6 +15,8 @@ from mdlstm_core.kernels.sweep_arguments import TABLE
 from mdlstm_core.kernels.vector_code import INT, Target, Value, VectorCode
 
 GATES_OF_CELL = 5
+_LEAST_ROWS = 2
+"""Rows of the smallest tile: with five vectors enough products to keep a processor busy."""
 
 
 class SweepCode(VectorCode):
@@ -53,16 +54,22 @@ class SweepCode(VectorCode):
         start = self.plus(INT(0), (first, row), (self.build.sub(number, first), column))
         return start, self.build.sub(row, column)
 
-    @contextmanager
     def tiles(self, length: Value) -> Iterator[list[Value]]:
         """Go through `length` rows in tiles; yields the rows' numbers.
 
-        The last tile repeats the last row, which computes and stores the same once more.
+        Twice where whole tiles are larger than two rows, so that what is written for them
+        is written for the rest, too, which comes in twos. A last one alone is computed and
+        stored twice.
         """
+        size = self.target.rows
+        whole = INT(0)
+        if size > _LEAST_ROWS:
+            whole = self.build.sub(length, self.build.srem(length, INT(size)))
+            with self.loop(whole, size) as start:
+                yield [self.build.add(start, INT(m)) for m in range(size)]
         last = self.build.sub(length, INT(1))
-        with self.loop(length, self.target.rows) as start:
-            rows = [self.build.add(start, INT(m)) for m in range(self.target.rows)]
-            yield [rows[0], *(self.least(row, last) for row in rows[1:])]
+        with self.loop(length, _LEAST_ROWS, whole) as start:
+            yield [start, self.least(self.build.add(start, INT(1)), last)]
 
     def tile(self, width: int) -> list[list[Value]]:
         """Return variables for a tile of sums."""
@@ -70,6 +77,11 @@ class SweepCode(VectorCode):
 
     def copy_units(self, target: tuple[Value, Value], source: tuple[Value, Value]) -> None:
         """Copy the units of a cell without their padding."""
-        with self.loop(self.units) as unit:
-            number = self.load(source[0], self.build.add(source[1], unit))
-            self.store(number, target[0], self.build.add(target[1], unit))
+        build, lanes = self.build, self.target.lanes
+        whole = build.sub(self.units, build.srem(self.units, INT(lanes)))
+        with self.loop(whole, lanes) as unit:
+            numbers = self.load_vector(source[0], build.add(source[1], unit))
+            self.store_vector(numbers, target[0], build.add(target[1], unit))
+        with self.loop(self.units, start=whole) as unit:
+            number = self.load(source[0], build.add(source[1], unit))
+            self.store(number, target[0], build.add(target[1], unit))

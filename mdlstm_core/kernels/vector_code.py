@@ -91,10 +91,10 @@ class VectorCode:
         return entry.alloca(kind)
 
     @contextmanager
-    def loop(self, stop: Value, step: int = 1) -> Iterator[Value]:
-        """Repeat what is written inside, for 0, step, … below `stop`."""
+    def loop(self, stop: Value, step: int = 1, start: Value | int = 0) -> Iterator[Value]:
+        """Repeat what is written inside, for start, start + step, … below `stop`."""
         index = self.variable(INT)
-        self.build.store(INT(0), index)
+        self.build.store(_integer(start), index)
         blocks = [self.build.append_basic_block(name) for name in ("test", "each", "after")]
         test, each, after = blocks
         self.build.branch(test)

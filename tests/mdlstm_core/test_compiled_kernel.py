@@ -8,6 +8,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,7 +17,14 @@ from llvmlite import ir
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mdlstm_core.kernels import MDLSTMWeights, compiled_wavefront, native, reference, wavefront
+from mdlstm_core.kernels import (
+    MDLSTMWeights,
+    compiled_wavefront,
+    native,
+    reference,
+    sweep_tasks,
+    wavefront,
+)
 from mdlstm_core.kernels.vector_code import Target, VectorCode
 
 ROOT = Path(__file__).parent.parent.parent
@@ -100,9 +108,19 @@ def test_large_odd_grid_equals_reference() -> None:
     assert_close(results(compiled_wavefront.run, tensors), expected, 1e-12)
 
 
+@pytest.fixture(params=["torch's threads", "threads of our own"])
+def many_threads(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Small tasks go to several threads, also where torch's runtime cannot be asked."""
+    monkeypatch.setattr(sweep_tasks, "_WORTH_A_THREAD", 0)
+    if request.param == "threads of our own":
+        monkeypatch.setattr(sweep_tasks, "torch_team", lambda: None)
+    elif sys.platform == "linux":
+        assert sweep_tasks.torch_team() is not None
+
+
+@pytest.mark.usefixtures("many_threads")
 def test_threads_leave_the_numbers_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
     tensors = draw(11, 9, 6, 4, 20, torch.float32)
-    monkeypatch.setattr("mdlstm_core.kernels.sweep_layout._WORTH_A_THREAD", 0)
 
     def with_threads(number: int) -> list[Tensor]:
         monkeypatch.setattr(torch, "get_num_threads", lambda: number)
@@ -118,6 +136,31 @@ def test_threads_leave_the_numbers_as_they_are(monkeypatch: pytest.MonkeyPatch) 
     # Python may go on listing a thread of Qt's that wrote to the log, as a dummy.
     left = [t for t in threading.enumerate() if not t.name.startswith("Dummy")]
     assert left == [threading.main_thread()]
+
+
+@pytest.mark.usefixtures("many_threads")
+def test_each_call_is_made_once_and_those_of_a_task_in_their_order(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 3)
+    loader = native.loader(32)
+    sweeps = loader.get(wait=True)
+    assert sweeps is not None
+    # As many tasks as make a task given twice or left out likely, if threads disagreed.
+    tasks = [[(task, call) for call in range(task % 4 + 1)] for task in range(500)]
+    made = []
+
+    def sweep(call: Any, factor: float) -> None:
+        made.append((call[0], call[1], factor))
+
+    kind = ctypes.CFUNCTYPE(None, ctypes.POINTER(ctypes.c_int64), ctypes.c_double)
+    address = ctypes.cast(kind(sweep), ctypes.c_void_p)
+    assert address.value is not None
+    sweep_tasks.run_tasks(sweeps, address.value, tasks, 0.25, 1)
+
+    for number, calls in enumerate(tasks):
+        assert [one for one in made if one[0] == number] == [(*call, 0.25) for call in calls]
+    assert len(made) == sum(map(len, tasks))
 
 
 def test_gradients_are_the_same_when_asked_for_twice() -> None:
@@ -181,11 +224,12 @@ def apply_nonlinearities(
         code.store_vector(code.sigmoid(x), sigmoid, start)
         code.store_vector(code.tanh(x), tanh, start)
     code.finish()
-    _engine, functions = native.link(native.object_code(module), ["apply"])
+    _engine, (address,) = native.link(native.object_code(module), ["apply"])
+    apply = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_double)(address)
     padded = np.concatenate([values, np.zeros(-len(values) % target.lanes, values.dtype)])
     found = np.full((2, len(padded)), np.nan, values.dtype)
     addresses = (len(padded), padded.ctypes.data, found[0].ctypes.data, found[1].ctypes.data)
-    functions["apply"]((ctypes.c_int64 * 4)(*addresses), 0.0)
+    apply((ctypes.c_int64 * 4)(*addresses), 0.0)
     return found[0, : len(values)], found[1, : len(values)]
 
 
