@@ -34,7 +34,7 @@ from mdlstm_core.prediction import (
 )
 
 _MOST_BYTES = 256 << 20
-"""Features kept of images, at most; those of one image of 480×360 pixels take 38 MB."""
+"""Features kept of images, at most; those of one image of 480×360 pixels take 46 MB."""
 
 _MOST_PIXELS = 512 * 512
 """Larger images are labeled at a reduced size, and the answer is enlarged along their edges."""

@@ -5,11 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from scipy import ndimage
-from skimage import color, data
+from scipy import ndimage, stats
+from skimage import color, data, transform
 
 from mdlstm_core.learning.local_features import local_features
 
+_FIRST_LINE = 42
 _SCALES = {0.7: 4.0, 1.4: 8.0, 2.8: 11.2, 5.6: None, 11.2: None}
 
 
@@ -32,6 +33,7 @@ def test_each_response_is_that_of_an_independent_implementation(
         expected += [*_eigenvalues(padded, sigma)]
         if around is not None:
             expected += _structure(slope_x, slope_y, around)
+    expected += _lines(lab[..., 0])
     assert len(found) == len(expected)
     for number, (ours, theirs) in enumerate(zip(found, expected, strict=True)):
         scale = np.abs(theirs).mean()
@@ -59,6 +61,7 @@ def test_a_flat_image_has_finite_responses_without_edges() -> None:
     found = local_features(np.full((40, 30, 3), 128, dtype=np.uint8))
     assert np.isfinite(found).all()
     assert np.abs(found[6:9]).max() < 1e-3
+    assert np.abs(found[_FIRST_LINE:]).max() < 1e-5
 
 
 def _eigenvalues(padded: NDArray[np.float64], sigma: float) -> NDArray[np.float64]:
@@ -83,3 +86,28 @@ def _structure(
     angle = np.arctan2(vectors[..., 1, 1], vectors[..., 0, 1])
     length = (values[..., 1] - values[..., 0]) / strength
     return [strength, length * np.cos(2 * angle), length * np.sin(2 * angle)]
+
+
+def _lines(lightness: NDArray[np.float64]) -> list[NDArray[np.float64]]:
+    """Return the answers of long filters, made from the Hessian of a normal distribution."""
+    places = np.stack(np.meshgrid(*[np.arange(-8.0, 9.0)] * 2, indexing="xy"), axis=-1)
+    found = []
+    for factor in (1, 2, 4):
+        small = transform.downscale_local_mean(lightness, (factor, factor))
+        answers = []
+        for angle in np.pi * np.arange(8) / 8:
+            across = np.array([np.cos(angle), np.sin(angle)])
+            along = np.array([-np.sin(angle), np.cos(angle)])
+            covariance = np.outer(across, across) + 9 * np.outer(along, along)
+            density = stats.multivariate_normal(cov=covariance).pdf(places)
+            drawn = places @ np.linalg.inv(covariance) @ across
+            kernel = density * (drawn**2 - across @ np.linalg.inv(covariance) @ across)
+            answers.append(ndimage.correlate(small, kernel - kernel.mean(), mode="reflect"))
+        stack = np.stack(answers)
+        best = stack.argmax(axis=0)
+        crossing = np.take_along_axis(stack, (best[None] + 4) % 8, axis=0)[0]
+        maps = stack.max(0), stack.min(0), stack.mean(0), stack.max(0) - crossing
+        found += [
+            ndimage.zoom(one, factor, order=1, grid_mode=True, mode="nearest") for one in maps
+        ]
+    return found
