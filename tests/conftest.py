@@ -22,6 +22,7 @@ from tqdm import tqdm
 from app.cli.main import main
 from mdlstm_core.checkpoint import Checkpoint, checkpoint_of, save_checkpoint
 from mdlstm_core.config import LabelClass, NetworkConfig
+from mdlstm_core.kernels import compiled_wavefront
 from mdlstm_core.kernels.native import loader
 from mdlstm_core.network import LabelingNetwork, build_network
 from mdlstm_core.palette import default_color
@@ -58,7 +59,9 @@ def nan_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     """Fresh memory holds NaN, so that a cell that was never written shows."""
 
     def poisoned(make: Callable[..., torch.Tensor]) -> Callable[..., torch.Tensor]:
-        def made(*args: Any, **kwargs: Any) -> torch.Tensor:
+        def made(*args: Any, zeros: bool = False, **kwargs: Any) -> torch.Tensor:
+            if zeros:
+                return make(*args, zeros=True, **kwargs)
             fresh = make(*args, **kwargs)
             return fresh.fill_(torch.nan) if fresh.is_floating_point() else fresh
 
@@ -67,6 +70,7 @@ def nan_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch, "empty", poisoned(torch.empty))
     monkeypatch.setattr(torch, "empty_like", poisoned(torch.empty_like))
     monkeypatch.setattr(torch.Tensor, "new_empty", poisoned(torch.Tensor.new_empty))
+    monkeypatch.setattr(compiled_wavefront, "fresh", poisoned(compiled_wavefront.fresh))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

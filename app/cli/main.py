@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 import platformdirs
 
 from app.cli import (
+    average,
     doctor,
     evaluate,
     export,
@@ -31,6 +32,7 @@ from mdlstm_core.errors import InputError
 _COMMANDS = (
     predict,
     train,
+    average,
     learn,
     evaluate,
     gates,

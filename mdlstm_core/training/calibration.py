@@ -62,10 +62,16 @@ def prefer_rare_classes(network: LabelingNetwork, shares: Sequence[float], stren
             a millionth.
         strength: 0 changes nothing, 1 makes all classes equally likely beforehand.
     """
+    prefer_classes(network, (-strength * torch.tensor(shares).clamp_min(1e-6).log()).tolist())
+
+
+@torch.no_grad()
+def prefer_classes(network: LabelingNetwork, added: Sequence[float]) -> None:
+    """Add a number to each class's logit; network is changed in place."""
     bias = network.class_layers[0].bias
     assert bias is not None
-    added = -strength * torch.tensor(shares).clamp_min(1e-6).log()
-    bias.add_((added - added.mean()).to(bias))
+    added_K = torch.tensor(added)
+    bias.add_((added_K - added_K.mean()).to(bias))
 
 
 def _loss(logits_NLK: Tensor, labels_N: Tensor) -> float:

@@ -13,7 +13,8 @@ from mdlstm_core.training.evaluation import evaluate
 from mdlstm_core.training.sources import Source, class_shares_of
 
 _SHOWN = ("pixel_accuracy", "class_accuracy", "mean_iou")
-_KEPT = (*_SHOWN, "calibration_error", "per_class", "images")
+KEPT = (*_SHOWN, "calibration_error", "per_class", "images")
+"""Figures that a checkpoint carries."""
 
 
 class HeadMeasurements:
@@ -83,6 +84,6 @@ class HeadMeasurements:
             source.classes,
             weights={},
             data="; ".join(f"{folder.root.name}: {folder.source}" for folder in folders),
-            metrics={key: figures[key] for key in _KEPT} | told,
+            metrics={key: figures[key] for key in KEPT} | told,
         )
         return checkpoint_of(network, description)
