@@ -6,8 +6,9 @@ import argparse
 import math
 from pathlib import Path
 
-from app.cli.common import add_command, add_json_option, print_result
+from app.cli.common import add_command, add_json_option, print_result, progress_bar
 from mdlstm_core.data.dataset import LabeledFolder
+from mdlstm_core.errors import InputError
 from mdlstm_core.files import make_folder
 
 _EXAMPLES = """examples:
@@ -58,8 +59,11 @@ def run(options: argparse.Namespace) -> None:
     from mdlstm_core.checkpoint import load_checkpoint, save_checkpoint
     from mdlstm_core.training.averaging import averaged, fitted_to
 
+    if len(preferred := dict(options.prefer)) < len(options.prefer):
+        raise InputError("--prefer names a class twice; name it once.")
     mean = averaged([load_checkpoint(model) for model in options.models])
-    found = fitted_to(mean, dataset, dict(options.prefer))
+    with progress_bar(len(dataset), "image") as bar:
+        found = fitted_to(mean, dataset, preferred, lambda _done: bar.update())
     save_checkpoint(found, options.out)
     accuracy = found.metrics["pixel_accuracy"]
     told = f"{options.out}: {accuracy:.4f} pixel accuracy on the images of {folder}"

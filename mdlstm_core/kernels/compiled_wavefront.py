@@ -215,7 +215,7 @@ def _backward(
     """
     sweeps, dtype = _sweeps(input_BRCI.dtype), input_BRCI.dtype
     (batch, rows, columns, features), units = input_BRCI.shape, weights.units
-    width, ring = kept.hidden_DBSU.shape[3], ring_slots(rows, columns)
+    width = kept.hidden_DBSU.shape[3]
     table = diagonal_table(rows, columns, True)
     sizes = (len(table), table.ctypes.data, features, units, width // sweeps.lanes)
     recurrent = torch.cat([weights.recurrent_column_DHG, weights.recurrent_row_DHG], dim=2)
@@ -224,21 +224,18 @@ def _backward(
     padded = to_input.shape[1] * sweeps.lanes
     grid = (4, batch, rows, columns, padded) if wants_input else (4, batch, 0, 0, 0)
     grad_input = fresh(grid, dtype)
-    # Of the hidden states of a diagonal; of two diagonals the gates, and the cells twice.
-    passing = fresh((4, batch, (1 + 2 * 5 + 2 * 2) * ring, width), dtype, zeros=True)
-    size = -(-batch // _PARTS)
-    parts = [range(start, min(start + size, batch)) for start in range(0, batch, size)]
+    passing = _passing(batch, ring_slots(rows, columns), width, dtype)
+    parts = _parts(batch)
     grad_weights = fresh((len(parts), 4, features + 2 * units + 1, 5, width), dtype, zeros=True)
 
     def call(direction: int, part: int, image: int) -> Call:
-        own = passing[direction, image].split([ring, 10 * ring, 2 * ring, 2 * ring])
         arguments = (
             *sizes,
             *corner(input_BRCI[image], direction),
             *(to_hidden[direction].data_ptr(), to_input[direction].data_ptr() * wants_input),
             *(state[direction, image].data_ptr() for state in kept[1:]),
             *corner(kept.output_DBRCH[direction, image], direction),
-            *(state.data_ptr() for state in own),
+            *(state[direction, image].data_ptr() for state in passing),
             grad_weights[part, direction].data_ptr(),
             grad_weights[part, direction, -1].data_ptr(),
             *corner(grad_input[direction, image], direction),
@@ -256,3 +253,19 @@ def _backward(
     run_tasks(sweeps, sweeps.backward, tasks, forget_scale, work)
     total = grad_weights.sum(0)[..., :units].flatten(2)
     return grad_input.sum(0)[..., :features] if wants_input else None, total
+
+
+def _passing(batch: int, ring: int, width: int, dtype: torch.dtype) -> tuple[Tensor, ...]:
+    """Return the memory D×B×slots×width of what a backward sweep hands from cell to cell.
+
+    The gradients of the hidden states of a diagonal; of the gates of two diagonals; of their
+    cell states, what goes to the row and to the column before.
+    """
+    slots = [ring, 2 * 5 * ring, 2 * ring, 2 * ring]
+    return fresh((4, batch, sum(slots), width), dtype, zeros=True).split(slots, dim=2)
+
+
+def _parts(batch: int) -> list[range]:
+    """Return the images of each group (see `_PARTS`)."""
+    size = -(-batch // _PARTS)
+    return [range(start, min(start + size, batch)) for start in range(0, batch, size)]

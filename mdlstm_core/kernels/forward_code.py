@@ -54,8 +54,8 @@ class ForwardCode(SweepCode):
         bias_start = self.plus(INT(0), (block, step))
         for gate, column in enumerate(columns):
             bias = self.load_vector(self.pointer("bias"), self.build.add(bias_start, column))
-            for sums in self.sums[: len(rows)]:
-                self.build.store(bias, sums[gate])
+            for sums_of_row in self.sums[: len(rows)]:
+                self.build.store(bias, sums_of_row[gate])
         depth = self.plus(self.features, (self.units, 2))
         start, along = self.along("input", number, diagonal)
         before = self.plus(INT(0), (diagonal["row_slot"], self.width))

@@ -54,8 +54,8 @@ def rows_of_numbers(values: Tensor) -> Tensor:
 def fresh(shape: tuple[int, ...], dtype: torch.dtype, *, zeros: bool = False) -> Tensor:
     """Return memory that is not yet filled, or zeros.
 
-    From numpy, which asks the system for large pages; torch takes small ones, and to get
-    them cost a training step as much time as to fill them.
+    From numpy, which asks Linux for large pages where it takes 4 MiB or more; torch takes small
+    ones, and to get them cost a training step as much time as to fill them.
     """
     make = np.zeros if zeros else np.empty
     return torch.from_numpy(make(shape, NUMBERS[dtype]))

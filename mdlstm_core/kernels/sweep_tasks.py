@@ -1,7 +1,8 @@
 """Running compiled sweeps on the threads that torch has already.
 
-Threads of our own would have to wait for a core: after each of torch's operations its
-threads go on spinning for milliseconds, in case that another one follows.
+Threads of our own would have to wait for a core: unless they are told to sleep, as `app` does,
+torch's threads go on spinning for milliseconds after each operation, in case that another one
+follows. They serve only where torch's cannot be asked.
 """
 
 from __future__ import annotations
@@ -35,12 +36,15 @@ def run_tasks(
     Args:
         sweeps: the compiled functions.
         sweep: the address of the one to call.
-        tasks: independent of one another; the calls of each are made in their order.
+        tasks: at least one, of at least one call each; independent of one another. The calls of
+            each are made in their order.
         forget_scale: for all calls.
         operations: floating-point operations of all of them.
     """
+    assert tasks
+    assert all(tasks), "a task without calls would make the one that follows"
     calls = np.array([call for task in tasks for call in task], np.int64)
-    firsts = np.cumsum([0, *map(len, tasks)])
+    firsts = np.cumsum([0, *map(len, tasks)], dtype=np.int64)
     factor = np.float64(forget_scale).view(np.int64)
     shared = (firsts.ctypes.data, calls.ctypes.data, calls.shape[1], sweep, factor)
     plan = np.array([0, len(tasks), *shared], np.int64)
@@ -48,13 +52,20 @@ def run_tasks(
     if threads == 1 or len(tasks) == 1:
         sweeps.work(plan.ctypes.data)
     elif (team := torch_team()) is not None:
+        # Always of one size, which costs nothing where tasks are few: a team that changes its
+        # size ends threads and starts others.
         team(sweeps.work_address, plan.ctypes.data, threads, 0)
     else:
-        with ThreadPoolExecutor(threads - 1) as pool:
-            others = [pool.submit(sweeps.work, plan.ctypes.data) for _ in range(threads - 1)]
-            sweeps.work(plan.ctypes.data)
-            for other in others:
-                other.result()
+        _on_own_threads(sweeps, plan.ctypes.data, min(threads, len(tasks)))
+
+
+def _on_own_threads(sweeps: Sweeps, plan: int, threads: int) -> None:
+    """Do a plan's tasks on this thread and new ones, `threads` in all."""
+    with ThreadPoolExecutor(threads - 1) as pool:
+        others = [pool.submit(sweeps.work, plan) for _ in range(threads - 1)]
+        sweeps.work(plan)
+        for other in others:
+            other.result()
 
 
 @lru_cache(maxsize=1)

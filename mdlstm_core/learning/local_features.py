@@ -85,11 +85,11 @@ def _lines(lightness_HW: _Array) -> list[_Array]:
         reduced = tuple(max(1, -(-side >> level)) for side in size)
         small = cv2.resize(lightness_HW, reduced, interpolation=cv2.INTER_AREA)
         answers = np.stack([_filtered(small, kernel) for kernel in _LINES])
-        across = np.roll(answers, _ORIENTATIONS // 2, axis=0)
+        turned = np.roll(answers, _ORIENTATIONS // 2, axis=0)
         best = answers.argmax(axis=0)[np.newaxis]
         most = np.take_along_axis(answers, best, axis=0)[0]
-        least_along = np.take_along_axis(across, best, axis=0)[0]
-        maps = most, answers.min(axis=0), answers.mean(axis=0), most - least_along
+        crossing = np.take_along_axis(turned, best, axis=0)[0]
+        maps = most, answers.min(axis=0), answers.mean(axis=0), most - crossing
         found += [cv2.resize(one, size, interpolation=cv2.INTER_LINEAR) for one in maps]
     return [one.astype(np.float32, copy=False) for one in found]
 

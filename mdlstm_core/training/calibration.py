@@ -67,7 +67,12 @@ def prefer_rare_classes(network: LabelingNetwork, shares: Sequence[float], stren
 
 @torch.no_grad()
 def prefer_classes(network: LabelingNetwork, added: Sequence[float]) -> None:
-    """Add a number to each class's logit; network is changed in place."""
+    """Add a number to each class's logit, less the mean of all: only differences count.
+
+    Args:
+        network: changed in place.
+        added: one number a class.
+    """
     bias = network.class_layers[0].bias
     assert bias is not None
     added_K = torch.tensor(added)

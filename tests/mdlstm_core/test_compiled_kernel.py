@@ -7,6 +7,8 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -136,6 +138,19 @@ def test_threads_leave_the_numbers_as_they_are(monkeypatch: pytest.MonkeyPatch) 
     # Python may go on listing a thread of Qt's that wrote to the log, as a dummy.
     left = [t for t in threading.enumerate() if not t.name.startswith("Dummy")]
     assert left == [threading.main_thread()]
+
+
+@pytest.mark.usefixtures("many_threads")
+def test_several_callers_at_once_do_not_mix_their_tasks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
+    tasks = [draw(9, 7 + n, 2, 4, 20, torch.float32) for n in range(8)]
+    alone = [results(compiled_wavefront.run, tensors) for tensors in tasks]
+
+    with ThreadPoolExecutor(4) as pool:
+        together = list(pool.map(partial(results, compiled_wavefront.run), tasks))
+
+    for given, expected in zip(together, alone, strict=True):
+        assert all(torch.equal(a, b) for a, b in zip(given, expected, strict=True))
 
 
 @pytest.mark.usefixtures("many_threads")

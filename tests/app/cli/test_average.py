@@ -73,7 +73,9 @@ def test_a_preferred_class_is_found_more_often(
     assert sum(both) > grass + road
 
 
-@pytest.mark.parametrize("fault", ["classes", "network", "preference", "dataset", "amount"])
+@pytest.mark.parametrize(
+    "fault", ["classes", "network", "preference", "twice", "dataset", "amount"]
+)
 def test_what_has_no_mean_is_refused_before_anything_is_written(
     fault: str, mdlstm: Mdlstm, others: list[Path], tiny_dataset: Path, tmp_path: Path
 ) -> None:
@@ -87,13 +89,16 @@ def test_what_has_no_mean_is_refused_before_anything_is_written(
         save_checkpoint(dataclasses.replace(model, config=config), others[1])
     elif fault == "preference":
         options += ["--prefer", "sea=1"]
+    elif fault == "twice":
+        options += ["--prefer", "sky=1", "--prefer", "sky=2"]
     elif fault == "dataset":
         description = {"classes": ["grass", "sky", "road"], "ignore_index": 255}
         (tiny_dataset / "classes.json").write_text(json.dumps(description))
     said = {
-        "classes": "Model number 2 is of another network, or has other classes",
-        "network": "Model number 2 is of another network, or has other classes",
+        "classes": "Model number 2 has another configuration, or other classes",
+        "network": "Model number 2 has another configuration, or other classes",
         "preference": "The model has no class 'sea'; it has sky, grass, road.",
+        "twice": "--prefer names a class twice",
         "dataset": "has other classes, or another order",
     }
     if fault == "amount":
