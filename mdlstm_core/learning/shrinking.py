@@ -17,7 +17,7 @@ from mdlstm_core.config import IGNORE_INDEX
 from mdlstm_core.learning.lessons import Lesson, label_map_of, learned_strokes
 from mdlstm_core.network import LabelingNetwork
 
-_PRIOR = 20
+_PRIOR = 15
 """Strokes that the model before counts for."""
 
 _RIGHT = 0.5
