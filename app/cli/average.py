@@ -54,14 +54,14 @@ def run(options: argparse.Namespace) -> None:
     """Average, calibrate, measure and write."""
     folder: Path = options.measure_on
     dataset = LabeledFolder(folder, options.list or folder / "val.txt")
-    make_folder(options.out.absolute().parent)
+    if len(preferred := dict(options.prefer)) < len(options.prefer):
+        raise InputError("--prefer names a class twice; name it once.")
 
     from mdlstm_core.checkpoint import load_checkpoint, save_checkpoint
     from mdlstm_core.training.averaging import averaged, fitted_to
 
-    if len(preferred := dict(options.prefer)) < len(options.prefer):
-        raise InputError("--prefer names a class twice; name it once.")
     mean = averaged([load_checkpoint(model) for model in options.models])
+    make_folder(options.out.absolute().parent)
     with progress_bar(len(dataset), "image") as bar:
         found = fitted_to(mean, dataset, preferred, lambda _done: bar.update())
     save_checkpoint(found, options.out)

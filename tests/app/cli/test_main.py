@@ -38,17 +38,8 @@ def test_commands_are_those_that_are_documented() -> None:
     names = {words[0] for words in all_commands()}
 
     assert names == {
-        *(
-            "predict",
-            "train",
-            "average",
-            "learn",
-            "evaluate",
-            "gates",
-            "export",
-            "import",
-            "project",
-        ),
+        *("predict", "train", "average", "learn", "evaluate"),
+        *("gates", "export", "import", "project"),
         *("texture", "volume", "doctor"),
     }
     actions = {words[1] for words in all_commands() if words[0] == "project" and words[1:]}
