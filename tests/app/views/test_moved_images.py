@@ -104,7 +104,7 @@ def test_images_are_shown_while_moved_ones_are_searched(
     qtbot.waitUntil(lambda: "moved images" in window.status.busy.text)
     with qtbot.waitSignal(session.document_changed, check_params_cb=lambda d: d is not None):
         session.open_image(other)
-    # The other one may come twice, first as a preview.
+    # The one asked for before may come once more: it was asked for by opening the folder, too.
     with qtbot.waitSignal(
         session.document_changed, check_params_cb=lambda d: d is not None and d.path == moved
     ):
