@@ -20,7 +20,7 @@ from mdlstm_core.network import LabelingNetwork
 _PRIOR = 15
 """Strokes that the model before counts for."""
 
-_RIGHT = 0.5
+_RIGHT = 0.6
 """Share of the learned pixels that has to be right for a shorter way to suffice."""
 
 _HALVINGS = 4

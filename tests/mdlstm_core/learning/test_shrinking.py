@@ -66,10 +66,10 @@ def test_goes_as_far_as_the_strokes_ask_and_little_further(
     far = way(network, before, bias)
     least = strokes / (strokes + 15)
     assert least < far < 1
-    assert share_right(network, seen) >= 0.5
+    assert share_right(network, seen) >= 0.6
     with torch.no_grad():
         network.class_layers[0].bias[TAUGHT] -= bias * (1 - least) / 16 + 1e-4
-    assert share_right(network, seen) < 0.5
+    assert share_right(network, seen) < 0.6
 
 
 @pytest.mark.parametrize("has_time", [True, False])
