@@ -233,6 +233,26 @@ def until_learned(qtbot: QtBot) -> Callable[[LabelingSession], AbstractContextMa
 
 
 @pytest.fixture
+def until_shown(qtbot: QtBot) -> Callable[[LabelingSession, Path], AbstractContextManager[None]]:
+    """Waits, after what is done inside, until the model has labeled this image.
+
+    A model that learns says meanwhile what it thinks of the image before.
+    """
+
+    @contextmanager
+    def wait(session: LabelingSession, image: Path) -> Iterator[None]:
+        def is_of_image() -> bool:
+            return session.document is not None and session.document.path == image
+
+        with qtbot.waitSignal(
+            session.prediction_changed, timeout=PATIENCE_MS, check_params_cb=is_of_image
+        ):
+            yield
+
+    return wait
+
+
+@pytest.fixture
 def long_learning(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let learning go on to its time limit, however soon the model has understood."""
     options = partial(fine_tuning.LearningOptions, enough=0.0, steps=10_000)

@@ -130,14 +130,19 @@ def test_looking_at_images_leaves_no_file_behind(labeled_window: MainWindow, roc
 
 @pytest.mark.usefixtures("long_learning")
 def test_a_model_learned_here_does_not_go_elsewhere(
-    qtbot: QtBot, labeled_window: MainWindow, elsewhere: Path, drag: Callable[..., None]
+    qtbot: QtBot,
+    labeled_window: MainWindow,
+    elsewhere: Path,
+    drag: Callable[..., None],
+    until_shown: Callable[..., AbstractContextManager[None]],
 ) -> None:
     session = labeled_window.session
     drag(labeled_window, LINE)
     with qtbot.waitSignal(session.progressed, timeout=PATIENCE_MS):
         session.learn(60)
-    with qtbot.waitSignals(
-        [session.prediction_changed, session._client.learning_failed], timeout=PATIENCE_MS
+    with (
+        until_shown(session, elsewhere),
+        qtbot.waitSignal(session._client.learning_failed, timeout=PATIENCE_MS),
     ):
         session.open_paths([elsewhere])
     drag(labeled_window, LINE)

@@ -164,13 +164,17 @@ def test_stops_learning_early_and_keeps_what_was_learned(
 
 @pytest.mark.usefixtures("long_learning")
 def test_another_image_is_labeled_while_the_model_learns(
-    qtbot: QtBot, labeled_window: MainWindow, two_photos: list[Path], drag: Callable[..., None]
+    qtbot: QtBot,
+    labeled_window: MainWindow,
+    two_photos: list[Path],
+    drag: Callable[..., None],
+    until_shown: Callable[..., AbstractContextManager[None]],
 ) -> None:
     session = labeled_window.session
     drag(labeled_window, LINE)
     with qtbot.waitSignal(session.progressed, timeout=PATIENCE_MS):
         session.learn(60)
-    with qtbot.waitSignal(session.prediction_changed, timeout=PATIENCE_MS):
+    with until_shown(session, two_photos[1]):
         session.open_paths([two_photos[1]])
     assert session.is_learning
     assert session.document is not None
