@@ -14,7 +14,7 @@ import torch
 _ENOUGH_SECONDS = 0.7
 _MOST_ROUNDS = 40
 _LONG = 1.0
-"""Seconds of a run that is not repeated."""
+"""Seconds of a run after which no other one is timed."""
 
 
 @contextmanager
@@ -38,12 +38,11 @@ def time_in_turn(
 
     Quiet, the fastest run counts: what disturbs one is not its own. Busy, the median does.
     """
-    # The first run fills caches and counts only where it is so long that they do not matter.
-    first = {name: _time(job, device) for name, job in jobs.items()}
-    found = {name: [seconds] if seconds > _LONG else [] for name, seconds in first.items()}
+    # The first run fills caches and fetches memory from the system: it does not count.
+    for job in jobs.values():
+        job()
+    found: dict[str, list[float]] = {name: [] for name in jobs}
     with rival(busy):
-        if busy:
-            found = {name: [] for name in jobs}
         for _ in range(_MOST_ROUNDS):
             for name, times in found.items():
                 if len(times) < 2 - (sum(times) > _LONG) or sum(times) < _ENOUGH_SECONDS:

