@@ -22,7 +22,7 @@ from app.settings import PROGRAM, load_settings, log_path
 from mdlstm_core import __version__
 from mdlstm_core.config import DEFAULT_MODEL, DEVICE_NAMES
 from mdlstm_core.errors import InputError
-from mdlstm_core.host_memory import keep_large_blocks_apart
+from mdlstm_core.freed_memory import keep_large_blocks_apart
 
 if TYPE_CHECKING:
     from app.views.main_window import MainWindow

@@ -25,7 +25,7 @@ from app.cli.doctor import findings
 from benchmarks.measuring import time_in_turn
 from benchmarks.peers import autograd_diagonal, equal_lstm, floor_products, layer_flops
 from benchmarks.tables import write_tables
-from mdlstm_core.host_memory import keep_freed
+from mdlstm_core.freed_memory import keep_freed
 from mdlstm_core.kernels import GPU_KERNELS, KERNELS, MDLSTMWeights, reference, select_kernel
 
 Row = dict[str, Any]

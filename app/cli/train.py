@@ -14,7 +14,7 @@ from app.cli.common import add_command, add_device_option, add_json_option, prin
 from mdlstm_core.config import NetworkConfig
 from mdlstm_core.errors import InputError
 from mdlstm_core.files import make_folder
-from mdlstm_core.host_memory import keep_freed
+from mdlstm_core.freed_memory import keep_freed
 from mdlstm_core.presets import PRESET_NAMES, preset
 
 if TYPE_CHECKING:

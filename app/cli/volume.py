@@ -17,7 +17,7 @@ from app.cli.common import (
 from mdlstm_core.config import IGNORE_INDEX, LabelClass
 from mdlstm_core.errors import InputError
 from mdlstm_core.files import make_folder
-from mdlstm_core.host_memory import keep_freed
+from mdlstm_core.freed_memory import keep_freed
 from mdlstm_core.palette import default_color
 
 _EXAMPLES = """examples:

@@ -28,7 +28,7 @@ from app.inference.messages import (
 )
 from mdlstm_core.data.images import read_image
 from mdlstm_core.errors import InputError
-from mdlstm_core.host_memory import give_back
+from mdlstm_core.freed_memory import give_back
 from mdlstm_core.insight.look import explained_look
 
 if TYPE_CHECKING:

@@ -31,7 +31,7 @@ from mdlstm_core.config import IGNORE_INDEX, LabelClass
 from mdlstm_core.data.display_window import DisplayWindow
 from mdlstm_core.data.pages import image_file
 from mdlstm_core.errors import InputError
-from mdlstm_core.host_memory import give_back
+from mdlstm_core.freed_memory import give_back
 
 _IDLE_MS = 2000
 """After the last stroke, when memory is given back that was freed meanwhile."""

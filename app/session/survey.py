@@ -19,7 +19,7 @@ from app.inference.survey_worker import Look, LookRequest, SurveyThread
 from app.session.stored_project import StoredProject
 from app.session.teacher import Teacher
 from mdlstm_core.data.images import read_image
-from mdlstm_core.host_memory import give_back
+from mdlstm_core.freed_memory import give_back
 
 Source = str | Path | bytes
 """A model: a shipped one's name, a file, or a checkpoint's bytes."""

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 _CELL = 22
 _MOST_LABEL = 90
 
+_POOR = 0.75
+"""Share of the pixels set aside. Below it Live is worth a look; see docs/learning.md."""
+
 
 class FiguresView(QWidget):
     """Shows the figures of the model learned last; hidden before there are any."""
@@ -42,7 +45,7 @@ class FiguresView(QWidget):
 
     @property
     def warning(self) -> str:
-        """Why the figures are not to be trusted, empty if they are."""
+        """Why not to rely on figures or model, and what to try; empty if nothing says so."""
         return "" if self._warning.isHidden() else self._warning.text()
 
     def show_learned(self, learned: Learned) -> None:
@@ -52,10 +55,21 @@ class FiguresView(QWidget):
         if figures is None:
             return
         self._text.setText(_summary(figures, learned.before))
-        warning = " ".join(text for text in (figures.too_few, learned.overfits) if text)
+        texts = figures.too_few, learned.overfits, _advice(figures)
+        warning = " ".join(text for text in texts if text)
         self._warning.setText(f"⚠ {warning}")
         self._warning.setVisible(bool(warning))
         self.matrix.show_figures(figures)
+
+
+def _advice(figures: Figures) -> str:
+    """Return what to try where many pixels are wrong, in a sentence; empty if few are."""
+    if figures.too_few or figures.pixel_accuracy >= _POOR:
+        return ""
+    return (
+        f"Only {figures.pixel_accuracy:.0%} of these pixels are right: of images unlike any that "
+        "the model knows, Live finds more."
+    )
 
 
 def _summary(figures: Figures, before: Figures | None) -> str:

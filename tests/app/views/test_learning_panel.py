@@ -142,6 +142,22 @@ def test_figures_are_shown_with_their_doubts(qtbot: QtBot) -> None:
     assert dark.lightness() < light.lightness()
 
 
+@pytest.mark.parametrize(
+    ("right", "strokes", "is_advised"), [(74, 12, True), (75, 12, False), (74, 9, False)]
+)
+def test_live_is_advised_where_many_pixels_are_wrong(
+    qtbot: QtBot, right: int, strokes: int, is_advised: bool
+) -> None:
+    view = FiguresView()
+    qtbot.addWidget(view)
+    confusion = np.array([[right, 100 - right], [100 - right, right]])
+    figures = Figures(confusion, ("membrane", "cell"), strokes=strokes, images=2)
+    view.show_learned(Learned(Path("p"), b"", b"", {}, 40, "ab", None, figures))
+    view.show()
+    assert ("Only 74% of these pixels are right" in view.warning) == is_advised
+    assert ("Live finds more" in view.warning) == is_advised
+
+
 def test_random_starts_stops_and_switches_leave_a_sound_window(
     qtbot: QtBot, small: MainWindow, photos: list[Path], drag: Callable[..., None]
 ) -> None:
