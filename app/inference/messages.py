@@ -27,11 +27,14 @@ class LoadRequest:
         model: a shipped one's name, a file, or a checkpoint's bytes.
         fallback: what to load if that is damaged, None for nothing.
         device: where it is to run.
+        base: the model that it learned from, to which strokes are added when they are followed;
+            None for the one of the request before.
     """
 
     model: str | Path | bytes
     fallback: str | Path | bytes | None = None
     device: str = "auto"
+    base: str | Path | bytes | None = None
 
 
 @dataclass(frozen=True)

@@ -66,6 +66,8 @@ class ModelWorker(QObject):
         super().__init__()
         self._predictor: Predictor | None = None
         self._served_by = ""
+        self._base: str | Path | bytes | None = None
+        self._base_predictor: Predictor | None = None
         self._live: LiveLearner | None = None
         self._insight = InsightHandler()
 
@@ -117,7 +119,11 @@ class ModelWorker(QObject):
             checkpoint, warning = load_model(request.fallback), f"{error} Its base model serves."
             source = request.fallback
         predictor = Predictor(checkpoint, request.device)
-        self._predictor, self._live = predictor, None
+        self._predictor, self._live, self._base_predictor = predictor, None, None
+        if request.base is not None:
+            self._base = request.base
+        if self._base == source:
+            self._base_predictor = predictor
         return ModelInfo(
             preset=predictor.checkpoint.config.preset,
             classes=predictor.classes,
@@ -158,6 +164,7 @@ class ModelWorker(QObject):
     def _follow(self, strokes: LiveStrokes, predictor: Predictor) -> core.Prediction:
         from mdlstm_core.learning.live_learner import LiveImage, LiveLearner
 
+        predictor = self._before_learning(predictor)
         if self._live is None:
             self._live = LiveLearner(predictor.network)
         shown, *others = (
@@ -166,6 +173,24 @@ class ModelWorker(QObject):
         )
         outputs = strokes.classes.outputs(predictor.classes)
         return self._live.predict(shown, others, outputs.sources, outputs.labels)
+
+    def _before_learning(self, serving: Predictor) -> Predictor:
+        """Return the model that the one that serves has learned from; that one if it cannot be.
+
+        A model that learned has the strokes right because it has seen them: there is nothing
+        left in them to learn, and what it is sure of on them says little elsewhere.
+        """
+        from mdlstm_core.predictor import Predictor
+
+        if self._base_predictor is None:
+            self._base_predictor = serving
+            if self._base is not None:
+                try:
+                    device = serving.device.device.type
+                    self._base_predictor = Predictor(load_model(self._base), device)
+                except InputError as error:
+                    _log.warning("strokes are added to the model that serves: %s", error)
+        return self._base_predictor
 
 
 class LearningWorker(QObject):

@@ -98,7 +98,7 @@ class Teacher(QObject):
         except InputError as error:
             self.warned.emit(str(error))
         fallback = base or self._base_model
-        self._load(learned or fallback, fallback)
+        self._load(learned or fallback, fallback, fallback)
 
     def use(self, model: str | Path, *, keep: bool = False) -> None:
         """Load another model; the present one goes on if it does not fit the project.
@@ -112,7 +112,7 @@ class Teacher(QObject):
         """
         self._check_not_learning()
         self._before, self._base_model, self._is_import = self._base_model, model, keep
-        self._load(model, self._before)
+        self._load(model, self._before, model)
 
     def go_back(self, number: int) -> None:
         """Let a model of the timeline serve again; undoable.
@@ -156,9 +156,14 @@ class Teacher(QObject):
         if self._client.is_learning:
             raise InputError("The model is learning; stop that before another one takes its place.")
 
-    def _load(self, model: str | Path | bytes, fallback: str | Path | bytes) -> None:
+    def _load(
+        self,
+        model: str | Path | bytes,
+        fallback: str | Path | bytes,
+        base: str | Path | bytes | None = None,
+    ) -> None:
         self._asked = model, fallback
-        self._client.send(LoadRequest(model, fallback, self.device))
+        self._client.send(LoadRequest(model, fallback, self.device, base))
 
     def _stored_model(self, role: Literal["base", "learned"]) -> bytes | None:
         file = self._stored.journal.file
@@ -267,7 +272,9 @@ class Teacher(QObject):
         """Load a model of the timeline."""
         self._is_trial = False
         try:
-            self._load(self.timeline.checkpoint(number), self._base_model)
+            roles = self.timeline.roles
+            base = self.timeline.checkpoint(roles.base) if roles else None
+            self._load(self.timeline.checkpoint(number), self._base_model, base)
         except InputError as error:
             self.warned.emit(str(error))
 

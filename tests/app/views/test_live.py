@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import numpy as np
+import pytest
 from PIL import Image
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QToolButton
 from pytestqt.qtbot import QtBot
 
+from app.inference.messages import LoadRequest
 from app.session import LabelingSession
 from app.storage.project_file import ProjectFile
 from app.views.main_window import MainWindow
@@ -99,6 +102,75 @@ def test_strokes_count_on_the_next_image_too(
     answer(qtbot, small, lambda: small.session.set_live(True))
     followed = answer(qtbot, small, lambda: small.session.open_image(photos[1]))
     assert (followed == label).sum() > (own == label).sum()
+
+
+def _replaced(path: Path) -> None:
+    Image.open(path).transpose(Image.Transpose.FLIP_LEFT_RIGHT).save(path)
+
+
+def _kept(_path: Path) -> None:
+    pass
+
+
+@pytest.mark.parametrize("harm", [_kept, Path.unlink, _replaced])
+def test_strokes_on_images_that_were_not_shown_yet_count_if_they_are_still_those(
+    qtbot: QtBot,
+    small: MainWindow,
+    photos: list[Path],
+    drag: Callable[..., None],
+    harm: Callable[[Path], None],
+) -> None:
+    answer(qtbot, small, lambda: small.session.open_image(photos[1]))
+    own = shown(small)
+    answer(qtbot, small, lambda: small.session.open_image(photos[0]))
+    label = next(n for n in (6, 2) if (own == n).mean() < 0.2)
+    paint(small, drag, label)()
+    assert small.close()
+    harm(photos[0])
+    session = LabelingSession(device="cpu")
+    session.start_model()
+    with qtbot.waitSignal(session.prediction_changed, timeout=PATIENCE_MS):
+        session.open_paths([photos[1]])
+    with qtbot.waitSignal(session.prediction_changed, timeout=PATIENCE_MS):
+        session.set_live(True)
+    assert session.document is not None
+    found = session.document.displayed
+    if harm is _kept:
+        assert (found == label).sum() > (own == label).sum()
+    else:
+        np.testing.assert_array_equal(found, own)
+    session.close()
+
+
+def test_it_starts_from_the_model_before_learning(
+    qtbot: QtBot,
+    small: MainWindow,
+    drag: Callable[..., None],
+    until_learned: Callable[..., AbstractContextManager[None]],
+) -> None:
+    """One that learned has seen the strokes: they would teach it nothing."""
+    session = small.session
+    paint(small, drag, 6)()
+    followed = answer(qtbot, small, lambda: session.set_live(True))
+    answer(qtbot, small, lambda: session.set_live(False))
+    with until_learned(session):
+        session.learn(3)
+    assert (shown(small) != followed).any()
+    again = answer(qtbot, small, lambda: session.set_live(True))
+    np.testing.assert_array_equal(again, followed)
+    let_go = answer(qtbot, small, lambda: session.set_live(False))
+    assert (let_go != followed).any()
+
+
+def test_a_model_before_that_is_damaged_is_done_without(
+    qtbot: QtBot, small: MainWindow, drag: Callable[..., None]
+) -> None:
+    session = small.session
+    paint(small, drag, 6)()
+    followed = answer(qtbot, small, lambda: session.set_live(True))
+    session._client.send(LoadRequest("scene", base=b"no model"))
+    again = answer(qtbot, small, lambda: [session.set_live(False), session.set_live(True)])
+    np.testing.assert_array_equal(again, followed)
 
 
 def test_fast_strokes_end_at_the_newest(
