@@ -27,8 +27,7 @@ class LoadRequest:
         model: a shipped one's name, a file, or a checkpoint's bytes.
         fallback: what to load if that is damaged, None for nothing.
         device: where it is to run.
-        base: the model that it learned from, to which strokes are added when they are followed;
-            None for the one of the request before.
+        base: the model that it learned from; itself, or None, if it did not learn here.
     """
 
     model: str | Path | bytes
@@ -82,11 +81,18 @@ class LiveFile:
 
 @dataclass(frozen=True)
 class LiveStrokes:
-    """What the model is to follow: strokes on the image shown and on others, and classes."""
+    """What the model is to follow: strokes on the image shown and on others, and classes.
+
+    Attributes:
+        shown, others: the images.
+        classes: of the project.
+        are_all: whether there are any strokes, and none on images that are not followed.
+    """
 
     shown: LiveFile
     others: tuple[LiveFile, ...]
     classes: ProjectClasses
+    are_all: bool = False
 
 
 @dataclass(frozen=True)

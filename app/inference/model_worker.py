@@ -68,6 +68,7 @@ class ModelWorker(QObject):
         self._served_by = ""
         self._base: str | Path | bytes | None = None
         self._base_predictor: Predictor | None = None
+        self._followed: Predictor | None = None
         self._live: LiveLearner | None = None
         self._insight = InsightHandler()
 
@@ -119,11 +120,10 @@ class ModelWorker(QObject):
             checkpoint, warning = load_model(request.fallback), f"{error} Its base model serves."
             source = request.fallback
         predictor = Predictor(checkpoint, request.device)
-        self._predictor, self._live, self._base_predictor = predictor, None, None
-        if request.base is not None:
-            self._base = request.base
-        if self._base == source:
-            self._base_predictor = predictor
+        self._predictor, self._base_predictor = predictor, None
+        self._live = self._followed = None
+        is_base = request.base in (None, request.model, source)
+        self._base = None if is_base else request.base
         return ModelInfo(
             preset=predictor.checkpoint.config.preset,
             classes=predictor.classes,
@@ -164,9 +164,10 @@ class ModelWorker(QObject):
     def _follow(self, strokes: LiveStrokes, predictor: Predictor) -> core.Prediction:
         from mdlstm_core.learning.live_learner import LiveImage, LiveLearner
 
-        predictor = self._before_learning(predictor)
-        if self._live is None:
-            self._live = LiveLearner(predictor.network)
+        if strokes.are_all:
+            predictor = self._before_learning(predictor)
+        if self._live is None or self._followed is not predictor:
+            self._live, self._followed = LiveLearner(predictor.network), predictor
         shown, *others = (
             LiveImage(file.name, file.revision, file.image, file.corrections)
             for file in (strokes.shown, *strokes.others)
@@ -175,21 +176,23 @@ class ModelWorker(QObject):
         return self._live.predict(shown, others, outputs.sources, outputs.labels)
 
     def _before_learning(self, serving: Predictor) -> Predictor:
-        """Return the model that the one that serves has learned from; that one if it cannot be.
+        """Return the model that the one that serves learned from; that one if it cannot be had.
 
         A model that learned has the strokes right because it has seen them: there is nothing
-        left in them to learn, and what it is sure of on them says little elsewhere.
+        left in them to learn, and what it is sure of on them says little elsewhere. Strokes
+        that are not followed now are known to it alone.
         """
         from mdlstm_core.predictor import Predictor
 
+        if self._base is None:
+            return serving
         if self._base_predictor is None:
-            self._base_predictor = serving
-            if self._base is not None:
-                try:
-                    device = serving.device.device.type
-                    self._base_predictor = Predictor(load_model(self._base), device)
-                except InputError as error:
-                    _log.warning("strokes are added to the model that serves: %s", error)
+            try:
+                checkpoint = load_model(self._base)
+                self._base_predictor = Predictor(checkpoint, serving.device.device.type)
+            except InputError as error:
+                _log.warning("Live starts from the model that serves: %s", error)
+                self._base_predictor = serving
         return self._base_predictor
 
 

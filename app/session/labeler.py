@@ -21,17 +21,12 @@ from app.inference.messages import (
 )
 from app.inference.model_client import ModelClient
 from app.session.stored_project import StoredProject
-from app.storage.changes import Fingerprint
-from app.storage.fingerprint import check_file
 from mdlstm_core.config import IGNORE_INDEX
 from mdlstm_core.data.display_window import DisplayWindow
 from mdlstm_core.data.images import read_image
 
 _MOST_IMAGES = 20
 """Images whose strokes the model follows: those that were shown last."""
-
-_MOST_UNSEEN = 8
-"""Of these, images that were not shown yet, at most: each takes a third of a second to look at."""
 
 
 class Labeler(QObject):
@@ -58,7 +53,6 @@ class Labeler(QObject):
         self._prediction: Prediction | None = None
         self._names: tuple[str, ...] = ()
         self._seen: dict[Path, DisplayWindow | None] = {}
-        self._unseen: list[Path] = []
         client.predicted.connect(self._on_predicted)
         client.outdated.connect(self._ask)
         stored.project.changed.connect(self._on_changed)
@@ -77,14 +71,12 @@ class Labeler(QObject):
         self._model = model
         if model is None:
             self._seen.clear()
-        self._find_unseen()
         self._ask()
 
     def set_live(self, on: bool) -> None:
         """Let the model follow the strokes, or show its own answer again."""
         if on != self.is_live:
             self.is_live = on
-            self._find_unseen()
             self.live_changed.emit(on)
             self._ask()
 
@@ -96,20 +88,24 @@ class Labeler(QObject):
             self._client.send(PredictRequest(document.path, document.image, strokes))
 
     def strokes_on(self, shown: ImageDocument) -> LiveStrokes:
-        """Return what a person painted on this image, on those shown before, and on some others."""
-        unseen = [path for path in self._unseen if path not in self._seen]
-        others = [
-            path
-            for path in (*unseen, *self._seen)
-            if path != shown.path and self._may_have_labels(path)
-        ]
+        """Return what a person painted on this image, and on those that were shown before."""
+        seen = [p for p in self._seen if p != shown.path and self._may_have_labels(p)]
+        others = seen[-_MOST_IMAGES:]
+        followed = {shown.path, *others}
+        are_all = all(
+            path in followed or not self._may_have_labels(path)
+            for path in self._stored.project.images
+        )
         return LiveStrokes(
             self._live_file(shown.path, lambda: shown.image, shown.corrections.frozen()),
             tuple(
-                self._live_file(path, self._picture_of(path), self._labels_of(path))
-                for path in others[-_MOST_IMAGES:]
+                self._live_file(
+                    path, partial(read_image, path, self._seen[path]), self._labels_of(path)
+                )
+                for path in others
             ),
             self._stored.classes_of_models,
+            are_all=are_all and bool(others or not shown.corrections.is_empty),
         )
 
     def other_class(self, x: int, y: int, model_class: str) -> str:
@@ -131,23 +127,7 @@ class Labeler(QObject):
         corrections: Callable[[], NDArray[np.uint8]],
     ) -> LiveFile:
         revision = (self._stored.path, *self._stored.project.revision(path))
-        return LiveFile((path, self._window_of(path)), revision, image, corrections)
-
-    def _window_of(self, image: Path) -> DisplayWindow | None:
-        return self._seen.get(image, self._stored.windows.get(image))
-
-    def _picture_of(self, image: Path) -> Callable[[], NDArray[np.uint8]]:
-        read = partial(read_image, image, self._window_of(image))
-        if image in self._seen:
-            return read
-        return partial(_checked, image, self._stored.files.known(image), read)
-
-    def _find_unseen(self) -> None:
-        """Choose images with labels that were not shown yet, spread over the project."""
-        self._unseen = []
-        if self.is_live and self._model is not None:
-            found = [path for path in self._stored.labeled_images() if path not in self._seen]
-            self._unseen = found[:: -(-len(found) // _MOST_UNSEEN) or 1]
+        return LiveFile((path, self._seen[path]), revision, image, corrections)
 
     def _may_have_labels(self, image: Path) -> bool:
         if image in self._stored.files.refused:
@@ -197,15 +177,3 @@ class Labeler(QObject):
         table = np.full(256, IGNORE_INDEX, dtype=np.uint8)
         table[: len(labels)] = labels
         return table[label_map_HW]
-
-
-def _checked(
-    image: Path, known: Fingerprint | None, read: Callable[[], NDArray[np.uint8]]
-) -> NDArray[np.uint8]:
-    """Read an image that is still the one that was labeled.
-
-    Raises:
-        InputError: it is another one, or cannot be read.
-    """
-    check_file(image, known)
-    return read()

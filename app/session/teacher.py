@@ -68,6 +68,7 @@ class Teacher(QObject):
         self._is_import = False
         self._asked: tuple[str | Path | bytes, str | Path | bytes] = base_model, base_model
         self._imported: int | None = None
+        self._learns_from: str | Path | bytes = base_model
         self._is_trial = False
         self._notice = ""
         client.model_loaded.connect(self._on_model_loaded)
@@ -112,7 +113,7 @@ class Teacher(QObject):
         """
         self._check_not_learning()
         self._before, self._base_model, self._is_import = self._base_model, model, keep
-        self._load(model, self._before, model)
+        self._load(model, self._before)
 
     def go_back(self, number: int) -> None:
         """Let a model of the timeline serve again; undoable.
@@ -145,7 +146,7 @@ class Teacher(QObject):
         if self.model is None or path is None or self._client.is_learning:
             return
         corrected = self._corrected_files()
-        base = self.base
+        base = self._learns_from = self.base
         if not corrected:
             raise InputError("There is nothing to learn from yet: paint a correction first.")
         classes = self._stored.classes_of_models
@@ -225,7 +226,7 @@ class Teacher(QObject):
     def _on_improved(self, improved: Improved) -> None:
         if improved.project == self._stored.path:
             self._is_trial = True
-            self._load(improved.checkpoint, self._base_model)
+            self._load(improved.checkpoint, self._base_model, self._learns_from)
 
     @Slot(object)
     def _on_learned(self, learned: Learned) -> None:
@@ -272,11 +273,19 @@ class Teacher(QObject):
         """Load a model of the timeline."""
         self._is_trial = False
         try:
-            roles = self.timeline.roles
-            base = self.timeline.checkpoint(roles.base) if roles else None
-            self._load(self.timeline.checkpoint(number), self._base_model, base)
+            model = self.timeline.checkpoint(number)
         except InputError as error:
             self.warned.emit(str(error))
+            return
+        self._load(model, self._base_model, self._learned_from())
+
+    def _learned_from(self) -> str | Path | bytes:
+        """Return the model that the timeline's one learned from, as far as it can be read."""
+        roles = self.timeline.roles
+        try:
+            return self.timeline.checkpoint(roles.base) if roles else self._base_model
+        except InputError:
+            return self._base_model
 
     @Slot(str)
     def _on_learning_failed(self, reason: str) -> None:

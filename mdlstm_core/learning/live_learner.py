@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import logging
 import math
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Sequence
@@ -16,7 +15,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mdlstm_core.config import IGNORE_INDEX
-from mdlstm_core.errors import InputError
 from mdlstm_core.learning.experts import ClassifierOptions, PixelRows
 from mdlstm_core.learning.live import class_weights
 from mdlstm_core.learning.local_features import local_features
@@ -34,8 +32,6 @@ from mdlstm_core.prediction import (
     network_input,
     on_device,
 )
-
-_log = logging.getLogger(__name__)
 
 _MOST_BYTES = 256 << 20
 """Features kept of images, at most; those of one image of 480×360 pixels take 46 MB."""
@@ -151,21 +147,19 @@ class LiveLearner:
         """Fit the strokes of some images; nothing is done if they were fitted last.
 
         Args:
-            images: whose strokes count; the first one is shown. Another one that cannot be
-                read is left out.
+            images: whose strokes count.
             sources: the class of the network that each output starts from, None if it is new.
             labels: the label of each output; two may share one. It stands in the label map.
 
         Raises:
-            InputError: the network gives no finite numbers of the first one, or that cannot be
-                read.
+            InputError: the network gives no finite numbers, or an image cannot be read.
             MemoryError: the computer's own memory does not suffice.
         """
         to = tuple((i.name, i.revision) for i in images), tuple(sources), tuple(labels)
         if self._fitted is not None and self._fitted.to == to:
             return
-        self._rows = self._rows_of_all(images)
-        rows = [_for_outputs(found, labels) for found in self._rows.values()]
+        self._rows = {i.name: self._rows_of(i) for i in images}
+        rows = [_for_outputs(self._rows[i.name], labels) for i in images]
         network = self._with_outputs(tuple(sources))
         classifier = None
         if any(len(r.area_N) for r in rows):
@@ -221,17 +215,6 @@ class LiveLearner:
             return _Look(features, working.cpu(), local_GHW, attempt.share, attempt.notice)
 
         return first_that_fits(device_of(self._network), look)
-
-    def _rows_of_all(self, images: Sequence[LiveImage]) -> dict[Hashable, _Rows]:
-        found = {}
-        for place, image in enumerate(images):
-            try:
-                found[image.name] = self._rows_of(image)
-            except InputError as error:
-                if not place:
-                    raise
-                _log.info("its strokes are not followed: %s", error)
-        return found
 
     def _rows_of(self, image: LiveImage) -> _Rows:
         kept = self._rows.get(image.name)

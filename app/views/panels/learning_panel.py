@@ -130,7 +130,9 @@ class LearningPanel(QWidget):
     def set_live(self, on: bool) -> None:
         """Say whether the model follows the strokes."""
         self._live_state.setText(
-            "<b>On:</b> the labels follow each stroke" if on else "Off: the stored model's labels"
+            "<b>On:</b> the labels follow each stroke; what Learn brings is shown with Live off"
+            if on
+            else "Off: the stored model's labels"
         )
 
     def ask(self) -> None:

@@ -7,12 +7,13 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 import numpy as np
-import pytest
 from PIL import Image
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QToolButton
 from pytestqt.qtbot import QtBot
 
+from app.document.edit import Edit
+from app.document.stroke import Box, Region
 from app.inference.messages import LoadRequest
 from app.session import LabelingSession
 from app.storage.project_file import ProjectFile
@@ -104,42 +105,19 @@ def test_strokes_count_on_the_next_image_too(
     assert (followed == label).sum() > (own == label).sum()
 
 
-def _replaced(path: Path) -> None:
-    Image.open(path).transpose(Image.Transpose.FLIP_LEFT_RIGHT).save(path)
-
-
-def _kept(_path: Path) -> None:
-    pass
-
-
-@pytest.mark.parametrize("harm", [_kept, Path.unlink, _replaced])
-def test_strokes_on_images_that_were_not_shown_yet_count_if_they_are_still_those(
-    qtbot: QtBot,
-    small: MainWindow,
-    photos: list[Path],
-    drag: Callable[..., None],
-    harm: Callable[[Path], None],
-) -> None:
-    answer(qtbot, small, lambda: small.session.open_image(photos[1]))
-    own = shown(small)
-    answer(qtbot, small, lambda: small.session.open_image(photos[0]))
-    label = next(n for n in (6, 2) if (own == n).mean() < 0.2)
-    paint(small, drag, label)()
-    assert small.close()
-    harm(photos[0])
-    session = LabelingSession(device="cpu")
-    session.start_model()
-    with qtbot.waitSignal(session.prediction_changed, timeout=PATIENCE_MS):
-        session.open_paths([photos[1]])
-    with qtbot.waitSignal(session.prediction_changed, timeout=PATIENCE_MS):
-        session.set_live(True)
-    assert session.document is not None
-    found = session.document.displayed
-    if harm is _kept:
-        assert (found == label).sum() > (own == label).sum()
-    else:
-        np.testing.assert_array_equal(found, own)
-    session.close()
+def learned_on(
+    window: MainWindow, until_learned: Callable[..., AbstractContextManager[None]]
+) -> np.ndarray:
+    """Learn, and return what the model shows that serves then."""
+    before = shown(window)
+    with until_learned(window.session):
+        window.session.learn(3)
+    roles = window.session.teacher.timeline.roles
+    assert roles is not None
+    assert roles.learned != roles.base
+    after = shown(window)
+    assert (after != before).any()
+    return after
 
 
 def test_it_starts_from_the_model_before_learning(
@@ -153,13 +131,43 @@ def test_it_starts_from_the_model_before_learning(
     paint(small, drag, 6)()
     followed = answer(qtbot, small, lambda: session.set_live(True))
     answer(qtbot, small, lambda: session.set_live(False))
-    with until_learned(session):
-        session.learn(3)
-    assert (shown(small) != followed).any()
+    learned = learned_on(small, until_learned)
     again = answer(qtbot, small, lambda: session.set_live(True))
     np.testing.assert_array_equal(again, followed)
+    assert session._client._worker._followed is not session._client._worker._predictor
+    assert (learned != followed).any()
+    # Without a stroke, what is shown is what was learned.
+    without = answer(qtbot, small, session.undo)
     let_go = answer(qtbot, small, lambda: session.set_live(False))
-    assert (let_go != followed).any()
+    np.testing.assert_array_equal(without, let_go)
+
+
+def test_what_it_does_not_follow_is_known_to_the_model_that_learned(
+    qtbot: QtBot,
+    small: MainWindow,
+    photos: list[Path],
+    drag: Callable[..., None],
+    until_learned: Callable[..., AbstractContextManager[None]],
+) -> None:
+    """The strokes of an image that was not shown since the start are in that model alone."""
+    paint(small, drag, 6)()
+    learned_on(small, until_learned)
+    assert small.close()
+    session = LabelingSession(device="cpu")
+    session.start_model()
+    with qtbot.waitSignal(session.prediction_changed, timeout=PATIENCE_MS):
+        session.open_paths([photos[1]])
+    assert session.document is not None
+    own = session.document.displayed.copy()
+    with qtbot.waitSignal(session.prediction_changed, timeout=PATIENCE_MS):
+        session.set_live(True)
+    np.testing.assert_array_equal(session.document.displayed, own)
+    box = Box(30, 20, 50, 60)
+    with qtbot.waitSignal(session.prediction_changed, timeout=PATIENCE_MS):
+        session.edit(photos[1], Edit(Region(box, np.ones(box.shape, bool)), 2, "paint"))
+    worker = session._client._worker
+    assert worker._followed is worker._predictor
+    session.close()
 
 
 def test_a_model_before_that_is_damaged_is_done_without(

@@ -10,7 +10,6 @@ import pytest
 import torch
 
 from mdlstm_core.config import IGNORE_INDEX, NetworkConfig
-from mdlstm_core.errors import InputError
 from mdlstm_core.learning.experts import ClassifierOptions
 from mdlstm_core.learning.live_learner import LiveImage, LiveLearner
 from mdlstm_core.network import LabelingNetwork, build_network
@@ -68,23 +67,6 @@ def test_strokes_of_all_images_are_followed_and_can_be_taken_back(
     other.corrections[:] = IGNORE_INDEX
     again = learner.predict(shown.at(0), [other.at(2)], *SAME).label_map
     np.testing.assert_array_equal(again, before)
-
-
-def test_another_image_that_cannot_be_read_is_left_out(network: LabelingNetwork) -> None:
-    def gone() -> np.ndarray:
-        raise InputError("b.png is gone.")
-
-    photo = Photo("a")
-    photo.corrections[20:40, 5:30], photo.corrections[20:40, 50:75] = 2, 1
-    bad = LiveImage("b", 0, gone, lambda: photo.corrections)
-    expected = LiveLearner(network).predict(photo.at(0), [], *SAME).label_map
-    learner = LiveLearner(network)
-    found = learner.predict(photo.at(0), [bad, Photo("c").at(0)], *SAME).label_map
-    without = LiveLearner(network).predict(photo.at(0), [Photo("c").at(0)], *SAME).label_map
-    np.testing.assert_array_equal(found, without)
-    assert (found == expected).mean() > 0.9
-    with pytest.raises(InputError, match=r"b\.png is gone"):
-        learner.predict(bad, [photo.at(0)], *SAME)
 
 
 def test_a_class_that_is_new_and_labels_that_differ(network: LabelingNetwork) -> None:
