@@ -92,10 +92,8 @@ class Labeler(QObject):
         seen = [p for p in self._seen if p != shown.path and self._may_have_labels(p)]
         others = seen[-_MOST_IMAGES:]
         followed = {shown.path, *others}
-        are_all = all(
-            path in followed or not self._may_have_labels(path)
-            for path in self._stored.project.images
-        )
+        begun = self._stored.project.begun()
+        are_all = all(p in followed or not self._may_have_labels(p) for p in begun)
         return LiveStrokes(
             self._live_file(shown.path, lambda: shown.image, shown.corrections.frozen()),
             tuple(

@@ -265,7 +265,9 @@ def test_status_follows_the_labels(qtbot: QtBot, make: Callable[..., Bench]) -> 
     bench.stored.mark_done(bench.image, SIZE, done=True)
     bench.stored.close()
     bench.image.write_bytes(b"")
-    assert make().stored.project.status(bench.image) == "done"
+    again = make().stored.project
+    assert again.status(bench.image) == "done"
+    assert again.begun() == [bench.image]
 
 
 def test_only_what_is_shown_stays_in_memory(qtbot: QtBot, make: Callable[..., Bench]) -> None:
