@@ -27,13 +27,14 @@ class LoadRequest:
         model: a shipped one's name, a file, or a checkpoint's bytes.
         fallback: what to load if that is damaged, None for nothing.
         device: where it is to run.
-        base: the model that it learned from; itself, or None, if it did not learn here.
+        base: gives the model that it learned from, or itself, in any thread; called if strokes
+            are to be followed. None for itself.
     """
 
     model: str | Path | bytes
     fallback: str | Path | bytes | None = None
     device: str = "auto"
-    base: str | Path | bytes | None = None
+    base: Callable[[], str | Path | bytes] | None = None
 
 
 @dataclass(frozen=True)

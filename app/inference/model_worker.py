@@ -66,9 +66,9 @@ class ModelWorker(QObject):
         super().__init__()
         self._predictor: Predictor | None = None
         self._served_by = ""
-        self._base: str | Path | bytes | None = None
+        self._source: str | Path | bytes = ""
+        self._base: Callable[[], str | Path | bytes] | None = None
         self._base_predictor: Predictor | None = None
-        self._followed: Predictor | None = None
         self._live: LiveLearner | None = None
         self._insight = InsightHandler()
 
@@ -120,10 +120,8 @@ class ModelWorker(QObject):
             checkpoint, warning = load_model(request.fallback), f"{error} Its base model serves."
             source = request.fallback
         predictor = Predictor(checkpoint, request.device)
-        self._predictor, self._base_predictor = predictor, None
-        self._live = self._followed = None
-        is_base = request.base in (None, request.model, source)
-        self._base = None if is_base else request.base
+        self._predictor, self._live = predictor, None
+        self._source, self._base, self._base_predictor = source, request.base, None
         return ModelInfo(
             preset=predictor.checkpoint.config.preset,
             classes=predictor.classes,
@@ -166,8 +164,8 @@ class ModelWorker(QObject):
 
         if strokes.are_all:
             predictor = self._before_learning(predictor)
-        if self._live is None or self._followed is not predictor:
-            self._live, self._followed = LiveLearner(predictor.network), predictor
+        if self._live is None or self._live.network is not predictor.network:
+            self._live = LiveLearner(predictor.network)
         shown, *others = (
             LiveImage(file.name, file.revision, file.image, file.corrections)
             for file in (strokes.shown, *strokes.others)
@@ -184,15 +182,15 @@ class ModelWorker(QObject):
         """
         from mdlstm_core.predictor import Predictor
 
-        if self._base is None:
-            return serving
         if self._base_predictor is None:
+            self._base_predictor = serving
             try:
-                checkpoint = load_model(self._base)
-                self._base_predictor = Predictor(checkpoint, serving.device.device.type)
+                base = self._base() if self._base else self._source
+                if base != self._source:
+                    device = serving.device.device.type
+                    self._base_predictor = Predictor(load_model(base), device)
             except InputError as error:
                 _log.warning("Live starts from the model that serves: %s", error)
-                self._base_predictor = serving
         return self._base_predictor
 
 

@@ -91,9 +91,9 @@ class Labeler(QObject):
         """Return what a person painted on this image, and on those that were shown before."""
         seen = [p for p in self._seen if p != shown.path and self._may_have_labels(p)]
         others = seen[-_MOST_IMAGES:]
-        followed = {shown.path, *others}
-        begun = self._stored.project.begun()
-        are_all = all(p in followed or not self._may_have_labels(p) for p in begun)
+        refused = self._stored.files.refused  # they are another picture's
+        left_out = set(self._stored.project.begun()) - {shown.path, *others} - refused
+        any_painted = bool(others) or not shown.corrections.is_empty
         return LiveStrokes(
             self._live_file(shown.path, lambda: shown.image, shown.corrections.frozen()),
             tuple(
@@ -103,7 +103,7 @@ class Labeler(QObject):
                 for path in others
             ),
             self._stored.classes_of_models,
-            are_all=are_all and bool(others or not shown.corrections.is_empty),
+            are_all=any_painted and not left_out,
         )
 
     def other_class(self, x: int, y: int, model_class: str) -> str:

@@ -68,7 +68,6 @@ class Teacher(QObject):
         self._is_import = False
         self._asked: tuple[str | Path | bytes, str | Path | bytes] = base_model, base_model
         self._imported: int | None = None
-        self._learns_from: str | Path | bytes = base_model
         self._is_trial = False
         self._notice = ""
         client.model_loaded.connect(self._on_model_loaded)
@@ -88,8 +87,12 @@ class Teacher(QObject):
 
     @property
     def base(self) -> str | Path | bytes:
-        """The model that learning starts from."""
-        return self._stored_model("base") or self._base_model
+        """The model that learning starts from.
+
+        Raises:
+            InputError: it cannot be read.
+        """
+        return self._gives_base()()
 
     def start(self) -> None:
         """Load the project's own model, or the one to start from."""
@@ -99,7 +102,7 @@ class Teacher(QObject):
         except InputError as error:
             self.warned.emit(str(error))
         fallback = base or self._base_model
-        self._load(learned or fallback, fallback, fallback)
+        self._load(learned or fallback, fallback, self._gives_base())
 
     def use(self, model: str | Path, *, keep: bool = False) -> None:
         """Load another model; the present one goes on if it does not fit the project.
@@ -146,7 +149,7 @@ class Teacher(QObject):
         if self.model is None or path is None or self._client.is_learning:
             return
         corrected = self._corrected_files()
-        base = self._learns_from = self.base
+        base = self.base
         if not corrected:
             raise InputError("There is nothing to learn from yet: paint a correction first.")
         classes = self._stored.classes_of_models
@@ -161,7 +164,7 @@ class Teacher(QObject):
         self,
         model: str | Path | bytes,
         fallback: str | Path | bytes,
-        base: str | Path | bytes | None = None,
+        base: Callable[[], str | Path | bytes] | None = None,
     ) -> None:
         self._asked = model, fallback
         self._client.send(LoadRequest(model, fallback, self.device, base))
@@ -226,7 +229,7 @@ class Teacher(QObject):
     def _on_improved(self, improved: Improved) -> None:
         if improved.project == self._stored.path:
             self._is_trial = True
-            self._load(improved.checkpoint, self._base_model, self._learns_from)
+            self._load(improved.checkpoint, self._base_model, self._gives_base())
 
     @Slot(object)
     def _on_learned(self, learned: Learned) -> None:
@@ -274,18 +277,14 @@ class Teacher(QObject):
         self._is_trial = False
         try:
             model = self.timeline.checkpoint(number)
+            self._load(model, self._base_model, self._gives_base())
         except InputError as error:
             self.warned.emit(str(error))
-            return
-        self._load(model, self._base_model, self._learned_from())
 
-    def _learned_from(self) -> str | Path | bytes:
-        """Return the model that the timeline's one learned from, as far as it can be read."""
-        roles = self.timeline.roles
-        try:
-            return self.timeline.checkpoint(roles.base) if roles else self._base_model
-        except InputError:
-            return self._base_model
+    def _gives_base(self) -> Callable[[], str | Path | bytes]:
+        """Return a call, for any thread, that gives the model that learning starts from now."""
+        roles, chosen = self.timeline.roles, self._base_model
+        return partial(self.timeline.checkpoint, roles.base) if roles else lambda: chosen
 
     @Slot(str)
     def _on_learning_failed(self, reason: str) -> None:

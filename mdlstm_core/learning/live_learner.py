@@ -110,6 +110,9 @@ class LiveLearner:
         network: gives the features; it stays as it is.
         options: how to fit.
         most_bytes: of features to keep; those of the image shown always are.
+
+    Attributes:
+        network: the same.
     """
 
     def __init__(
@@ -118,7 +121,7 @@ class LiveLearner:
         options: ClassifierOptions | None = None,
         most_bytes: int = _MOST_BYTES,
     ) -> None:
-        self._network, self._options = network, options or ClassifierOptions()
+        self.network, self._options = network, options or ClassifierOptions()
         self._on_cpu = on_device(network, torch.device("cpu"))
         self._most_bytes = most_bytes
         self._looks: OrderedDict[Hashable, _Look] = OrderedDict()
@@ -208,13 +211,13 @@ class LiveLearner:
         local_GHW = torch.from_numpy(local_features(_reduced(image_HW3)))
 
         def look(attempt: Attempt) -> _Look:
-            network = on_device(self._network, attempt.device)
+            network = on_device(self.network, attempt.device)
             working = network_input(image_HW3, network, attempt.share)
             with finite_weights():
                 features = tuple(feature.float().cpu() for feature in network.features(working))
             return _Look(features, working.cpu(), local_GHW, attempt.share, attempt.notice)
 
-        return first_that_fits(device_of(self._network), look)
+        return first_that_fits(device_of(self.network), look)
 
     def _rows_of(self, image: LiveImage) -> _Rows:
         kept = self._rows.get(image.name)

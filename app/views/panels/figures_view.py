@@ -68,7 +68,7 @@ def _advice(figures: Figures) -> str:
         return ""
     return (
         f"Only {figures.pixel_accuracy:.0%} of these pixels are right: of images unlike any that "
-        "the model knows, Live finds more."
+        "the model knows, Live may find more."
     )
 
 

@@ -134,7 +134,10 @@ def test_it_starts_from_the_model_before_learning(
     learned = learned_on(small, until_learned)
     again = answer(qtbot, small, lambda: session.set_live(True))
     np.testing.assert_array_equal(again, followed)
-    assert session._client._worker._followed is not session._client._worker._predictor
+    worker = session._client._worker
+    assert worker._live is not None
+    assert worker._predictor is not None
+    assert worker._live.network is not worker._predictor.network
     assert (learned != followed).any()
     # Without a stroke, what is shown is what was learned.
     without = answer(qtbot, small, session.undo)
@@ -166,7 +169,9 @@ def test_what_it_does_not_follow_is_known_to_the_model_that_learned(
     with qtbot.waitSignal(session.prediction_changed, timeout=PATIENCE_MS):
         session.edit(photos[1], Edit(Region(box, np.ones(box.shape, bool)), 2, "paint"))
     worker = session._client._worker
-    assert worker._followed is worker._predictor
+    assert worker._live is not None
+    assert worker._predictor is not None
+    assert worker._live.network is worker._predictor.network
     session.close()
 
 
@@ -176,7 +181,7 @@ def test_a_model_before_that_is_damaged_is_done_without(
     session = small.session
     paint(small, drag, 6)()
     followed = answer(qtbot, small, lambda: session.set_live(True))
-    session._client.send(LoadRequest("scene", base=b"no model"))
+    session._client.send(LoadRequest("scene", base=lambda: b"no model"))
     again = answer(qtbot, small, lambda: [session.set_live(False), session.set_live(True)])
     np.testing.assert_array_equal(again, followed)
 

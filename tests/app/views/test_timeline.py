@@ -176,8 +176,10 @@ def test_a_model_goes_out_as_a_file_and_comes_in_undoably(
     timeline = session.teacher.timeline
     assert [row.origin for row in timeline.rows] == ["start", "learned", "imported"]
     assert timeline.roles == Roles(3, 3)  # learning starts from it from now on
+    assert session.teacher.base == other.read_bytes()
     assert (prediction(opened) != learned).any()
     session.undo()
+    assert session.teacher.base == timeline.checkpoint(1)  # at once: Learn may be next
     settle(qtbot, opened)
     assert timeline.roles == Roles(1, 2)
     np.testing.assert_array_equal(prediction(opened), learned)
