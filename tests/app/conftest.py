@@ -8,7 +8,7 @@ import shutil
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from functools import partial, wraps
+from functools import partial, partialmethod, wraps
 from pathlib import Path
 
 import numpy as np
@@ -35,7 +35,21 @@ from app.views.main_window import MainWindow
 from mdlstm_core.checkpoint import load_checkpoint, save_checkpoint
 from mdlstm_core.learning import fine_tuning
 
-PATIENCE_MS = 60_000
+_PATIENCE_MS = 120_000
+
+
+class PatientBot(QtBot):
+    """Waits long for what comes: a busy machine is slow, and only what never comes has failed."""
+
+    waitSignal = partialmethod(QtBot.waitSignal, timeout=_PATIENCE_MS)
+    waitUntil = partialmethod(QtBot.waitUntil, timeout=_PATIENCE_MS)
+    waitExposed = partialmethod(QtBot.waitExposed, timeout=_PATIENCE_MS)
+
+
+@pytest.fixture
+def qtbot(qapp: QApplication, request: pytest.FixtureRequest) -> QtBot:
+    """pytest-qt's, with more patience."""
+    return PatientBot(request)
 
 
 @pytest.fixture(autouse=True)
@@ -56,8 +70,8 @@ def made() -> Iterator[list[QObject]]:
     def noted(make: Callable[..., None]) -> Callable[..., None]:
         @wraps(make)
         def made(self: QObject, *args: object, **kwargs: object) -> None:
-            found.append(self)
             make(self, *args, **kwargs)
+            found.append(self)
 
         return made
 
@@ -80,6 +94,9 @@ def freed(made: list[QObject]) -> Iterator[None]:
     """
     gc.disable()
     yield
+    for session in made:  # of a test that failed, some are open, and their threads run
+        if isinstance(session, LabelingSession) and shiboken6.isValid(session):
+            session.close()
     QThreadPool.globalInstance().waitForDone()
     QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
     parts = _parts_of(made)
@@ -181,7 +198,7 @@ def quick_looks(quick_models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def labeled_window(qtbot: QtBot, quick_looks: None, window: MainWindow, rocket: Path) -> MainWindow:
     """The window with the photograph open and labeled by the model."""
-    with qtbot.waitSignal(window.session.prediction_changed, timeout=PATIENCE_MS):
+    with qtbot.waitSignal(window.session.prediction_changed):
         window.session.open_paths([rocket])
     return window
 
@@ -222,12 +239,10 @@ def until_learned(qtbot: QtBot) -> Callable[[LabelingSession], AbstractContextMa
 
     @contextmanager
     def wait(session: LabelingSession) -> Iterator[None]:
-        with qtbot.waitSignal(
-            session.learning_changed, timeout=60_000, check_params_cb=lambda on: not on
-        ):
+        with qtbot.waitSignal(session.learning_changed, check_params_cb=lambda on: not on):
             yield
         client, timeline = session._client, session.teacher.timeline
-        qtbot.waitUntil(lambda: not timeline.is_storing and client.is_idle, timeout=60_000)
+        qtbot.waitUntil(lambda: not timeline.is_storing and client.is_idle)
 
     return wait
 
@@ -244,9 +259,7 @@ def until_shown(qtbot: QtBot) -> Callable[[LabelingSession, Path], AbstractConte
         def is_of_image() -> bool:
             return session.document is not None and session.document.path == image
 
-        with qtbot.waitSignal(
-            session.prediction_changed, timeout=PATIENCE_MS, check_params_cb=is_of_image
-        ):
+        with qtbot.waitSignal(session.prediction_changed, check_params_cb=is_of_image):
             yield
 
     return wait

@@ -19,7 +19,6 @@ from app.session.stored_project import StoredProject
 from app.storage.project_file import ProjectFile
 
 Mdlstm = Callable[..., Any]
-PATIENCE_MS = 60_000
 
 
 class Disk:
@@ -49,7 +48,7 @@ class Disk:
     @staticmethod
     def open_in(session: LabelingSession, project: Path, qtbot: QtBot) -> None:
         session.open_paths([project])
-        qtbot.waitUntil(lambda: session.document is not None, timeout=PATIENCE_MS)
+        qtbot.waitUntil(lambda: session.document is not None)
 
     @staticmethod
     def is_labeled(session: LabelingSession, image: Path) -> bool:

@@ -24,7 +24,6 @@ from mdlstm_core.learning import fine_tuning
 Mdlstm = Callable[..., Any]
 Disk = Any
 """The class of the fixture `disk`, which looks at projects as they lie on disk."""
-PATIENCE_MS = 60_000
 
 
 @pytest.mark.parametrize(
@@ -122,7 +121,7 @@ def test_export_with_the_model_is_what_the_window_shows(
     session.start_model()
     for image in list(session.project.images):
         session.open_image(image)
-        qtbot.waitUntil(lambda image=image: disk.is_labeled(session, image), timeout=PATIENCE_MS)
+        qtbot.waitUntil(lambda image=image: disk.is_labeled(session, image))
         shown[image.stem] = session.document.displayed.copy()
     options = ("--labels", "all", "--model", checkpoint_file, "--device", "cpu")
 
@@ -148,7 +147,7 @@ def test_predict_gives_what_the_window_shows(
     session._client.predicted.connect(answers.append)
     session.start_model()
     for name in ("a.png", "b.png"):
-        with qtbot.waitSignal(session.prediction_changed, timeout=PATIENCE_MS):
+        with qtbot.waitSignal(session.prediction_changed):
             session.open_paths([photos / name])
 
     options = ("--model", checkpoint_file, "--device", "cpu")
@@ -246,7 +245,7 @@ def test_learn_stores_what_it_learned(
         "export", filled, "--format", "npy", "--labels", "all", "--out", tmp_path / "o"
     )
     assert exported.code == 0, exported.err
-    with qtbot.waitSignal(session.prediction_changed, timeout=PATIENCE_MS):
+    with qtbot.waitSignal(session.prediction_changed):
         session.open_paths([filled])
         session.start_model()
     stem = session.document.path.stem

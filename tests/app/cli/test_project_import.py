@@ -20,7 +20,6 @@ from mdlstm_core.data.dataset import LabeledFolder
 Mdlstm = Callable[..., Any]
 Disk = Any
 """The class of the fixture `disk`, which looks at projects as they lie on disk."""
-PATIENCE_MS = 60_000
 
 
 def test_import_is_one_step_that_the_window_undoes(

@@ -21,7 +21,6 @@ from mdlstm_core.formats.class_lists import read_class_list
 Mdlstm = Callable[..., Any]
 Disk = Any
 """The class of the fixture `disk`, which looks at projects as they lie on disk."""
-PATIENCE_MS = 60_000
 
 
 def test_new_project_is_what_the_window_opens(project: Path, session: LabelingSession) -> None:

@@ -22,8 +22,6 @@ from app.views.tools import all_tools
 from app.views.tools.tool import ToolOptions
 from mdlstm_core.config import IGNORE_INDEX, LabelClass
 
-PATIENCE_MS = 30_000
-
 _CLASSES = tuple(
     LabelClass(name, color)
     for name, color in (("ground", (90, 60, 30)), ("thing", (200, 90, 20)), ("hole", (9, 9, 200)))
@@ -97,7 +95,7 @@ class Scene:
 
     def wait(self) -> None:
         """Wait for what is worked out in a thread."""
-        self._qtbot.waitUntil(lambda: not self.canvas.is_working, timeout=60_000)
+        self._qtbot.waitUntil(lambda: not self.canvas.is_working)
 
 
 @pytest.fixture
@@ -130,7 +128,7 @@ def small(
     qtbot: QtBot, quick_looks: None, window: MainWindow, photos: list[Path]
 ) -> Iterator[MainWindow]:
     """The window with both photographs open, the first one labeled by the model."""
-    with qtbot.waitSignal(window.session.prediction_changed, timeout=PATIENCE_MS):
+    with qtbot.waitSignal(window.session.prediction_changed):
         window.session.open_paths(photos)
     yield window
     assert window.close()

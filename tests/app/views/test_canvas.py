@@ -21,8 +21,6 @@ from app.views.main_window import MainWindow
 from mdlstm_core.config import LabelClass
 from mdlstm_core.data import images, previews
 
-PATIENCE_MS = 60_000
-
 
 @pytest.fixture
 def window(qtbot: QtBot, session: LabelingSession) -> MainWindow:

@@ -14,8 +14,6 @@ from app.document.changes import changed_mask
 from app.views.main_window import MainWindow
 from mdlstm_core.config import IGNORE_INDEX
 
-PATIENCE_MS = 60_000
-
 
 class Trained:
     """The window after a training, and both models' label maps of the image shown."""
@@ -31,11 +29,11 @@ class Trained:
         window.classes.choose_label(6 if wrong != 6 else 2)
         drag(window, [(20.0, 40.0), (180.0, 40.0)])
         kept = self.session.teacher.timeline.kept
-        with qtbot.waitSignal(kept, timeout=PATIENCE_MS):
+        with qtbot.waitSignal(kept):
             self.session.learn(2)
-        with qtbot.waitSignal(self.session.prediction_changed, timeout=PATIENCE_MS):
+        with qtbot.waitSignal(self.session.prediction_changed):
             pass
-        qtbot.waitUntil(lambda: self.review.compared > 0, timeout=PATIENCE_MS)
+        qtbot.waitUntil(lambda: self.review.compared > 0)
         self.after = document.prediction.copy()
 
     @property
@@ -67,7 +65,7 @@ def test_counts_what_the_model_changed_but_no_pixel_of_a_person(
         inside = trained.mask()[region.region.box.slices]
         assert inside[region.region.mask].all()
     # The other image is compared too, though it was never shown.
-    qtbot.waitUntil(lambda: review.compared == 2, timeout=PATIENCE_MS)
+    qtbot.waitUntil(lambda: review.compared == 2)
     panel = trained.window.learning_views.changes
     total = sum(review.counts().values())
     assert f"{total:,} pixels" in panel.summary
@@ -134,7 +132,7 @@ def test_merged_classes_change_nothing_between_them(qtbot: QtBot, trained: Train
     review = trained.review
     before, after = max(review.counts(), key=lambda pair: review.counts()[pair])
     trained.session.merge_class(after, before)
-    qtbot.waitUntil(lambda: review.compared == 2, timeout=PATIENCE_MS)
+    qtbot.waitUntil(lambda: review.compared == 2)
     assert not any(after in pair for pair in review.counts())
     assert (before, before) not in review.counts()
 

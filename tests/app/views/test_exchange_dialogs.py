@@ -21,7 +21,6 @@ from app.views.dialogs.import_dialog import ImportDialog
 from app.views.main_window import MainWindow
 from mdlstm_core.config import LabelClass
 
-PATIENCE_MS = 60_000
 CLASSES = [LabelClass("sky", (90, 150, 230)), LabelClass("grass", (60, 140, 50)),
            LabelClass("road", (110, 110, 110))]  # fmt: skip
 
@@ -33,7 +32,7 @@ def opened(
     """The window on the tiny dataset's images with its classes, without a model."""
     monkeypatch.setattr(LabelingSession, "start_model", lambda _self: None)
     window.open_paths([tiny_dataset / "images"])
-    qtbot.waitUntil(lambda: window.session.document is not None, timeout=PATIENCE_MS)
+    qtbot.waitUntil(lambda: window.session.document is not None)
     window.session.stored.start_with_classes(CLASSES, ())
     return window
 
@@ -60,7 +59,7 @@ def import_dialog(
     choose(dialog.formats, name)
     if images is not None:
         dialog.images.set_path(images)
-    with qtbot.waitSignal(window.session.exchanger.ended, timeout=PATIENCE_MS):
+    with qtbot.waitSignal(window.session.exchanger.ended):
         dialog.source.set_path(source)
     return dialog
 
@@ -72,7 +71,7 @@ def click(qtbot: QtBot, dialog: ExportDialog | ImportDialog, window: MainWindow)
     for signal in (exchanger.said, exchanger.warned):
         signal.connect(lambda _text: told.append(window.messages.text))
     qtbot.mouseClick(dialog.do, Qt.MouseButton.LeftButton)
-    qtbot.waitUntil(lambda: bool(told), timeout=PATIENCE_MS)
+    qtbot.waitUntil(lambda: bool(told))
     return told[-1]
 
 
@@ -117,7 +116,7 @@ def test_export_of_images_that_are_done(opened: MainWindow, qtbot: QtBot, tmp_pa
     session = opened.session
     for image in session.project.images[:2]:
         session.open_image(image)
-        qtbot.waitUntil(lambda image=image: session.document.path == image, timeout=PATIENCE_MS)
+        qtbot.waitUntil(lambda image=image: session.document.path == image)
         paint(opened, 1, Box(0, 0, 5, 5))
     opened.actions_by_name["done"].trigger()
     done = session.project.images[1]
@@ -141,7 +140,7 @@ def test_export_leaves_out_another_picture_in_the_place_of_a_labeled_one(
     first, second = session.project.images[:2]
     for image in (first, second):
         session.open_image(image)
-        qtbot.waitUntil(lambda image=image: session.document.path == image, timeout=PATIENCE_MS)
+        qtbot.waitUntil(lambda image=image: session.document.path == image)
         paint(opened, 1, Box(0, 0, 5, 5))
     with Image.open(first) as picture:
         turned = picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
@@ -150,7 +149,7 @@ def test_export_leaves_out_another_picture_in_the_place_of_a_labeled_one(
     dialog = export_dialog(opened)
     choose(dialog.formats, "npy")
     dialog.folder.set_path(tmp_path / "out")
-    with qtbot.waitSignal(session.exchanger.warned, timeout=PATIENCE_MS) as warned:
+    with qtbot.waitSignal(session.exchanger.warned) as warned:
         click(qtbot, dialog, opened)
     assert "1 image" in warned.args[0]
     assert f"{first} is not the picture that was labeled" in warned.args[0]
@@ -244,7 +243,7 @@ def test_import_maps_as_it_is_chosen(opened: MainWindow, qtbot: QtBot, tmp_path:
     dialog.overwrite.setChecked(True)
     paint(opened, 0, Box(0, 0, 30, 3))
 
-    with qtbot.waitSignal(opened.session.classes_changed, timeout=PATIENCE_MS):
+    with qtbot.waitSignal(opened.session.classes_changed):
         click(qtbot, dialog, opened)
 
     found = opened.session.document.corrections.values
@@ -261,7 +260,7 @@ def test_stroke_painted_while_importing_stays(
     """The import reads the image again when a stroke came in between."""
     session = opened.session
     dialog = import_dialog(opened, qtbot, "dataset", tiny_dataset)
-    with qtbot.waitSignal(session.exchanger.said, timeout=PATIENCE_MS) as told:
+    with qtbot.waitSignal(session.exchanger.said) as told:
         dialog.do.click()
         paint(opened, 2, Box(0, 0, 30, 10))  # before the answer is handled
 

@@ -21,7 +21,6 @@ from app.views.panels import thumbnails
 from app.views.panels.images_panel import ImagesPanel
 from mdlstm_core.config import LabelClass
 
-PATIENCE_MS = 60_000
 MANY = 400
 
 
@@ -67,7 +66,7 @@ def test_only_what_is_on_the_screen_is_decoded(
 
     monkeypatch.setattr(thumbnails, "read_thumbnail", counted)
     panel.set_images(many)
-    qtbot.waitUntil(lambda: many[0] in read and len(set(read)) >= 5, timeout=PATIENCE_MS)
+    qtbot.waitUntil(lambda: many[0] in read and len(set(read)) >= 5)
     bar = panel.list.verticalScrollBar()
     for _ in range(60):  # from end to end, faster than anything is read
         place = QPointF(panel.list.viewport().rect().center())
@@ -85,8 +84,8 @@ def test_only_what_is_on_the_screen_is_decoded(
         panel.list.viewport().repaint()
     bar.setValue(bar.maximum())
     panel.list.viewport().repaint()
-    qtbot.waitUntil(lambda: many[-1] in read, timeout=PATIENCE_MS)
-    qtbot.waitUntil(lambda: panel.model.thumbnails.get(many[-3]) is not None, timeout=PATIENCE_MS)
+    qtbot.waitUntil(lambda: many[-1] in read)
+    qtbot.waitUntil(lambda: panel.model.thumbnails.get(many[-3]) is not None)
     assert len(read) == len(set(read))
     # What was scrolled by waits in a short queue, and is dropped from it.
     assert len(read) < 3 * _rows_on_screen(panel) + thumbnails._MOST_WANTED
@@ -149,7 +148,7 @@ def test_thumbnails_are_bounded(
     monkeypatch.setattr(thumbnails, "_MOST_KEPT", 3)
     kept = panel.model.thumbnails
     for path in many[:6]:
-        with qtbot.waitSignal(kept.made, timeout=PATIENCE_MS):
+        with qtbot.waitSignal(kept.made):
             assert kept.get(path) is None
     assert kept.get(many[5]) is not None
     assert kept.get(many[0]) is None
@@ -197,7 +196,7 @@ def test_steps_through_what_is_shown_and_over_what_failed(panel: ImagesPanel) ->
 def test_a_search_ends_with_the_first_match(
     qtbot: QtBot, window: MainWindow, two_photos: list[Path]
 ) -> None:
-    with qtbot.waitSignal(window.session.document_changed, timeout=PATIENCE_MS):
+    with qtbot.waitSignal(window.session.document_changed):
         window.open_paths([two_photos[0].parent])
     qtbot.keyClick(
         window,
@@ -205,7 +204,7 @@ def test_a_search_ends_with_the_first_match(
         Qt.KeyboardModifier.ControlModifier | Qt.KeyboardModifier.ShiftModifier,
     )
     qtbot.keyClicks(window.images.search, "zebra")
-    with qtbot.waitSignal(window.session.document_changed, timeout=PATIENCE_MS):
+    with qtbot.waitSignal(window.session.document_changed):
         qtbot.keyClick(window.images.search, Qt.Key.Key_Return)
     assert window.session.document is not None
     assert window.session.document.path == two_photos[1]
@@ -227,7 +226,7 @@ def test_a_dropped_folder_is_opened_and_remembered(
     entered = QDragEnterEvent(QPoint(30, 30), *given)
     QApplication.sendEvent(over, entered)
     assert entered.isAccepted()
-    with qtbot.waitSignal(window.session.document_changed, timeout=PATIENCE_MS):
+    with qtbot.waitSignal(window.session.document_changed):
         QApplication.sendEvent(over, QDropEvent(QPointF(30, 30), *given))
     assert _names(window.images) == [path.name for path in two_photos]
     assert list(load_recent().values()) == [two_photos[0].parent]
@@ -238,7 +237,7 @@ def test_a_recent_project_opens_again(
 ) -> None:
     add_recent(two_photos[0].with_name("photos.mdlp"))  # without a stroke it has no file
     window.recent.aboutToShow.emit()
-    with qtbot.waitSignal(window.session.document_changed, timeout=PATIENCE_MS):
+    with qtbot.waitSignal(window.session.document_changed):
         window.recent.actions()[0].trigger()
     assert window.session.project.images == two_photos
 
@@ -327,7 +326,7 @@ def test_an_image_that_cannot_be_opened_stays_with_its_reason(
 ) -> None:
     broken = rocket.with_name("broken.png")
     broken.write_bytes(rocket.read_bytes()[:3000])
-    with qtbot.waitSignal(window.session.image_failed, timeout=PATIENCE_MS):
+    with qtbot.waitSignal(window.session.image_failed):
         window.open_paths([broken, rocket])
     row = window.images.list.model().index(0, 0)
     assert row.data() == "broken.png"

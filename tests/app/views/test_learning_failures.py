@@ -15,7 +15,6 @@ from pytestqt.qtbot import QtBot
 from app.inference.messages import Improved, Learned, Progress
 from app.views.main_window import MainWindow
 
-PATIENCE_MS = 60_000
 LINE = [(100.0, 100.0), (200.0, 120.0)]
 
 
@@ -32,14 +31,14 @@ def test_cancel_after_a_first_improvement_changes_nothing(
     session, client = labeled_window.session, labeled_window.session._client
     before = shown(labeled_window)
     drag(labeled_window, LINE)
-    with qtbot.waitSignal(client.improved, timeout=PATIENCE_MS) as improved:
+    with qtbot.waitSignal(client.improved) as improved:
         session.learn(60)
     assert isinstance(improved.args[0], Improved)
-    qtbot.waitUntil(lambda: bool((shown(labeled_window) != before).any()), timeout=PATIENCE_MS)
-    with qtbot.waitSignal(client.learning_failed, timeout=PATIENCE_MS) as failed:
+    qtbot.waitUntil(lambda: bool((shown(labeled_window) != before).any()))
+    with qtbot.waitSignal(client.learning_failed) as failed:
         client.cancel_learning()
     assert failed.args == ["Learning was cancelled; the model before stays."]
-    qtbot.waitUntil(lambda: bool((shown(labeled_window) == before).all()), timeout=PATIENCE_MS)
+    qtbot.waitUntil(lambda: bool((shown(labeled_window) == before).all()))
 
 
 def _gone(path: Path) -> None:
@@ -62,7 +61,7 @@ def test_an_image_that_is_not_what_was_labeled_is_left_out(
 ) -> None:
     session = labeled_window.session
     drag(labeled_window, LINE)
-    with qtbot.waitSignal(session.prediction_changed, timeout=PATIENCE_MS):
+    with qtbot.waitSignal(session.prediction_changed):
         session.open_image(two_photos[1])
     drag(labeled_window, LINE)
     session.journal.store()
@@ -92,9 +91,9 @@ def test_too_little_memory_is_said(
         short_memory.fail, short_memory.fails = fail, [True]
 
     client._learner.progressed.connect(on_progress)
-    with qtbot.waitSignal(client.learning_failed, timeout=PATIENCE_MS) as failed:
+    with qtbot.waitSignal(client.learning_failed) as failed:
         session.learn(60)
     assert "not enough memory to learn" in failed.args[0]
     short_memory.fails = []
-    qtbot.waitUntil(lambda: not client._busy and not client._waiting, timeout=PATIENCE_MS)
+    qtbot.waitUntil(lambda: not client._busy and not client._waiting)
     np.testing.assert_array_equal(shown(labeled_window), before)

@@ -17,7 +17,6 @@ from app.views.main_window import MainWindow
 from app.views.panels.figures_view import ConfusionMatrix, FiguresView
 from mdlstm_core.learning.figures import Figures
 
-PATIENCE_MS = 60_000
 LINES = [[(20.0, y), (180.0, y)] for y in (40.0, 120.0)]
 
 
@@ -37,9 +36,9 @@ def prediction(window: MainWindow) -> np.ndarray:
 def settle(qtbot: QtBot, window: MainWindow) -> None:
     session = window.session
     idle = lambda: session._client.is_idle and not session.teacher.timeline.is_storing  # noqa: E731
-    qtbot.waitUntil(idle, timeout=PATIENCE_MS)
+    qtbot.waitUntil(idle)
     session.journal.store()
-    qtbot.waitUntil(idle, timeout=PATIENCE_MS)
+    qtbot.waitUntil(idle)
 
 
 @pytest.mark.usefixtures("long_learning")
@@ -52,13 +51,13 @@ def test_curves_grow_while_it_learns_and_stop_keeps_what_was_learned(
     session.progressed.connect(steps.append)
     qtbot.keyClick(small, Qt.Key.Key_L)
     assert "Learning" in panel.state
-    qtbot.waitUntil(lambda: len(steps) >= 3, timeout=PATIENCE_MS)
-    qtbot.waitUntil(lambda: panel.plot._plot is not None, timeout=PATIENCE_MS)
+    qtbot.waitUntil(lambda: len(steps) >= 3)
+    qtbot.waitUntil(lambda: panel.plot._plot is not None)
     assert [loss for _, loss in panel.plot.losses] == [step.loss for step in steps]
     x, y = panel.plot._loss_curve.getData()
     np.testing.assert_allclose(y, [step.loss for step in steps])
     assert (np.diff(x) >= 0).all()
-    with qtbot.waitSignal(session.teacher.timeline.kept, timeout=PATIENCE_MS):
+    with qtbot.waitSignal(session.teacher.timeline.kept):
         qtbot.keyClick(small, Qt.Key.Key_L, Qt.KeyboardModifier.ShiftModifier)
         assert "Stopping" in panel.state
     assert "Stopped" in panel.state
@@ -76,9 +75,9 @@ def test_cancel_keeps_nothing(
     paint(small, drag)
     session.learn(60)
     if not in_preparation:
-        with qtbot.waitSignal(session.progressed, timeout=PATIENCE_MS):
+        with qtbot.waitSignal(session.progressed):
             pass
-    with qtbot.waitSignal(session.learning_changed, timeout=PATIENCE_MS):
+    with qtbot.waitSignal(session.learning_changed):
         small.actions_by_name["cancel"].trigger()
         assert "Cancelling" in panel.state
     assert "Nothing was kept" in panel.state
@@ -95,23 +94,23 @@ def test_an_image_removed_while_the_model_learns_is_said_and_the_rest_counts(
 ) -> None:
     session = small.session
     paint(small, drag)
-    with qtbot.waitSignal(session.prediction_changed, timeout=PATIENCE_MS):
+    with qtbot.waitSignal(session.prediction_changed):
         session.open_image(photos[1])
     paint(small, drag)
     assert session.journal.store()
     photos[0].unlink()
     said: list[str] = []
     session.said.connect(said.append)
-    with qtbot.waitSignal(session.teacher.timeline.kept, timeout=PATIENCE_MS):
+    with qtbot.waitSignal(session.teacher.timeline.kept):
         session.learn(3)
     assert "a.png" in said[-1]
     photos[1].unlink()
     settle(qtbot, small)
     after = prediction(small)
     rows = session.teacher.timeline.rows
-    with qtbot.waitSignal(session.learning_changed, timeout=PATIENCE_MS):
+    with qtbot.waitSignal(session.learning_changed):
         session.learn(3)
-        qtbot.waitUntil(lambda: not session.is_learning, timeout=PATIENCE_MS)
+        qtbot.waitUntil(lambda: not session.is_learning)
     assert "one before serves" in small.learning.state
     settle(qtbot, small)
     np.testing.assert_array_equal(prediction(small), after)
@@ -187,5 +186,5 @@ def test_random_starts_stops_and_switches_leave_a_sound_window(
     assert session.journal.file.roles() == roles
     assert threading.active_count() <= threads + 2  # those of the thread pools
     paint(small, drag)
-    with qtbot.waitSignal(session.teacher.timeline.kept, timeout=PATIENCE_MS):
+    with qtbot.waitSignal(session.teacher.timeline.kept):
         session.learn(1)

@@ -20,7 +20,6 @@ from app.storage.project_file import ProjectFile
 from app.views.main_window import MainWindow
 from mdlstm_core.config import IGNORE_INDEX
 
-PATIENCE_MS = 30_000
 SHIFT, CTRL = Qt.KeyboardModifier.ShiftModifier, Qt.KeyboardModifier.ControlModifier
 
 
@@ -31,7 +30,7 @@ def shown(window: MainWindow) -> np.ndarray:
 
 def answer(qtbot: QtBot, window: MainWindow, do: Callable[[], object]) -> np.ndarray:
     """Do something and return what is shown after the model's answer."""
-    with qtbot.waitSignal(window.session.prediction_changed, timeout=PATIENCE_MS):
+    with qtbot.waitSignal(window.session.prediction_changed):
         do()
     return shown(window)
 
@@ -158,15 +157,15 @@ def test_what_it_does_not_follow_is_known_to_the_model_that_learned(
     assert small.close()
     session = LabelingSession(device="cpu")
     session.start_model()
-    with qtbot.waitSignal(session.prediction_changed, timeout=PATIENCE_MS):
+    with qtbot.waitSignal(session.prediction_changed):
         session.open_paths([photos[1]])
     assert session.document is not None
     own = session.document.displayed.copy()
-    with qtbot.waitSignal(session.prediction_changed, timeout=PATIENCE_MS):
+    with qtbot.waitSignal(session.prediction_changed):
         session.set_live(True)
     np.testing.assert_array_equal(session.document.displayed, own)
     box = Box(30, 20, 50, 60)
-    with qtbot.waitSignal(session.prediction_changed, timeout=PATIENCE_MS):
+    with qtbot.waitSignal(session.prediction_changed):
         session.edit(photos[1], Edit(Region(box, np.ones(box.shape, bool)), 2, "paint"))
     worker = session._client._worker
     assert worker._live is not None
@@ -196,11 +195,11 @@ def test_fast_strokes_end_at_the_newest(
     for _ in range(5):
         for label in (6, 2):
             paint(small, drag, label)()
-    qtbot.waitUntil(lambda: not session._client._busy, timeout=PATIENCE_MS)
+    qtbot.waitUntil(lambda: not session._client._busy)
     assert 1 <= len(seen) < 10  # those that were overtaken are not worked out
     last = shown(small)
     again = answer(qtbot, small, lambda: [session.set_live(False), session.set_live(True)])
-    qtbot.waitUntil(lambda: not session._client._busy, timeout=PATIENCE_MS)
+    qtbot.waitUntil(lambda: not session._client._busy)
     again = shown(small)
     np.testing.assert_array_equal(last, again)
 
@@ -212,7 +211,7 @@ def test_the_stored_model_is_not_touched_and_what_is_shown_is_exported(
     answer(qtbot, small, lambda: session.set_live(True))
     followed = answer(qtbot, small, paint(small, drag, 6))
     mask = tmp_path / "mask.png"
-    with qtbot.waitSignal(session.exported, timeout=PATIENCE_MS):
+    with qtbot.waitSignal(session.exported):
         session.export_label_map(mask)
     np.testing.assert_array_equal(np.asarray(Image.open(mask)), followed)
     assert session.journal.store()

@@ -17,7 +17,6 @@ from app.session import LabelingSession
 from app.views.main_window import MainWindow
 from mdlstm_core.config import IGNORE_INDEX
 
-PATIENCE_MS = 120_000
 STROKE = [(420.0, 60.0), (520.0, 80.0), (600.0, 200.0)]
 
 
@@ -72,7 +71,7 @@ def test_open_correct_learn_look_export(
     assert (after[painted] == label).mean() > max(share_before + 0.5, 0.6)
     assert (document.displayed[painted] == label).all()
 
-    with qtbot.waitSignal(session.insight.answered, timeout=PATIENCE_MS) as shown:
+    with qtbot.waitSignal(session.insight.answered) as shown:
         window.actions_by_name["gates"].trigger()
     values = shown.args[0].found.values
     assert values.ndim == 2
@@ -89,7 +88,7 @@ def _check_export(qtbot: QtBot, window: MainWindow, mask: Path) -> None:
     document, model = window.session.document, window.session.model
     assert document is not None
     assert model is not None
-    with qtbot.waitSignal(window.session.exported, timeout=PATIENCE_MS):
+    with qtbot.waitSignal(window.session.exported):
         window.session.export_label_map(mask)
     with Image.open(mask) as image:
         assert image.mode == "P"
@@ -107,17 +106,17 @@ def test_corrections_survive_a_restart(
 ) -> None:
     session = labeled_window.session
     assert session.document is not None
-    with qtbot.waitSignal(session.journal.stored, timeout=PATIENCE_MS):
+    with qtbot.waitSignal(session.journal.stored):
         drag(labeled_window, STROKE)
     painted = session.document.corrections.snapshot()
     assert session.project_path is not None
-    qtbot.waitUntil(lambda: not session.journal.has_unsaved, timeout=PATIENCE_MS)
+    qtbot.waitUntil(lambda: not session.journal.has_unsaved)
     # As if the process were killed now: nothing but what is on disk already.
     for file in rocket.parent.glob("photos.mdlp*"):
         shutil.copy(file, rocket.parent.parent / file.name)
     shutil.copy(rocket, rocket.parent.parent / rocket.name)
     copy = LabelingSession(device="cpu")
-    with qtbot.waitSignal(copy.document_changed, timeout=PATIENCE_MS, check_params_cb=bool):
+    with qtbot.waitSignal(copy.document_changed, check_params_cb=bool):
         copy.open_paths([rocket.parent.parent / "photos.mdlp"])
     assert copy.document is not None
     np.testing.assert_array_equal(copy.document.corrections.values, painted)

@@ -14,8 +14,6 @@ from app.views.main_window import MainWindow
 from mdlstm_core.checkpoint import load_checkpoint, save_checkpoint
 from resources import model_names
 
-PATIENCE_MS = 120_000
-
 
 @pytest.fixture
 def mine(tmp_path: Path) -> Path:
@@ -46,7 +44,7 @@ def test_model_of_the_users_own_serves(
     chosen = lambda *_arguments: (str(mine), "")  # noqa: E731
     monkeypatch.setattr(QFileDialog, "getOpenFileName", chosen)
 
-    with qtbot.waitSignal(labeled_window.session.prediction_changed, timeout=PATIENCE_MS):
+    with qtbot.waitSignal(labeled_window.session.prediction_changed):
         choose(labeled_window, "From a &file …")
 
     assert names(labeled_window)[0].startswith("my ")
@@ -60,8 +58,8 @@ def test_model_with_other_classes_does_not_take_a_labeled_project(
     before = names(labeled_window)
 
     with (
-        qtbot.waitSignal(session.model_changed, timeout=PATIENCE_MS),
-        qtbot.waitSignal(session.warned, timeout=PATIENCE_MS) as warned,
+        qtbot.waitSignal(session.model_changed),
+        qtbot.waitSignal(session.warned) as warned,
     ):
         session.use_model(mine)
 
@@ -81,8 +79,8 @@ def test_damaged_model_leaves_the_present_one(
     before = names(labeled_window)
 
     with (
-        qtbot.waitSignal(session.model_changed, timeout=PATIENCE_MS),
-        qtbot.waitSignal(session.warned, timeout=PATIENCE_MS) as warned,
+        qtbot.waitSignal(session.model_changed),
+        qtbot.waitSignal(session.warned) as warned,
     ):
         session.use_model(broken)
 

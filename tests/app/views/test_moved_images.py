@@ -18,7 +18,6 @@ from app.session import LabelingSession, moved_images
 from app.storage.project_places import project_from_elsewhere
 from app.views.main_window import MainWindow
 
-PATIENCE_MS = 60_000
 LINE = [(100.0, 100.0), (200.0, 120.0)]
 
 
@@ -34,17 +33,17 @@ def test_another_picture_in_the_place_of_a_labeled_one_is_told(
 ) -> None:
     session = labeled_window.session
     drag(labeled_window, LINE)
-    with qtbot.waitSignal(session.document_changed, timeout=PATIENCE_MS):
+    with qtbot.waitSignal(session.document_changed):
         session.open_image(two_photos[1])
     with Image.open(two_photos[0]) as image:
         turned = image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
     turned.save(two_photos[0])
-    with qtbot.waitSignal(session.image_failed, timeout=PATIENCE_MS) as said:
+    with qtbot.waitSignal(session.image_failed) as said:
         session.open_image(two_photos[0])
     assert "not the picture that was labeled" in said.args[1]
     assert session.document is not None
     assert session.document.path == two_photos[1]
-    with qtbot.waitSignal(session.document_changed, timeout=PATIENCE_MS):
+    with qtbot.waitSignal(session.document_changed):
         session.accept_image(two_photos[0])
     assert not session.document.corrections.is_empty
 
@@ -64,7 +63,7 @@ def test_images_moved_without_their_project_are_asked_for(
     session.warned.connect(warnings.append)
     session.open_paths([project])
     assert "open the folder where they are now" in warnings[0]
-    with qtbot.waitSignal(session.document_changed, timeout=PATIENCE_MS, check_params_cb=bool):
+    with qtbot.waitSignal(session.document_changed, check_params_cb=bool):
         session.open_paths([moved.parent])
     assert session.project_path == project
     assert session.document is not None
@@ -128,7 +127,7 @@ def test_a_folder_that_cannot_be_written_into_is_known_again_where_it_moved(
     qtbot: QtBot, window: MainWindow, two_photos: list[Path], drag: Callable[..., None]
 ) -> None:
     folder = two_photos[0].parent
-    with qtbot.waitSignal(window.session.prediction_changed, timeout=PATIENCE_MS):
+    with qtbot.waitSignal(window.session.prediction_changed):
         window.session.open_paths([folder])
     drag(window, LINE)
     assert window.session.document is not None

@@ -20,8 +20,6 @@ from app.views.panels.class_start import ClassStart
 from mdlstm_core.checkpoint import checkpoint_from_bytes
 from mdlstm_core.config import IGNORE_INDEX
 
-PATIENCE_MS = 60_000
-
 
 @pytest.fixture
 def disc(tmp_path: Path) -> Path:
@@ -38,7 +36,7 @@ def disc(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def opened(qtbot: QtBot, window: MainWindow, disc: Path) -> MainWindow:
-    with qtbot.waitSignal(window.session.prediction_changed, timeout=PATIENCE_MS):
+    with qtbot.waitSignal(window.session.prediction_changed):
         window.session.open_paths([disc])
     return window
 
@@ -84,7 +82,7 @@ def test_learned_live_and_by_the_stored_model(
     label = add_class(opened, "disc")
     assert label == len(own)
     paint_disc(opened, drag, label, 2)
-    with qtbot.waitSignal(session.prediction_changed, timeout=PATIENCE_MS):
+    with qtbot.waitSignal(session.prediction_changed):
         session.set_live(True)
     assert is_disc_found(shown(opened), label)
     session.set_live(False)
@@ -102,7 +100,7 @@ def test_learned_live_and_by_the_stored_model(
     assert opened.close()
     again = LabelingSession(device="cpu")
     again.start_model()
-    with qtbot.waitSignal(again.prediction_changed, timeout=PATIENCE_MS):
+    with qtbot.waitSignal(again.prediction_changed):
         again.open_paths([path])
     assert again.document is not None
     assert again.classes[label].name == "ball"
@@ -127,7 +125,7 @@ def test_starts_from_a_list_of_the_users(
     assert [c.name for c in session.classes] == ["disc", "ground", "sky"]
     assert set(np.unique(shown(opened))) <= {2, IGNORE_INDEX}  # of these the model knows one
     paint_disc(opened, drag, 0, 1)
-    with qtbot.waitSignal(session.prediction_changed, timeout=PATIENCE_MS):
+    with qtbot.waitSignal(session.prediction_changed):
         session.set_live(True)
     assert is_disc_found(shown(opened), 0)
     assert set(np.unique(shown(opened))) <= {0, 1, 2}
@@ -149,7 +147,7 @@ def test_merged_and_deleted_classes_go_on(
     paint_disc(opened, drag, label, 2)
     session.merge_class(label, 5)
     session.delete_class(0)
-    with qtbot.waitSignal(session.prediction_changed, timeout=PATIENCE_MS):
+    with qtbot.waitSignal(session.prediction_changed):
         session.set_live(True)
     assert is_disc_found(shown(opened), 5)
     assert not np.isin(shown(opened), (label, 0)).any()
@@ -170,9 +168,9 @@ def test_merged_and_deleted_classes_go_on(
 def learn_for(qtbot: QtBot, window: MainWindow, seconds: float) -> None:
     """Learn and wait until the new model has labeled the image."""
     session = window.session
-    with qtbot.waitSignal(session.teacher.timeline.kept, timeout=PATIENCE_MS):
+    with qtbot.waitSignal(session.teacher.timeline.kept):
         session.learn(seconds)
-    with qtbot.waitSignal(session.prediction_changed, timeout=PATIENCE_MS):
+    with qtbot.waitSignal(session.prediction_changed):
         pass
 
 
@@ -188,7 +186,7 @@ def test_begins_blank_and_learns_the_users_classes_alone(
     assert not start.isVisible()
     assert (shown(opened) == IGNORE_INDEX).all()
     # Another model does not bring its classes along.
-    with qtbot.waitSignal(session.model_changed, timeout=PATIENCE_MS):
+    with qtbot.waitSignal(session.model_changed):
         session.use_model("scene-33")
     assert session.classes == ()
     disc, ground = add_class(opened, "disc"), add_class(opened, "ground")
@@ -203,7 +201,7 @@ def test_begins_blank_and_learns_the_users_classes_alone(
     again = LabelingSession(device="cpu")
     again.open_paths([path])
     again.start_model()
-    with qtbot.waitSignal(again.prediction_changed, timeout=PATIENCE_MS):
+    with qtbot.waitSignal(again.prediction_changed):
         pass
     assert [c.name for c in again.classes] == ["disc", "ground"]
     again.close()
@@ -242,7 +240,7 @@ def test_classes_merged_and_deleted_after_learning_leave_the_model_usable(
     assert not (shown(opened) == label).any()
     session.delete_class(0)
     assert not np.isin(shown(opened), (label, 0)).any()
-    with qtbot.waitSignal(session.prediction_changed, timeout=PATIENCE_MS):
+    with qtbot.waitSignal(session.prediction_changed):
         session.set_live(True)
     assert is_disc_found(shown(opened), 5)
     session.set_live(False)

@@ -22,7 +22,6 @@ from app.views.main_window import MainWindow
 from mdlstm_core.checkpoint import checkpoint_from_bytes, load_checkpoint, save_checkpoint
 from mdlstm_core.config import IGNORE_INDEX
 
-PATIENCE_MS = 60_000
 LINE = [(100.0, 100.0), (200.0, 120.0)]
 
 
@@ -35,7 +34,7 @@ def elsewhere(rocket: Path) -> Path:
 
 
 def _open(qtbot: QtBot, session: LabelingSession, image: Path) -> None:
-    with qtbot.waitSignal(session.prediction_changed, timeout=PATIENCE_MS):
+    with qtbot.waitSignal(session.prediction_changed):
         session.open_paths([image])
 
 
@@ -44,7 +43,7 @@ def learn(
     qtbot: QtBot, until_learned: Callable[..., AbstractContextManager[None]]
 ) -> Callable[[LabelingSession], None]:
     def learn(session: LabelingSession) -> None:
-        with qtbot.waitSignal(session.progressed, timeout=PATIENCE_MS):
+        with qtbot.waitSignal(session.progressed):
             session.learn(60)
         with until_learned(session):
             session.stop_learning()
@@ -66,7 +65,7 @@ def test_a_gesture_under_way_ends_on_its_own_image(
 ) -> None:
     session = labeled_window.session
     drag(labeled_window, LINE, release=False)
-    with qtbot.waitSignal(session.document_changed, timeout=PATIENCE_MS):
+    with qtbot.waitSignal(session.document_changed):
         session.open_paths([two_photos[1]])
     first, second = (session.stored.labels_of(path) for path in two_photos)
     assert first is not None
@@ -138,11 +137,11 @@ def test_a_model_learned_here_does_not_go_elsewhere(
 ) -> None:
     session = labeled_window.session
     drag(labeled_window, LINE)
-    with qtbot.waitSignal(session.progressed, timeout=PATIENCE_MS):
+    with qtbot.waitSignal(session.progressed):
         session.learn(60)
     with (
         until_shown(session, elsewhere),
-        qtbot.waitSignal(session._client.learning_failed, timeout=PATIENCE_MS),
+        qtbot.waitSignal(session._client.learning_failed),
     ):
         session.open_paths([elsewhere])
     drag(labeled_window, LINE)
@@ -216,7 +215,7 @@ def test_learning_starts_from_the_model_that_the_project_started_with(
 def test_a_second_window_shows_and_labels_but_does_not_paint(
     qtbot: QtBot, labeled_window: MainWindow, rocket: Path, drag: Callable[..., None]
 ) -> None:
-    with qtbot.waitSignal(labeled_window.session.journal.stored, timeout=PATIENCE_MS):
+    with qtbot.waitSignal(labeled_window.session.journal.stored):
         drag(labeled_window, LINE)
     assert labeled_window.session.document is not None
     painted = labeled_window.session.document.corrections.snapshot()
@@ -224,7 +223,7 @@ def test_a_second_window_shows_and_labels_but_does_not_paint(
     second = MainWindow(session)
     qtbot.addWidget(second)
     second.show()
-    with qtbot.waitSignal(session.prediction_changed, timeout=PATIENCE_MS):
+    with qtbot.waitSignal(session.prediction_changed):
         session.open_paths([rocket])
     assert "open in another window" in second.messages.text
     assert session.document is not None
@@ -244,18 +243,18 @@ def test_undo_goes_on_after_a_restart(
 ) -> None:
     session = labeled_window.session
     drag(labeled_window, LINE)
-    with qtbot.waitSignal(session.prediction_changed, timeout=PATIENCE_MS):
+    with qtbot.waitSignal(session.prediction_changed):
         session.open_paths([two_photos[1]])
     drag(labeled_window, LINE)
     labeled_window.close()
     again = LabelingSession(device="cpu")
-    with qtbot.waitSignal(again.document_changed, timeout=PATIENCE_MS, check_params_cb=bool):
+    with qtbot.waitSignal(again.document_changed, check_params_cb=bool):
         again.open_paths([two_photos[1]])
     assert again.document is not None
     again.undo()
     assert again.document.corrections.is_empty
     # The step before was on the other image, which is shown.
-    with qtbot.waitSignal(again.document_changed, timeout=PATIENCE_MS, check_params_cb=bool):
+    with qtbot.waitSignal(again.document_changed, check_params_cb=bool):
         again.undo()
     assert again.document.path == two_photos[0]
     assert again.document.corrections.is_empty
@@ -277,7 +276,7 @@ def test_merging_classes_takes_the_models_labels_along(
     session.merge_class(source, target)
     np.testing.assert_array_equal(document.displayed, np.where(before == 3, target, before))
     assert session.classes[3].name == ""
-    qtbot.waitUntil(lambda: session.project.undo_stack.is_stored(2), timeout=PATIENCE_MS)
+    qtbot.waitUntil(lambda: session.project.undo_stack.is_stored(2))
     session.undo()
     np.testing.assert_array_equal(document.displayed, before)
     assert session.classes[3].name != ""
@@ -326,7 +325,7 @@ def test_the_way_a_folder_is_named_does_not_matter(
 def test_strokes_show_over_a_gate(
     qtbot: QtBot, labeled_window: MainWindow, drag: Callable[..., None]
 ) -> None:
-    with qtbot.waitSignal(labeled_window.session.insight.answered, timeout=PATIENCE_MS):
+    with qtbot.waitSignal(labeled_window.session.insight.answered):
         labeled_window.actions_by_name["gates"].trigger()
     before = labeled_window.canvas.grab().toImage()
     drag(labeled_window, LINE)

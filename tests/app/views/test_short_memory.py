@@ -20,7 +20,6 @@ from mdlstm_core.data.images import read_image
 from mdlstm_core.memory import COARSER, ON_CPU
 from mdlstm_core.predictor import Predictor
 
-PATIENCE_MS = 60_000
 LINE = [(100.0, 100.0), (200.0, 120.0)]
 
 
@@ -33,7 +32,7 @@ def said(window: MainWindow) -> list[str]:
 
 
 def _step(qtbot: QtBot, window: MainWindow, key: Qt.Key) -> None:
-    with qtbot.waitSignal(window.session.prediction_changed, timeout=PATIENCE_MS):
+    with qtbot.waitSignal(window.session.prediction_changed):
         qtbot.keyClick(window, key)
 
 
@@ -46,7 +45,7 @@ def test_a_coarser_prediction_is_shown_and_said(
     qtbot: QtBot, window: MainWindow, rocket: Path, short_memory: Any
 ) -> None:
     short_memory.fails = [True]
-    with qtbot.waitSignal(window.session.prediction_changed, timeout=PATIENCE_MS):
+    with qtbot.waitSignal(window.session.prediction_changed):
         window.session.open_paths([rocket])
     assert window.messages.isVisible()
     assert window.messages.text == COARSER
@@ -66,7 +65,7 @@ def test_the_same_is_said_once_until_it_changes(
     short_memory: Any,
 ) -> None:
     short_memory.fails = [True, True]
-    with qtbot.waitSignal(window.session.prediction_changed, timeout=PATIENCE_MS):
+    with qtbot.waitSignal(window.session.prediction_changed):
         window.session.open_paths([two_photos[0].parent])
     assert said == [ON_CPU]
     assert window.messages.text == ON_CPU
@@ -91,7 +90,7 @@ def test_gates_come_from_the_cpu(
 ) -> None:
     session = labeled_window.session
     short_memory.fails = [True, True]
-    with qtbot.waitSignal(session.insight.answered, timeout=PATIENCE_MS) as shown:
+    with qtbot.waitSignal(session.insight.answered) as shown:
         labeled_window.actions_by_name["gates"].trigger()
     assert labeled_window.messages.text == ON_CPU
     answer = shown.args[0]
@@ -112,7 +111,7 @@ def test_learning_goes_on_and_says_how(
     drag(labeled_window, LINE)
     short_memory.only_learning = True  # the first improvement is shown meanwhile
     short_memory.fails = [True, True]
-    with qtbot.waitSignal(session.progressed, timeout=PATIENCE_MS):
+    with qtbot.waitSignal(session.progressed):
         qtbot.keyClick(labeled_window, Qt.Key.Key_L)
     assert labeled_window.messages.text == ON_CPU
     with until_learned(session):
@@ -137,7 +136,7 @@ def test_a_model_that_does_not_fit_serves_from_the_cpu(
         return move(module, device)
 
     monkeypatch.setattr(torch.nn.Module, "to", move_once_in_vain)
-    with qtbot.waitSignal(window.session.prediction_changed, timeout=PATIENCE_MS):
+    with qtbot.waitSignal(window.session.prediction_changed):
         window.session.open_paths([rocket])
     assert said == [ON_CPU]
     assert "cpu (the GPU has too little free memory)" in window.learning._model.text()
@@ -148,7 +147,7 @@ def test_too_little_memory_of_the_computer_is_said_and_nothing_dies(
 ) -> None:
     session = window.session
     short_memory.fail, short_memory.fails = lambda: torch.empty(10**15), [True]
-    with qtbot.waitSignal(session.warned, timeout=PATIENCE_MS):
+    with qtbot.waitSignal(session.warned):
         session.open_paths([two_photos[0].parent])
     assert window.messages.text == (
         "There is not enough memory for this image; close other programs and try again."

@@ -21,8 +21,6 @@ from app.storage.project_file import ProjectFile
 from app.views.main_window import MainWindow
 from mdlstm_core.checkpoint import load_checkpoint, save_checkpoint
 
-PATIENCE_MS = 60_000
-
 
 @pytest.fixture
 def photo_file(tmp_path: Path) -> Path:
@@ -35,7 +33,7 @@ def photo_file(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def opened(qtbot: QtBot, window: MainWindow, photo_file: Path) -> Iterator[MainWindow]:
-    with qtbot.waitSignal(window.session.prediction_changed, timeout=PATIENCE_MS):
+    with qtbot.waitSignal(window.session.prediction_changed):
         window.session.open_paths([photo_file])
     yield window
     window.session.journal.store()
@@ -53,9 +51,9 @@ def settle(qtbot: QtBot, window: MainWindow) -> None:
     """Wait until the model that serves has labeled the image and all is stored."""
     session = window.session
     idle = lambda: session._client.is_idle and not session.teacher.timeline.is_storing  # noqa: E731
-    qtbot.waitUntil(idle, timeout=PATIENCE_MS)
+    qtbot.waitUntil(idle)
     session.journal.store()
-    qtbot.waitUntil(idle, timeout=PATIENCE_MS)
+    qtbot.waitUntil(idle)
 
 
 def learn(
@@ -63,7 +61,7 @@ def learn(
 ) -> None:
     window.classes.choose_label(label)
     drag(window, [(20.0, y), (180.0, y)])
-    with qtbot.waitSignal(window.session.teacher.timeline.kept, timeout=PATIENCE_MS):
+    with qtbot.waitSignal(window.session.teacher.timeline.kept):
         window.session.learn(2)
     settle(qtbot, window)
 
@@ -119,11 +117,11 @@ def test_each_training_is_kept_and_one_click_goes_back_undoably(
     again = LabelingSession(device="cpu")
     assert opened.close()
     again.start_model()
-    with qtbot.waitSignal(again.prediction_changed, timeout=PATIENCE_MS):
+    with qtbot.waitSignal(again.prediction_changed):
         again.open_paths([path])
     assert again.document is not None
     np.testing.assert_array_equal(again.document.prediction, own)
-    with qtbot.waitSignals([again.model_changed, again.prediction_changed], timeout=PATIENCE_MS):
+    with qtbot.waitSignals([again.model_changed, again.prediction_changed]):
         again.undo()
     np.testing.assert_array_equal(again.document.prediction, second)
     again.close()
@@ -141,7 +139,7 @@ def test_two_are_compared_side_by_side_and_on_the_image(
     qtbot.mouseClick(panel.compare, Qt.MouseButton.LeftButton)
     assert panel.comparison
     review = session.review.changes
-    qtbot.waitUntil(lambda: review.compared == 1, timeout=PATIENCE_MS)
+    qtbot.waitUntil(lambda: review.compared == 1)
     assert session.document is not None
     free = session.document.corrections.values == 255
     assert sum(review.counts().values()) == ((own != first) & free).sum()
@@ -160,7 +158,7 @@ def test_a_model_goes_out_as_a_file_and_comes_in_undoably(
     file = tmp_path / "out.safetensors"
     monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_a: (str(file), ""))
     panel.choose(2)
-    with qtbot.waitSignal(session.said, timeout=PATIENCE_MS):
+    with qtbot.waitSignal(session.said):
         qtbot.mouseClick(panel.export, Qt.MouseButton.LeftButton)
     assert file.read_bytes() == session.teacher.timeline.checkpoint(2)
     load_checkpoint(file)
@@ -170,7 +168,7 @@ def test_a_model_goes_out_as_a_file_and_comes_in_undoably(
     other = tmp_path / "other.safetensors"
     save_checkpoint(dataclasses.replace(shipped, weights=weights), other)
     monkeypatch.setattr(QFileDialog, "getOpenFileName", lambda *_a: (str(other), ""))
-    with qtbot.waitSignal(session.teacher.timeline.kept, timeout=PATIENCE_MS):
+    with qtbot.waitSignal(session.teacher.timeline.kept):
         qtbot.mouseClick(panel.import_, Qt.MouseButton.LeftButton)
     settle(qtbot, opened)
     timeline = session.teacher.timeline
@@ -198,7 +196,7 @@ def test_a_disk_without_room_for_a_model_keeps_the_old_one_and_the_strokes(
     assert writer._database is not None
     (pages,) = writer._database.execute("PRAGMA page_count").fetchone()
     writer._database.execute(f"PRAGMA max_page_count = {pages + 40}")
-    with qtbot.waitSignal(session.teacher.timeline.let_go, timeout=PATIENCE_MS):
+    with qtbot.waitSignal(session.teacher.timeline.let_go):
         session.learn(2)
     assert "cannot be stored, so the model before stays" in opened.messages.text
     # A stroke that follows is stored: nothing stands in its way.
@@ -208,7 +206,7 @@ def test_a_disk_without_room_for_a_model_keeps_the_old_one_and_the_strokes(
     np.testing.assert_array_equal(prediction(opened), own)
     assert session.teacher.timeline.rows == ()
     writer._database.execute("PRAGMA max_page_count = 1000000")
-    with qtbot.waitSignal(session.teacher.timeline.kept, timeout=PATIENCE_MS):
+    with qtbot.waitSignal(session.teacher.timeline.kept):
         session.learn(2)
 
 
@@ -239,7 +237,7 @@ def test_going_back_is_refused_while_the_model_learns(
     panel.choose(1)
     qtbot.mouseClick(panel.back, Qt.MouseButton.LeftButton)
     assert "is learning" in opened.messages.text
-    with qtbot.waitSignal(session.learning_changed, timeout=PATIENCE_MS):
+    with qtbot.waitSignal(session.learning_changed):
         qtbot.mouseClick(opened.learning._cancel, Qt.MouseButton.LeftButton)
     assert "Nothing was kept" in opened.learning.state
     settle(qtbot, opened)
@@ -262,7 +260,7 @@ def test_a_damaged_stored_model_gives_way_to_its_base(
     warnings: list[str] = []
     session.warned.connect(warnings.append)
     session.open_paths([photo_file])
-    with qtbot.waitSignal(session.prediction_changed, timeout=PATIENCE_MS):
+    with qtbot.waitSignal(session.prediction_changed):
         session.start_model()
     assert "base model serves" in warnings[0]
     session.close()

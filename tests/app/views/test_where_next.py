@@ -14,8 +14,6 @@ from skimage import data
 
 from app.views.main_window import MainWindow
 
-PATIENCE_MS = 60_000
-
 
 @pytest.fixture
 def opened(qtbot: QtBot, window: MainWindow, tmp_path: Path) -> MainWindow:
@@ -24,7 +22,7 @@ def opened(qtbot: QtBot, window: MainWindow, tmp_path: Path) -> MainWindow:
     folder.mkdir()
     for name, crop in (("a", data.rocket()[200:320, 100:260]), ("b", data.astronaut()[:120, :160])):
         Image.fromarray(np.ascontiguousarray(crop)).save(folder / f"{name}.png")
-    with qtbot.waitSignal(window.session.prediction_changed, timeout=PATIENCE_MS):
+    with qtbot.waitSignal(window.session.prediction_changed):
         window.session.open_paths([folder])
     return window
 
@@ -54,7 +52,7 @@ def test_the_models_own_margin_is_shown(opened: MainWindow, qtbot: QtBot) -> Non
     qtbot.keyClick(opened, Qt.Key.Key_N, Qt.KeyboardModifier.ShiftModifier)
     assert opened.actions_by_name["uncertainty"].isChecked()
     assert opened.canvas.grab().toImage() != before
-    with qtbot.waitSignal(opened.session.insight.answered, timeout=PATIENCE_MS):
+    with qtbot.waitSignal(opened.session.insight.answered):
         opened.actions_by_name["gates"].trigger()  # one map at a time
     assert not opened.actions_by_name["uncertainty"].isChecked()
     opened.actions_by_name["uncertainty"].trigger()
@@ -81,7 +79,7 @@ def test_goes_to_the_most_unsure_place_then_to_the_next_image(
     opened.options_bar.set_diameter(60)
     drag(opened, [(90.0, 32.0), (140.0, 32.0)])
     session = opened.session
-    with qtbot.waitSignal(session.prediction_changed, timeout=PATIENCE_MS):
+    with qtbot.waitSignal(session.prediction_changed):
         qtbot.keyClick(opened, Qt.Key.Key_N)
     assert session.document is not None
     assert session.document.path.name == "b.png"
@@ -111,18 +109,18 @@ def test_goes_on_to_the_image_where_a_stroke_brings_most(
     for name, crop in crops.items():
         Image.fromarray(np.ascontiguousarray(crop)).save(folder / f"{name}.png")
     session = window.session
-    with qtbot.waitSignal(session.prediction_changed, timeout=PATIENCE_MS):
+    with qtbot.waitSignal(session.prediction_changed):
         session.open_paths([folder])
     survey = session.review.survey
     others = [folder / "b.png", folder / "c.png"]
-    qtbot.waitUntil(lambda: all(survey.has_looked(p) for p in others), timeout=PATIENCE_MS)
+    qtbot.waitUntil(lambda: all(survey.has_looked(p) for p in others))
     none_labeled = np.zeros((0, 3), np.float32)
     ranked = [path for _, path, _ in survey.ranked(none_labeled)]
     worths = [value for value, _, _ in survey.ranked(none_labeled)]
     assert worths == sorted(worths, reverse=True)
     say(window, [])
     if ranked:
-        with qtbot.waitSignal(session.prediction_changed, timeout=PATIENCE_MS):
+        with qtbot.waitSignal(session.prediction_changed):
             qtbot.keyClick(window, Qt.Key.Key_N)
         assert session.document is not None
         assert session.document.path == ranked[0]
@@ -136,7 +134,7 @@ def test_what_looks_like_labeled_pixels_ranks_lower(qtbot: QtBot, opened: MainWi
     session = opened.session
     survey = session.review.survey
     other = session.project.images[1]
-    qtbot.waitUntil(lambda: survey.has_looked(other), timeout=PATIENCE_MS)
+    qtbot.waitUntil(lambda: survey.has_looked(other))
     places = survey.ranked(np.zeros((0, 3), np.float32))
     assert places, "the model is unsure somewhere on the astronaut"
     value, image, region = places[0]

@@ -24,7 +24,6 @@ from app.views.main_window import MainWindow
 from mdlstm_core.config import IGNORE_INDEX
 from mdlstm_core.errors import InputError
 
-PATIENCE_MS = 60_000
 LINE = [(100.0, 100.0), (200.0, 120.0)]
 
 
@@ -125,17 +124,17 @@ def test_steps_through_images_and_undo_shows_the_image_it_changes(
     qtbot: QtBot, window: MainWindow, two_photos: list[Path], drag: Callable[..., None]
 ) -> None:
     session = window.session
-    with qtbot.waitSignal(session.prediction_changed, timeout=PATIENCE_MS):
+    with qtbot.waitSignal(session.prediction_changed):
         session.open_paths([two_photos[0].parent])
     assert session.project.images == two_photos
     drag(window, LINE)
     first = session.document
-    with qtbot.waitSignal(session.document_changed, timeout=PATIENCE_MS):
+    with qtbot.waitSignal(session.document_changed):
         qtbot.keyClick(window, Qt.Key.Key_D)
     assert session.document is not None
     assert session.document.path == two_photos[1]
     assert _corrected(window) == 0
-    with qtbot.waitSignal(session.document_changed, timeout=PATIENCE_MS):
+    with qtbot.waitSignal(session.document_changed):
         qtbot.keyClick(window, Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
     assert session.document.path == two_photos[0]
     assert session.document is not first
@@ -155,7 +154,7 @@ def test_stops_learning_early_and_keeps_what_was_learned(
     steps = []
     session.progressed.connect(steps.append)
     with until_learned(session):
-        with qtbot.waitSignal(session.progressed, timeout=PATIENCE_MS):
+        with qtbot.waitSignal(session.progressed):
             qtbot.mouseClick(labeled_window.learning._learn, Qt.MouseButton.LeftButton)
         qtbot.mouseClick(labeled_window.learning._stop, Qt.MouseButton.LeftButton)
     assert len(steps) < steps[0].steps
@@ -172,7 +171,7 @@ def test_another_image_is_labeled_while_the_model_learns(
 ) -> None:
     session = labeled_window.session
     drag(labeled_window, LINE)
-    with qtbot.waitSignal(session.progressed, timeout=PATIENCE_MS):
+    with qtbot.waitSignal(session.progressed):
         session.learn(60)
     with until_shown(session, two_photos[1]):
         session.open_paths([two_photos[1]])
@@ -188,7 +187,7 @@ def test_closes_in_the_middle_of_learning(
 ) -> None:
     session = labeled_window.session
     drag(labeled_window, LINE)
-    with qtbot.waitSignal(session.progressed, timeout=PATIENCE_MS):
+    with qtbot.waitSignal(session.progressed):
         session.learn(60)
     assert labeled_window.close()
 
@@ -213,7 +212,7 @@ def test_says_what_is_wrong_with_a_file(qtbot: QtBot, window: MainWindow, rocket
     text = rocket.with_name("text.png")
     text.write_text("no image")
     for path in (empty, truncated, text):
-        with qtbot.waitSignal(session.image_failed, timeout=PATIENCE_MS):
+        with qtbot.waitSignal(session.image_failed):
             session.open_paths([path])
         assert path.name in window.messages.text
         assert window.messages.text.count(". ") == 0
@@ -224,14 +223,14 @@ def test_says_what_is_wrong_with_a_file(qtbot: QtBot, window: MainWindow, rocket
     session.open_paths([empty_folder])
     assert "has no images" in window.messages.text
     # A broken file among others does not stop the rest.
-    with qtbot.waitSignal(session.prediction_changed, timeout=PATIENCE_MS):
+    with qtbot.waitSignal(session.prediction_changed):
         session.open_paths([rocket])
 
 
 def test_export_into_an_impossible_place_is_said(
     qtbot: QtBot, labeled_window: MainWindow, rocket: Path
 ) -> None:
-    with qtbot.waitSignal(labeled_window.session.warned, timeout=PATIENCE_MS):
+    with qtbot.waitSignal(labeled_window.session.warned):
         labeled_window.session.export_label_map(rocket / "mask.png")
     assert "cannot be written" in labeled_window.messages.text
 
@@ -242,10 +241,10 @@ def test_a_damaged_model_is_said_and_nothing_dies(
     bad = tmp_path / "bad.safetensors"
     bad.write_bytes(b"no model")
     session = LabelingSession(bad, device="cpu")
-    with qtbot.waitSignal(session.warned, timeout=PATIENCE_MS) as said:
+    with qtbot.waitSignal(session.warned) as said:
         session.start_model()
     assert "bad.safetensors" in said.args[0]
-    with qtbot.waitSignal(session.document_changed, timeout=PATIENCE_MS):
+    with qtbot.waitSignal(session.document_changed):
         session.open_paths([rocket])
     session.close()
 
@@ -269,7 +268,7 @@ def test_a_model_with_foreign_classes_is_refused(
     labeled_window.close()
     session = LabelingSession(foreign, device="cpu")
     session.open_paths([rocket])
-    with qtbot.waitSignal(session.warned, timeout=PATIENCE_MS) as said:
+    with qtbot.waitSignal(session.warned) as said:
         session.start_model()
     assert "was labeled with the classes sky, tree" in said.args[0]
     assert session.model is None
@@ -290,13 +289,13 @@ def test_strokes_stay_when_they_cannot_be_stored(
 
     with monkeypatch.context() as broken:
         broken.setattr(ProjectWriter, "commit", fail)
-        with qtbot.waitSignal(session.journal.failed, timeout=PATIENCE_MS):
+        with qtbot.waitSignal(session.journal.failed):
             drag(labeled_window, LINE)
         assert "memory only" in labeled_window.messages.text
         assert _corrected(labeled_window) > 0
         assert not labeled_window.close()
         assert labeled_window.isVisible()
-    with qtbot.waitSignal(session.journal.recovered, timeout=PATIENCE_MS):
+    with qtbot.waitSignal(session.journal.recovered):
         session.stored.save()
     assert not session.journal.has_unsaved
     assert session.document is not None
@@ -313,12 +312,12 @@ def test_an_image_replaced_by_another_size_is_refused(
     rocket, other = two_photos
     session = labeled_window.session
     drag(labeled_window, LINE)
-    with qtbot.waitSignal(session.document_changed, timeout=PATIENCE_MS):
+    with qtbot.waitSignal(session.document_changed):
         session.open_paths([other])
     with Image.open(rocket) as image:
         smaller = image.resize((64, 48))
     smaller.save(rocket)
-    with qtbot.waitSignal(session.image_failed, timeout=PATIENCE_MS) as said:
+    with qtbot.waitSignal(session.image_failed) as said:
         session.open_image(rocket)
     assert "put the image back" in said.args[1]
     assert session.document is not None

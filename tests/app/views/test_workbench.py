@@ -67,7 +67,7 @@ def _step(qtbot: QtBot, window: MainWindow, action: str) -> None:
 
 def _copy(qtbot: QtBot, window: MainWindow) -> None:
     window.actions_by_name["copy-previous"].trigger()
-    qtbot.waitUntil(lambda: not window.canvas.is_working, timeout=10_000)
+    qtbot.waitUntil(lambda: not window.canvas.is_working)
 
 
 def _corrections(window: MainWindow) -> np.ndarray:

@@ -21,8 +21,6 @@ from mdlstm_core.data.images import read_image
 from mdlstm_core.insight.queries import Pixel
 from mdlstm_core.predictor import Predictor
 
-PATIENCE_MS = 30_000
-
 _Answer = TypeVar("_Answer", bound=InsightAnswer)
 
 
@@ -45,7 +43,7 @@ class Explored:
         def found() -> list[_Answer]:
             return [a for a in self.answers if isinstance(a, kind) and accept(a)]
 
-        self._qtbot.waitUntil(lambda: bool(found()), timeout=PATIENCE_MS)
+        self._qtbot.waitUntil(lambda: bool(found()))
         answer = found()[-1]
         self.answers.clear()
         return answer
@@ -68,7 +66,7 @@ class Explored:
         """Bring a tab to the front, with its maps over the image."""
         self.panel.tabs.choose(tab)
         self.window.docks.show("Gates")
-        self._qtbot.waitUntil(lambda: self.panel.is_seen, timeout=PATIENCE_MS)
+        self._qtbot.waitUntil(lambda: self.panel.is_seen)
         self.panel.mode.choose(mode)
 
 
@@ -88,7 +86,7 @@ def explore(qtbot: QtBot, window: MainWindow) -> Callable[[Path], Explored]:
     """Return a function that opens an image and waits for its labels."""
 
     def opened(path: Path) -> Explored:
-        with qtbot.waitSignal(window.session.prediction_changed, timeout=PATIENCE_MS):
+        with qtbot.waitSignal(window.session.prediction_changed):
             window.session.open_paths([path])
         return Explored(qtbot, window, path)
 

@@ -15,7 +15,6 @@ from mdlstm_core.checkpoint import Checkpoint, save_checkpoint
 from mdlstm_core.config import NetworkConfig
 from mdlstm_core.insight.queries import Pixel
 
-PATIENCE_MS = 60_000
 PLACE = Pixel(30, 60)
 NONE = "has not learned since this project was opened"
 
@@ -41,23 +40,23 @@ class Learner:
     def cancel(self) -> None:
         """Begin to learn, and cancel when a first model on the way serves."""
         with self._until_learned(self.session):
-            with self._qtbot.waitSignal(self.session.model_changed, timeout=PATIENCE_MS):
+            with self._qtbot.waitSignal(self.session.model_changed):
                 self.window.learning.ask()
             self.session.teacher.cancel()
 
     def use(self, model: Path) -> None:
         """Choose another model."""
-        with self._qtbot.waitSignal(self.session.model_changed, timeout=PATIENCE_MS):
+        with self._qtbot.waitSignal(self.session.model_changed):
             self.session.use_model(model)
 
     def go_back(self) -> None:
         """Let the first model of the timeline serve again."""
-        with self._qtbot.waitSignal(self.session.model_changed, timeout=PATIENCE_MS):
+        with self._qtbot.waitSignal(self.session.model_changed):
             self.session.teacher.go_back(1)
 
     def undo(self) -> None:
         """Take the last step back, which changes the model."""
-        with self._qtbot.waitSignal(self.session.model_changed, timeout=PATIENCE_MS):
+        with self._qtbot.waitSignal(self.session.model_changed):
             self._qtbot.keyClick(self.window, Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
 
     @property

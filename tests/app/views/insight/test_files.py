@@ -23,14 +23,13 @@ from mdlstm_core.config import SIGMOID_GATES
 from mdlstm_core.insight.drawing import LEFT, TOP, drawn_size
 from mdlstm_core.insight.queries import Pixel
 
-PATIENCE_MS = 30_000
 PLACE = Pixel(30, 60)
 
 
 def saved(explored: Any, qtbot: QtBot, folder: Path, monkeypatch: pytest.MonkeyPatch) -> set[str]:
     """Save what is shown, and return the files' names."""
     monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *_: str(folder))
-    with qtbot.waitSignal(explored.insight.saved, timeout=4 * PATIENCE_MS):
+    with qtbot.waitSignal(explored.insight.saved):
         explored.panel.save_button.click()
     return {path.name for path in folder.iterdir()}
 
@@ -123,9 +122,7 @@ def test_files_of_a_pixel_are_those_of_the_command_line(
     why = explored.panel.why
     why.kind.choose(kind)
     explored.window.explorer.pin(PLACE)
-    qtbot.waitUntil(
-        lambda: None not in (why.context, why.answer) and why.context.is_whole, timeout=PATIENCE_MS
-    )
+    qtbot.waitUntil(lambda: None not in (why.context, why.answer) and why.context.is_whole)
     names = saved(explored, qtbot, tmp_path / "window", monkeypatch)
     file = {"gradient": "gradient", "hiding": "occlusion"}[kind]
     assert f"rocket_at_30_60_{file}.npy" in names
@@ -141,13 +138,13 @@ def test_files_of_live_logits_name_what_they_are_of(
 ) -> None:
     window, why = explored.window, explored.panel.why
     drag(window, [(PLACE.x - 5, PLACE.y), (PLACE.x + 5, PLACE.y)])
-    with qtbot.waitSignal(window.session.prediction_changed, timeout=PATIENCE_MS):
+    with qtbot.waitSignal(window.session.prediction_changed):
         window.actions_by_name["live"].trigger()
     explored.show("why")
     window.explorer.pin(PLACE)
     explored.answers.clear()
     explored.wait(WhyAnswer, lambda a: a.request.pixel == PLACE and a.request.is_live)
-    qtbot.waitUntil(lambda: why.context is not None, timeout=PATIENCE_MS)
+    qtbot.waitUntil(lambda: why.context is not None)
     saved(explored, qtbot, tmp_path / "live", monkeypatch)
     logits, gradient = (
         json.loads((tmp_path / "live" / f"rocket_at_30_60_{what}.json").read_text())
@@ -197,7 +194,7 @@ def test_files_of_a_pixel_have_what_a_stroke_changed(
     explored.answers.clear()
     explored.wait(WhyAnswer, lambda a: a.request.pixel == PLACE and bool(a.followed))
     drag(window, [(PLACE.x - 5, PLACE.y), (PLACE.x + 5, PLACE.y)])
-    qtbot.waitUntil(lambda: bool(why.changes.by_class), timeout=PATIENCE_MS)
+    qtbot.waitUntil(lambda: bool(why.changes.by_class))
     names = saved(explored, qtbot, tmp_path / "why", monkeypatch)
     assert {"rocket_at_30_60_changes.npy", "rocket_at_30_60_changes.json"} <= names
     about = json.loads((tmp_path / "why" / "rocket_at_30_60_changes.json").read_text())
@@ -227,7 +224,7 @@ def test_every_view_can_be_saved(
     explored.show("why")
     explored.window.explorer.pin(PLACE)
     why = explored.panel.why
-    qtbot.waitUntil(lambda: None not in (why.context, why.answer), timeout=PATIENCE_MS)
+    qtbot.waitUntil(lambda: None not in (why.context, why.answer))
     names = saved(explored, qtbot, tmp_path / "why", monkeypatch)
     assert names == {
         f"rocket_at_30_60_{what}.{suffix}"
@@ -249,7 +246,7 @@ def test_a_folder_that_cannot_be_written_is_said_in_a_sentence(
     monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *_: str(tmp_path / "file"))
     explored.show("maps")
     explored.wait(MapAnswer)
-    with qtbot.waitSignal(explored.insight.save_failed, timeout=PATIENCE_MS) as failed:
+    with qtbot.waitSignal(explored.insight.save_failed) as failed:
         explored.panel.save_button.click()
     (reason,) = failed.args
     assert str(tmp_path / "file") in reason
@@ -281,7 +278,7 @@ def test_what_is_to_be_saved_is_saved_though_one_leaves(
         explored.window.docks.show("Images")
     else:
         session.open_paths([other])
-    qtbot.waitUntil(lambda: session._client.is_idle and len(said) >= 2, timeout=PATIENCE_MS)
+    qtbot.waitUntil(lambda: session._client.is_idle and len(said) >= 2)
     for folder in folders[:2]:
         assert f"Saved 3 files in {folder}." in said
         assert {path.suffix for path in folder.iterdir()} == {".png", ".npy", ".json"}

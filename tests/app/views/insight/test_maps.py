@@ -29,7 +29,6 @@ from mdlstm_core.insight.gates import gate_map
 from mdlstm_core.insight.queries import Components, GateQuery, Pixel, Strongest
 from mdlstm_core.predictor import Predictor
 
-PATIENCE_MS = 30_000
 PLACES = (Pixel(3, 4), Pixel(50, 40), Pixel(99, 79))
 
 
@@ -85,7 +84,7 @@ def test_the_strongest_unit_follows_the_pointer(explored: Any, predictor: Predic
 def test_components_are_seen_as_colours(explored: Any, qtbot: QtBot) -> None:
     explored.show("maps")
     explored.panel.chooser.choose(unit="components")
-    qtbot.waitUntil(lambda: "variance" in explored.panel.maps.bar.label, timeout=PATIENCE_MS)
+    qtbot.waitUntil(lambda: "variance" in explored.panel.maps.bar.label)
     (shown,) = explored.panel.maps.maps()
     assert shown.pixels.shape == (*shown.values.shape[:2], 3)
     assert explored.panel.maps.bar.scale is None
@@ -129,7 +128,7 @@ def test_nothing_is_kept_once_the_panel_is_closed(explored: Any, qtbot: QtBot) -
     explored.wait(MapAnswer)
     assert handler._recording is not None
     explored.window.docks.show("Images")
-    qtbot.waitUntil(lambda: handler._recording is None, timeout=PATIENCE_MS)
+    qtbot.waitUntil(lambda: handler._recording is None)
     assert handler._image is None
     assert explored.canvas.grab().toImage() == before
 
@@ -161,12 +160,12 @@ def test_nothing_is_kept_once_the_panel_or_the_project_is_closed(
     monkeypatch.setattr(type(explored.insight), "is_ready", property(lambda _self: False))
     explored.insight.set_document(session.document)
     explored.window.docks.show("Images")
-    qtbot.waitUntil(lambda: handler._recording is None, timeout=PATIENCE_MS)
+    qtbot.waitUntil(lambda: handler._recording is None)
     monkeypatch.undo()
     explored.show("maps")
     explored.wait(MapAnswer)
     explored.insight.set_document(None)
-    qtbot.waitUntil(lambda: handler._recording is None, timeout=PATIENCE_MS)
+    qtbot.waitUntil(lambda: handler._recording is None)
 
 
 def test_requests_that_nobody_waits_for_are_dropped(explored: Any, qtbot: QtBot) -> None:
@@ -177,7 +176,7 @@ def test_requests_that_nobody_waits_for_are_dropped(explored: Any, qtbot: QtBot)
     last = explored.panel.chooser.query
     answered: list[GateQuery] = []
     explored.insight.answered.connect(lambda a: answered.append(a.found.query))
-    qtbot.waitUntil(lambda: last in answered, timeout=PATIENCE_MS)
+    qtbot.waitUntil(lambda: last in answered)
     assert len(answered) <= 2
 
 
@@ -206,7 +205,7 @@ def test_a_model_without_2d_lstm_layers_is_refused_in_a_sentence(
     file = tmp_path / "convolutions.safetensors"
     save_checkpoint(make_checkpoint(config), file)
     session = explored.window.session
-    with qtbot.waitSignal(session.model_changed, timeout=PATIENCE_MS):
+    with qtbot.waitSignal(session.model_changed):
         session.use_model(file)
     for tab in ("maps", "health", "sweep"):
         explored.show(tab)

@@ -21,7 +21,6 @@ from mdlstm_core.insight.health import health
 from mdlstm_core.insight.queries import Pixel
 from mdlstm_core.predictor import Predictor
 
-PATIENCE_MS = 30_000
 PLACE = Pixel(30, 60)
 
 
@@ -47,10 +46,10 @@ def test_the_sweep_covers_what_it_has_reached(explored: Any, qtbot: QtBot) -> No
     whole = shown.values
     sweep.slider.setValue(0)
     sweep.forward.click()
-    qtbot.waitUntil(lambda: not sweep.is_playing, timeout=PATIENCE_MS)
+    qtbot.waitUntil(lambda: not sweep.is_playing)
     assert sweep.diagonal == sweep.slider.maximum()
     sweep.back.click()
-    qtbot.waitUntil(lambda: sweep.diagonal < sweep.slider.maximum() - 2, timeout=PATIENCE_MS)
+    qtbot.waitUntil(lambda: sweep.diagonal < sweep.slider.maximum() - 2)
     sweep.pause.click()
     assert not sweep.is_playing
     np.testing.assert_array_equal(sweep.maps()[0].values, whole)
@@ -85,9 +84,9 @@ def test_two_models_side_by_side(
     window.learning._seconds.setValue(20)
     window.classes.choose(2)
     drag(window, [(PLACE.x - 9, PLACE.y), (PLACE.x + 9, PLACE.y)])
-    with qtbot.waitSignal(window.session.model_changed, timeout=PATIENCE_MS):
+    with qtbot.waitSignal(window.session.model_changed):
         window.actions_by_name["learn"].trigger()
-    qtbot.waitUntil(lambda: not window.session.is_learning, timeout=PATIENCE_MS)
+    qtbot.waitUntil(lambda: not window.session.is_learning)
     # The first improvement is the last layer's alone, whose gates are those before.
     pair = explored.wait(PairAnswer, lambda answer: answer.pair.difference.any()).pair
     expected = predictor.gate_map(explored.image, pair.before.query)
@@ -119,7 +118,7 @@ def test_health_is_the_models_and_is_told_anew_of_another_one(
     window, table = explored.window, explored.panel.health.table
     assert table.before == {}
     save_checkpoint(make_checkpoint(scene_config), tmp_path / "other.safetensors")
-    with qtbot.waitSignal(window.session.model_changed, timeout=PATIENCE_MS):
+    with qtbot.waitSignal(window.session.model_changed):
         window.session.use_model(tmp_path / "other.safetensors")
     again = explored.wait(HealthAnswer, lambda a: len(a.rows) == 2 * 4).rows  # layers, directions
     assert all(row.closed != other.closed for row, other in zip(again, rows, strict=False))
@@ -133,10 +132,10 @@ def test_health_after_a_learning_has_that_before_it_though_nobody_looked_then(
     window.learning._seconds.setValue(20)
     window.classes.choose(2)
     drag(window, [(PLACE.x - 9, PLACE.y), (PLACE.x + 9, PLACE.y)])
-    with qtbot.waitSignal(window.session.model_changed, timeout=PATIENCE_MS):
+    with qtbot.waitSignal(window.session.model_changed):
         window.actions_by_name["learn"].trigger()
-    qtbot.waitUntil(lambda: not window.session.is_learning, timeout=2 * PATIENCE_MS)
-    qtbot.waitUntil(lambda: not explored.insight.is_trial, timeout=PATIENCE_MS)
+    qtbot.waitUntil(lambda: not window.session.is_learning)
+    qtbot.waitUntil(lambda: not explored.insight.is_trial)
     explored.show("health")
     expected = health(predictor.record(explored.image))
 
@@ -146,7 +145,7 @@ def test_health_after_a_learning_has_that_before_it_though_nobody_looked_then(
             table.before[row.layer, row.direction].closed != row.closed for row in table.rows
         )
 
-    qtbot.waitUntil(is_moved, timeout=PATIENCE_MS)
+    qtbot.waitUntil(is_moved)
     assert len(table.rows) == len(table.before) == len(expected)
     for row in expected:
         found = table.before[row.layer, row.direction]
@@ -211,4 +210,4 @@ def test_the_pointer_is_the_same_in_both(explored: Any, qtbot: QtBot) -> None:
     shown: GateMap = explored.panel.maps.maps()[0]
     row, column = shown.cell_at(PLACE)
     text = f"row {row + 1}, column {column + 1}"
-    qtbot.waitUntil(lambda: text in explored.panel.maps.value.text(), timeout=PATIENCE_MS)
+    qtbot.waitUntil(lambda: text in explored.panel.maps.value.text())

@@ -23,7 +23,6 @@ from mdlstm_core.insight.queries import ContextQuery, Pixel
 from mdlstm_core.prediction import network_input
 from mdlstm_core.predictor import Predictor
 
-PATIENCE_MS = 30_000
 PLACE, OTHER = Pixel(30, 60), Pixel(70, 20)
 
 
@@ -72,7 +71,6 @@ def test_the_logits_follow_the_pointer_until_a_pixel_is_pinned(
         explored.point(pixel)
         qtbot.waitUntil(
             lambda p=pixel: why.answer is not None and why.answer.parts.pixel == p,
-            timeout=PATIENCE_MS,
         )
         expected = contributions(recording, pixel).logits
         np.testing.assert_allclose(why.answer.parts.logits, expected, atol=1e-5)
@@ -103,7 +101,7 @@ def test_the_key_alone_shows_parts_and_context(explored: Any, qtbot: QtBot) -> N
     assert panel.mode.value == "off"
     before = canvas.grab().toImage()
     pinned(explored, qtbot)
-    qtbot.waitUntil(lambda: panel.why.context is not None, timeout=PATIENCE_MS)
+    qtbot.waitUntil(lambda: panel.why.context is not None)
     assert panel.mode.value == "over"
     assert canvas.grab().toImage() != before
     panel.mode.choose("beside")
@@ -117,19 +115,18 @@ def test_the_context_is_the_gradient_then_what_hiding_does(
     explored.show("why")
     answer = pinned(explored, qtbot)
     best = int(answer.parts.logits.argmax())
-    qtbot.waitUntil(lambda: explored.panel.why.context is not None, timeout=PATIENCE_MS)
+    qtbot.waitUntil(lambda: explored.panel.why.context is not None)
     context = explored.panel.why.context
     expected = gradient(predictor.network, explored.image, ContextQuery(PLACE, best))
     np.testing.assert_allclose(context.values, expected.values, rtol=1e-3, atol=1e-6)
     other = int(np.argsort(-answer.parts.logits)[1])
     row = explored.panel.why.bars.row(other).center()
     qtbot.mouseClick(explored.panel.why.bars, Qt.MouseButton.LeftButton, pos=row)
-    qtbot.waitUntil(lambda: explored.panel.why.context.class_index == other, timeout=PATIENCE_MS)
+    qtbot.waitUntil(lambda: explored.panel.why.context.class_index == other)
     explored.panel.why.kind.choose("hiding")
     assert explored.panel.why.context is None
     qtbot.waitUntil(
         lambda: explored.panel.why.context is not None and explored.panel.why.context.is_whole,
-        timeout=PATIENCE_MS,
     )
     query = ContextQuery(PLACE, other, patches=8, seconds=60)
     whole = occlusion(predictor.network, explored.image, query)
@@ -167,7 +164,7 @@ def test_a_stroke_here_shows_what_it_changed(
 ) -> None:
     window = explored.window
     if live:
-        with qtbot.waitSignal(window.session.prediction_changed, timeout=PATIENCE_MS):
+        with qtbot.waitSignal(window.session.prediction_changed):
             window.actions_by_name["live"].trigger()
     explored.show("why", "off")
     before = pinned(explored, qtbot)
@@ -177,7 +174,7 @@ def test_a_stroke_here_shows_what_it_changed(
     window.classes.choose(worst)
     drag(window, [(PLACE.x - 5, PLACE.y), (PLACE.x + 5, PLACE.y)])
     changes = explored.panel.why.changes
-    qtbot.waitUntil(lambda: bool(changes.by_class), timeout=PATIENCE_MS)
+    qtbot.waitUntil(lambda: bool(changes.by_class))
     assert changes.by_class[name] == max(changes.by_class.values()) > 0.1
     assert ("last layer fit" in changes.text) is not live
     assert ("a classifier of its own" in explored.panel.why.label.text()) is live
@@ -188,7 +185,7 @@ def test_a_stroke_here_shows_what_it_changed(
         assert change == pytest.approx(changes.by_class[name], abs=1e-4)
     first = dict(changes.by_class)
     window.actions_by_name["undo"].trigger()
-    qtbot.waitUntil(lambda: changes.by_class[name] < 0, timeout=PATIENCE_MS)
+    qtbot.waitUntil(lambda: changes.by_class[name] < 0)
     assert changes.by_class == pytest.approx({k: -v for k, v in first.items()}, abs=1e-6)
 
 
@@ -203,14 +200,14 @@ def test_after_learning_the_column_compares_with_the_model_before(
     worst = int(before.parts.logits.argmin())
     window.classes.choose(worst)
     drag(window, [(PLACE.x - 9, PLACE.y), (PLACE.x + 9, PLACE.y)])
-    qtbot.waitUntil(lambda: bool(changes.by_class), timeout=PATIENCE_MS)  # by the stroke
+    qtbot.waitUntil(lambda: bool(changes.by_class))  # by the stroke
 
     served: list[bool] = []
     window.session.model_changed.connect(lambda _info: served.append(explored.insight.is_trial))
     window.learning._seconds.setValue(20)
     explored.show(tab, "off")
     window.actions_by_name["learn"].trigger()
-    qtbot.waitUntil(lambda: len(served) == 2 and not window.session.is_learning, timeout=60_000)
+    qtbot.waitUntil(lambda: len(served) == 2 and not window.session.is_learning)
     assert served == [True, False]  # on the way, and what came of it
     explored.show("why", "off")
     source = window.session.model.source
@@ -218,7 +215,6 @@ def test_after_learning_the_column_compares_with_the_model_before(
     now = learned.contributions(explored.image, PLACE).logits
     qtbot.waitUntil(
         lambda: np.allclose(explored.panel.why.answer.parts.logits, now, atol=1e-4),
-        timeout=PATIENCE_MS,
     )
     then = predictor.contributions(explored.image, PLACE).logits
     names = [c.name for c in learned.classes]
@@ -242,7 +238,7 @@ def test_a_refused_gradient_stays_said_beside_the_parts_of_the_logits(
         lambda a: (refused if isinstance(a, Refusal) else split).append(a)
     )
     qtbot.keyClick(explored.window, Qt.Key.Key_X)
-    qtbot.waitUntil(lambda: bool(refused) and bool(split), timeout=PATIENCE_MS)
+    qtbot.waitUntil(lambda: bool(refused) and bool(split))
     assert isinstance(refused[0].request, GradientRequest)
     assert refused[0].reason.startswith("The gradient over an image of ")
     assert isinstance(split[-1], WhyAnswer)
@@ -254,7 +250,7 @@ def test_a_refused_gradient_stays_said_beside_the_parts_of_the_logits(
     why.unpin.click()  # the context is asked for no more
     assert panel.message == ""
     pinned(explored, qtbot)
-    qtbot.waitUntil(lambda: why.context is not None, timeout=PATIENCE_MS)
+    qtbot.waitUntil(lambda: why.context is not None)
     assert panel.message == ""
 
 
@@ -267,7 +263,7 @@ def test_that_a_class_is_new_stays_said(
     added = window.session.project.classes.classes[-1]
     window.classes.rename_asked.emit(added.label, "moss")
     window.classes.choose_label(added.label)
-    with qtbot.waitSignal(window.session.prediction_changed, timeout=PATIENCE_MS):
+    with qtbot.waitSignal(window.session.prediction_changed):
         window.actions_by_name["live"].trigger()
     drag(window, [(PLACE.x - 5, PLACE.y), (PLACE.x + 5, PLACE.y)])
     answer = pinned(explored, qtbot)
@@ -292,7 +288,7 @@ def test_a_unit_leads_to_its_map(explored: Any, qtbot: QtBot) -> None:
     assert abs(value) == pytest.approx(np.abs(units_DH).max())
     explored.answers.clear()
     qtbot.mouseClick(why.units, Qt.MouseButton.LeftButton, pos=QPoint(5, 5))
-    qtbot.waitUntil(lambda: bool(explored.panel.maps.maps()), timeout=PATIENCE_MS)
+    qtbot.waitUntil(lambda: bool(explored.panel.maps.maps()))
     found = explored.wait(MapAnswer).found
     query = explored.panel.chooser.query
     assert (query.layer, query.direction, query.gate, query.unit) == (2, direction, "hidden", unit)
