@@ -85,7 +85,7 @@ class LabelingSession(QObject):
         self._wanted: Path | None = None
         self._held: Callable[[], None] | None = None
         self._left: ImageDocument | None = None
-        self._is_started = False
+        self._asked, self._is_started = object(), False
         self._disk, self._pages = DiskWorker(), PageCounter()
         self._client = ModelClient()
         self.teacher = Teacher(self.stored, self._client, base_model, device)
@@ -314,11 +314,11 @@ class LabelingSession(QObject):
 
     def _load(self, image: Path, window: DisplayWindow | Percentiles | None = None) -> None:
         """Have an image and its labels read, to show it."""
-        self._wanted = image
+        self._wanted, self._asked = image, self._request_of(image)
         labels = partial(self.stored.labels_of, image)
         seen = window or self.stored.windows.get(image)
         self.image_asked.emit(image)
-        self._disk.load(image, labels, self._request_of(image), seen, is_shown=window is not None)
+        self._disk.load(image, labels, self._asked, seen, is_shown=window is not None)
 
     def _open_project(self, path: Path) -> None:
         """Make `path` the project file, unless it is already.
@@ -359,8 +359,8 @@ class LabelingSession(QObject):
     @Slot(object)
     def _on_loaded(self, loaded: LoadedImage) -> None:
         path = loaded.path
-        if path != self._wanted:
-            return
+        if path != self._wanted or loaded.request is not self._asked:
+            return  # another was asked for, or the same once more: what it was may be past
         if not self.may_leave():
             self._held = partial(self._on_loaded, loaded)
             return

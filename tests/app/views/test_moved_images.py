@@ -15,6 +15,9 @@ from PIL import Image
 from pytestqt.qtbot import QtBot
 
 from app.session import LabelingSession, moved_images
+from app.storage import disk_worker
+from app.storage.changes import Fingerprint
+from app.storage.fingerprint import fingerprint_of
 from app.storage.project_places import project_from_elsewhere
 from app.views.main_window import MainWindow
 
@@ -144,6 +147,40 @@ def test_a_folder_that_cannot_be_written_into_is_known_again_where_it_moved(
         np.testing.assert_array_equal(_painted(session, moved / "rocket.png"), painted)
         assert not session.stored.files.missing
         session.close()
+
+
+@pytest.mark.usefixtures("read_only_folders")
+def test_labels_read_before_the_image_was_known_again_do_not_count(
+    qtbot: QtBot,
+    labeled_window: MainWindow,
+    rocket: Path,
+    drag: Callable[..., None],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    drag(labeled_window, LINE)
+    assert labeled_window.session.document is not None
+    painted = labeled_window.session.document.corrections.snapshot()
+    labeled_window.close()
+    are_read, is_known_again, find = threading.Event(), threading.Event(), moved_images.find_moved
+
+    def late(image: Path) -> Fingerprint:
+        are_read.set()
+        assert is_known_again.wait(60)
+        return fingerprint_of(image)
+
+    def later(*arguments: Any) -> dict[Path, Path]:
+        assert are_read.wait(60)
+        return find(*arguments)
+
+    monkeypatch.setattr(disk_worker, "fingerprint_of", late)  # called after the labels are read
+    monkeypatch.setattr(moved_images, "find_moved", later)
+    session = LabelingSession(device="cpu")
+    session.moved.searched.connect(lambda *_found: is_known_again.set())
+    with qtbot.waitSignal(session.document_changed, check_params_cb=bool):
+        session.open_paths([moved_elsewhere(rocket)])
+    assert session.document is not None
+    np.testing.assert_array_equal(session.document.corrections.values, painted)
+    session.close()
 
 
 @pytest.mark.usefixtures("read_only_folders")
