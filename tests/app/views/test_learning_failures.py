@@ -77,12 +77,14 @@ def test_an_image_that_is_not_what_was_labeled_is_left_out(
     assert len(learned.strokes_hash) == 64
 
 
+@pytest.mark.usefixtures("long_learning")
 def test_too_little_memory_is_said(
     qtbot: QtBot, labeled_window: MainWindow, drag: Callable[..., None], short_memory: Any
 ) -> None:
     session, client = labeled_window.session, labeled_window.session._client
     before = shown(labeled_window)
     drag(labeled_window, LINE)
+    short_memory.only_learning = True  # what is tried on the way labels the image meanwhile
 
     def fail() -> None:
         raise MemoryError
