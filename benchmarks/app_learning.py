@@ -19,6 +19,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +28,7 @@ from PySide6.QtWidgets import QApplication
 
 from app.document.edit import edit_of_stroke
 from app.document.stroke import Stroke
+from app.inference.messages import Prediction
 from app.session import LabelingSession
 from app.settings import Settings
 from app.views.main_window import MainWindow
@@ -37,6 +39,9 @@ _QUIET_S = 8.0
 _STROKES = 20
 _PATIENCE_S = 240.0
 _IMAGES = 10
+_LABELED = 100
+"""Images of a project that is opened again."""
+
 _SIZE = (480, 360)
 _EVENTS = 1_000
 _WARM = 100
@@ -50,6 +55,9 @@ def run(events: int = _EVENTS) -> dict[str, float]:
 
     Returns:
         live_median_s, live_max_s: from the end of a stroke to the overlay that follows it;
+        reopened_first_s, reopened_all_s: in a project with 100 labeled images that is opened
+            again, from the switch to the first overlay that follows strokes, and to the one
+            that follows all; reopened_stroke_s: from the end of a further stroke;
         learn_first_s, learn_s: from the start of learning from ten images to the first
             improved overlay, and to that of the learned model;
         learning_late_p99_ms, learning_late_max_ms: how late the timer came while learning;
@@ -58,7 +66,7 @@ def run(events: int = _EVENTS) -> dict[str, float]:
             was learned once, Live being off both times; stress_threads: threads at the end
             beyond those after 100.
     """
-    return {**live(), **lateness(), **stress(events)}
+    return {**live(), **reopened(), **lateness(), **stress(events)}
 
 
 class Lateness(QObject):
@@ -122,18 +130,32 @@ def live() -> dict[str, float]:
     """Return how long after the pen lifts the overlay follows the stroke: median and most."""
     with tempfile.TemporaryDirectory() as place, _window(Path(place)) as bench:
         bench.show(bench.session.project.images[0])
-        shown: list[float] = []
-        bench.session.prediction_changed.connect(lambda: shown.append(time.perf_counter()))
         bench.window.actions_by_name["live"].trigger()
-        took = []
-        for _ in range(_STROKES):
-            bench.idle(0.5)
-            shown.clear()
-            lifted = time.perf_counter()
-            bench.paint()
-            bench.wait(lambda: bool(shown))
-            took.append(shown[0] - lifted)
+        took = bench.strokes(_STROKES)
     return {"live_median_s": float(np.median(took)), "live_max_s": max(took)}
+
+
+def reopened() -> dict[str, float]:
+    """Return how soon Live follows strokes that were painted before the project was opened."""
+    with tempfile.TemporaryDirectory() as place:
+        with _window(Path(place), _LABELED + 1) as bench:
+            for image in list(bench.session.project.images)[1:]:
+                bench.session.open_image(image)
+                bench.wait(partial(bench.is_shown, image))
+                bench.paint()
+        with _window(Path(place)) as bench:
+            bench.idle(_QUIET_S)
+            answers: list[tuple[float, int]] = []
+            bench.session._client.predicted.connect(partial(_noted, answers))
+            begun = time.perf_counter()
+            bench.window.actions_by_name["live"].trigger()
+            bench.wait(lambda: answers[-1:] != [] and answers[-1][1] == 0)
+            found = {
+                "reopened_first_s": answers[0][0] - begun,
+                "reopened_all_s": answers[-1][0] - begun,
+            }
+            found["reopened_stroke_s"] = float(np.median(bench.strokes(_STROKES)))
+            return found
 
 
 def stress(events: int = _EVENTS, seed: int = 0) -> dict[str, float]:
@@ -196,12 +218,30 @@ class Bench:
         if edit is not None:
             self.session.edit(document.path, edit)
 
+    def strokes(self, count: int) -> list[float]:
+        """Paint and return how long after the pen lifted the overlay followed, in seconds."""
+        shown: list[float] = []
+        self.session.prediction_changed.connect(lambda: shown.append(time.perf_counter()))
+        took = []
+        for _ in range(count):
+            self.idle(0.5)
+            shown.clear()
+            lifted = time.perf_counter()
+            self.paint()
+            self.wait(lambda: bool(shown))
+            took.append(shown[0] - lifted)
+        return took
+
+    def is_shown(self, image: Path) -> bool:
+        """Whether this is the image shown."""
+        return self.session.document is not None and self.session.document.path == image
+
     def show(self, image: Path) -> None:
         """Show an image and wait until it is labeled."""
         labeled: list[None] = []
         note = self.session.prediction_changed.connect(lambda: labeled.append(None))
         self.session.open_image(image)
-        if self.session.document is None or self.session.document.path != image:
+        if not self.is_shown(image):
             self.wait(lambda: bool(labeled))
         self.session.prediction_changed.disconnect(note)
 
@@ -239,9 +279,13 @@ class Bench:
             time.sleep(0.001)
 
 
+def _noted(answers: list[tuple[float, int]], found: Prediction) -> None:
+    answers.append((time.perf_counter(), found.unread))
+
+
 @contextmanager
-def _window(place: Path) -> Iterator[Bench]:
-    """Open the window on ten small photographs; settings lie in the same folder."""
+def _window(place: Path, images: int = _IMAGES) -> Iterator[Bench]:
+    """Open the window on small photographs, drawn if none are there; settings lie beside them."""
     with _isolated(place / "home"):
         running = application()
         window = MainWindow(LabelingSession(device="cpu"))
@@ -249,7 +293,9 @@ def _window(place: Path) -> Iterator[Bench]:
         try:
             window.learning._seconds.setValue(3)
             window.show()
-            bench.session.open_paths([_photographs(place / "photos")])
+            if not (place / "photos").exists():
+                _draw_photographs(place / "photos", images)
+            bench.session.open_paths([place / "photos"])
             bench.wait(lambda: bench.session.model is not None)
             bench.wait(lambda: bench.session.document is not None)
             bench.idle(1.0)
@@ -258,16 +304,15 @@ def _window(place: Path) -> Iterator[Bench]:
             window.close()
 
 
-def _photographs(folder: Path) -> Path:
+def _draw_photographs(folder: Path, count: int) -> None:
     from PIL import Image
     from skimage import data
 
     folder.mkdir(parents=True)
     sources = [data.astronaut(), data.coffee(), data.rocket(), data.chelsea()]
-    for number in range(_IMAGES):
+    for number in range(count):
         picture = Image.fromarray(sources[number % len(sources)]).resize(_SIZE)
         picture.rotate(7 * number).save(folder / f"{number}.png")
-    return folder
 
 
 def _memory() -> int:
@@ -281,10 +326,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.app_learning")
     parser.add_argument("--json", type=Path, metavar="FILE")
     parser.add_argument("--events", type=int, default=_EVENTS)
-    parser.add_argument("--only", choices=("live", "lateness", "stress"), help="a part of it")
+    parser.add_argument(
+        "--only", choices=("live", "reopened", "lateness", "stress"), help="a part of it"
+    )
     options = parser.parse_args()
     parts: dict[str | None, Callable[[], dict[str, float]]] = {
         "live": live,
+        "reopened": reopened,
         "lateness": lateness,
         "stress": lambda: stress(options.events),
         None: lambda: run(options.events),

@@ -36,7 +36,9 @@ from app.inference.insight_messages import (
     WhyAnswer,
     WhyRequest,
 )
-from app.inference.messages import LiveFile, LiveStrokes
+from app.inference.live_follower import live_image
+from app.inference.loading import load_model
+from app.inference.messages import LiveStrokes
 from mdlstm_core.config import DIRECTIONS, STATES
 from mdlstm_core.errors import InputError
 from mdlstm_core.files import make_folder
@@ -45,13 +47,11 @@ from mdlstm_core.insight.look import explained_look
 from mdlstm_core.insight.queries import GateQuery
 
 if TYPE_CHECKING:
-    from mdlstm_core.checkpoint import Checkpoint
     from mdlstm_core.insight.context import ContextMap
     from mdlstm_core.insight.health import DirectionHealth
     from mdlstm_core.insight.origin import Origin
     from mdlstm_core.insight.recording import Recording
     from mdlstm_core.learning.last_layer import LastLayerFit
-    from mdlstm_core.learning.live_learner import LiveImage
     from mdlstm_core.network import LabelingNetwork
     from mdlstm_core.predictor import Predictor
 
@@ -185,7 +185,7 @@ class InsightHandler:
 
         if self._other is None or self._other[0] != model:
             device = predictor.device.device.type
-            self._other = model, Loaded(_load(model), device)
+            self._other = model, Loaded(load_model(model), device)
             self._other_recording = None
         if self._other_recording is None:
             self._other_recording = self._other[1].record(image, logits=False)
@@ -217,7 +217,7 @@ class InsightHandler:
             if self._fit is None:
                 self._fit = LastLayerFit(predictor.network)
             outputs = strokes.classes.outputs(predictor.classes)
-            images = [_live_image(file) for file in files]
+            images = [live_image(file) for file in files]
             network = self._fit.fitted(images, outputs.sources, outputs.labels)
             self._followed = _Followed(key, network, outputs)
         return self._followed
@@ -295,15 +295,3 @@ def _save_parts(answer: WhyAnswer, origin: Origin) -> list[Path]:
         origin = replace(origin, model=f"{origin.model}, its last layer fit to the strokes")
     changes = LogitChanges(request.cause, request.changes) if request.changes else None
     return save_contributions(answer.parts, origin, [c.name for c in answer.classes], changes)
-
-
-def _live_image(file: LiveFile) -> LiveImage:
-    from mdlstm_core.learning.live_learner import LiveImage
-
-    return LiveImage(file.name, file.revision, file.image, file.corrections)
-
-
-def _load(model: str | Path | bytes) -> Checkpoint:
-    from mdlstm_core.checkpoint import checkpoint_from_bytes, load_checkpoint
-
-    return checkpoint_from_bytes(model) if isinstance(model, bytes) else load_checkpoint(model)

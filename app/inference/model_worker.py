@@ -1,4 +1,4 @@
-"""The objects that live in the model's threads; the only place that imports the predictor."""
+"""The objects that live in the model's threads."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import logging
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from PySide6.QtCore import QObject, Signal, Slot
@@ -15,11 +14,12 @@ from PySide6.QtCore import QObject, Signal, Slot
 from app.garbage import long_lived
 from app.inference.insight_handler import InsightHandler
 from app.inference.insight_messages import InsightAnswer, InsightRequest
+from app.inference.live_follower import LiveFollower
+from app.inference.loading import load_model
 from app.inference.messages import (
     Improved,
     Learned,
     LearnRequest,
-    LiveStrokes,
     LoadRequest,
     ModelInfo,
     Prediction,
@@ -32,23 +32,14 @@ from mdlstm_core.freed_memory import give_back
 from mdlstm_core.insight.look import explained_look
 
 if TYPE_CHECKING:
-    import mdlstm_core.prediction as core
     from app.document.project_classes import Outputs
     from mdlstm_core.checkpoint import Checkpoint
     from mdlstm_core.learning.fine_tuning import LearningProgress
     from mdlstm_core.learning.lessons import CorrectedImage
-    from mdlstm_core.learning.live_learner import LiveLearner
     from mdlstm_core.predictor import Predictor
 
 _log = logging.getLogger(__name__)
 _T = TypeVar("_T")
-
-
-def load_model(model: str | Path | bytes) -> Checkpoint:
-    """Return the checkpoint of a shipped one's name, a file or bytes."""
-    from mdlstm_core.checkpoint import checkpoint_from_bytes, load_checkpoint
-
-    return checkpoint_from_bytes(model) if isinstance(model, bytes) else load_checkpoint(model)
 
 
 class ModelWorker(QObject):
@@ -66,10 +57,7 @@ class ModelWorker(QObject):
         super().__init__()
         self._predictor: Predictor | None = None
         self._served_by = ""
-        self._source: str | Path | bytes = ""
-        self._base: Callable[[], str | Path | bytes] | None = None
-        self._base_predictor: Predictor | None = None
-        self._live: LiveLearner | None = None
+        self._follower = LiveFollower()
         self._insight = InsightHandler()
 
     @Slot(object)
@@ -120,8 +108,8 @@ class ModelWorker(QObject):
             checkpoint, warning = load_model(request.fallback), f"{error} Its base model serves."
             source = request.fallback
         predictor = Predictor(checkpoint, request.device)
-        self._predictor, self._live = predictor, None
-        self._source, self._base, self._base_predictor = source, request.base, None
+        self._predictor = predictor
+        self._follower.use(predictor, request.base)
         return ModelInfo(
             preset=predictor.checkpoint.config.preset,
             classes=predictor.classes,
@@ -138,14 +126,14 @@ class ModelWorker(QObject):
         from mdlstm_core.kernels import select_kernel
 
         strokes, kernel = request.strokes, select_kernel(device=predictor.device.device)
-        if kernel.name != self._served_by:
-            self._served_by, self._live = kernel.name, None  # its features are the other one's
+        if strokes is None or kernel.name != self._served_by:
+            self._follower.forget()  # its features take memory, or are the other kernel's
+        self._served_by = kernel.name
         if strokes is None:
-            self._live = None  # its features take memory
             with long_lived():  # the first time, more is imported
                 found = predictor.predict(request.image)
         else:
-            found = self._follow(strokes, predictor)
+            found = self._follower.follow(strokes)
         for array in (found.label_map, found.confidence, found.uncertainty, found.entropy):
             array.setflags(write=False)
         return Prediction(
@@ -157,41 +145,8 @@ class ModelWorker(QObject):
             found.notice,
             is_live=strokes is not None,
             is_provisional=kernel.is_provisional,
+            unread=self._follower.unread,
         )
-
-    def _follow(self, strokes: LiveStrokes, predictor: Predictor) -> core.Prediction:
-        from mdlstm_core.learning.live_learner import LiveImage, LiveLearner
-
-        if strokes.are_all:
-            predictor = self._before_learning(predictor)
-        if self._live is None or self._live.network is not predictor.network:
-            self._live = LiveLearner(predictor.network)
-        shown, *others = (
-            LiveImage(file.name, file.revision, file.image, file.corrections)
-            for file in (strokes.shown, *strokes.others)
-        )
-        outputs = strokes.classes.outputs(predictor.classes)
-        return self._live.predict(shown, others, outputs.sources, outputs.labels)
-
-    def _before_learning(self, serving: Predictor) -> Predictor:
-        """Return the model that the one that serves learned from; that one if it cannot be had.
-
-        A model that learned has the strokes right because it has seen them: there is nothing
-        left in them to learn, and what it is sure of on them says little elsewhere. Strokes
-        that are not followed now are known to it alone.
-        """
-        from mdlstm_core.predictor import Predictor
-
-        if self._base_predictor is None:
-            self._base_predictor = serving
-            try:
-                base = self._base() if self._base else self._source
-                if base != self._source:
-                    device = serving.device.device.type
-                    self._base_predictor = Predictor(load_model(base), device)
-            except InputError as error:
-                _log.warning("Live starts from the model that serves: %s", error)
-        return self._base_predictor
 
 
 class LearningWorker(QObject):

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from PySide6.QtCore import QObject, QThread, Signal, Slot
 
 from app.document.regions.uncertain import UncertainRegion, labeled_colors, uncertain_regions
-from app.inference.model_worker import guarded, load_model
+from app.inference.loading import load_model
+from app.inference.model_worker import guarded
 from mdlstm_core.config import IGNORE_INDEX
 
 if TYPE_CHECKING:

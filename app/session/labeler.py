@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -21,12 +20,16 @@ from app.inference.messages import (
 )
 from app.inference.model_client import ModelClient
 from app.session.stored_project import StoredProject
+from app.storage.fingerprint import check_file
 from mdlstm_core.config import IGNORE_INDEX
 from mdlstm_core.data.display_window import DisplayWindow
 from mdlstm_core.data.images import read_image
 
-_MOST_IMAGES = 20
-"""Images whose strokes the model follows: those that were shown last."""
+_MOST_IMAGES = 100
+"""Images besides the one shown whose strokes the model follows: 75 MB, read in 20 s."""
+
+_MOST_EXPLAINED = 20
+"""Those of which the gate explorer is told, which reads them while it is waited for."""
 
 
 class Labeler(QObject):
@@ -84,26 +87,37 @@ class Labeler(QObject):
     def _ask(self) -> None:
         document = self._document
         if document is not None and self._model is not None:
-            strokes = self.strokes_on(document) if self.is_live else None
+            strokes = self._all_strokes(document) if self.is_live else None
             self._client.send(PredictRequest(document.path, document.image, strokes))
 
     def strokes_on(self, shown: ImageDocument) -> LiveStrokes:
         """Return what a person painted on this image, and on those that were shown before."""
         seen = [p for p in self._seen if p != shown.path and self._may_have_labels(p)]
-        others = seen[-_MOST_IMAGES:]
-        refused = self._stored.files.refused  # they are another picture's
-        left_out = set(self._stored.project.begun()) - {shown.path, *others} - refused
+        return self._strokes(shown, seen[-_MOST_EXPLAINED:])
+
+    def _all_strokes(self, shown: ImageDocument) -> LiveStrokes:
+        """Return what a person painted on all images of the project, unless they are too many.
+
+        Those that were shown last come first, those that were not shown yet come last.
+        """
+        files, begun = self._stored.files, self._stored.project.begun()
+        seen = [p for p in self._seen if p != shown.path and self._may_have_labels(p)]
+        known = {shown.path, *self._seen}
+        unseen = [p for p in begun if p not in known and p not in files.missing]
+        latest = [p for p in [*unseen, *seen] if p not in files.refused][::-1]
+        others = latest[:_MOST_IMAGES]
+        left_out = set(begun) - {shown.path, *others} - files.refused
         any_painted = bool(others) or not shown.corrections.is_empty
+        return self._strokes(shown, others, are_all=any_painted and not left_out)
+
+    def _strokes(
+        self, shown: ImageDocument, others: Sequence[Path], *, are_all: bool = False
+    ) -> LiveStrokes:
         return LiveStrokes(
             self._live_file(shown.path, lambda: shown.image, shown.corrections.frozen()),
-            tuple(
-                self._live_file(
-                    path, partial(read_image, path, self._seen[path]), self._labels_of(path)
-                )
-                for path in others
-            ),
+            tuple(self._live_file(p, self._image_of(p), self._labels_of(p)) for p in others),
             self._stored.classes_of_models,
-            are_all=any_painted and not left_out,
+            are_all,
         )
 
     def other_class(self, x: int, y: int, model_class: str) -> str:
@@ -125,7 +139,20 @@ class Labeler(QObject):
         corrections: Callable[[], NDArray[np.uint8]],
     ) -> LiveFile:
         revision = (self._stored.path, *self._stored.project.revision(path))
-        return LiveFile((path, self._seen[path]), revision, image, corrections)
+        return LiveFile((path, self._window_of(path)), revision, image, corrections)
+
+    def _window_of(self, image: Path) -> DisplayWindow | None:
+        return self._seen.get(image, self._stored.windows.get(image))
+
+    def _image_of(self, image: Path) -> Callable[[], NDArray[np.uint8]]:
+        """Return a call that reads an image, if it is still the one that was labeled."""
+        known, window = self._stored.files.known(image), self._window_of(image)
+
+        def read() -> NDArray[np.uint8]:
+            check_file(image, known)
+            return read_image(image, window)
+
+        return read
 
     def _may_have_labels(self, image: Path) -> bool:
         if image in self._stored.files.refused:
@@ -154,6 +181,8 @@ class Labeler(QObject):
             self._names = tuple(c.name for c in model.classes)
             self._show()
             self.answered.emit()
+            if prediction.unread:
+                self._ask()
 
     @Slot()
     def _show(self) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 import math
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
@@ -15,6 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mdlstm_core.config import IGNORE_INDEX
+from mdlstm_core.errors import InputError
 from mdlstm_core.learning.experts import ClassifierOptions, PixelRows
 from mdlstm_core.learning.live import class_weights
 from mdlstm_core.learning.local_features import local_features
@@ -32,6 +35,8 @@ from mdlstm_core.prediction import (
     network_input,
     on_device,
 )
+
+_log = logging.getLogger(__name__)
 
 _MOST_BYTES = 256 << 20
 """Features kept of images, at most; those of one image of 480×360 pixels take 46 MB."""
@@ -62,8 +67,12 @@ class LiveImage:
 
 @dataclass(frozen=True)
 class _Look:
-    """What the network and the filters saw of an image, on the CPU: the classifier is small."""
+    """What the network and the filters saw of an image, on the CPU: the classifier is small.
 
+    `size` is the image's own, height and width.
+    """
+
+    size: tuple[int, int]
     features: tuple[Tensor, ...]
     working_13HW: Tensor
     local_GHW: Tensor
@@ -82,11 +91,14 @@ class _Look:
 
 @dataclass(frozen=True)
 class _Rows:
-    """Pixels of an image at a revision of its corrections, with shares of `labels` alone."""
+    """Pixels of an image at a revision of its corrections, with shares of `labels` alone.
+
+    None if there are no strokes on it, or it cannot be read.
+    """
 
     revision: Hashable
-    labels: tuple[int, ...]
-    pixels: PixelRows
+    labels: tuple[int, ...] = ()
+    pixels: PixelRows | None = None
 
 
 @dataclass(frozen=True)
@@ -103,7 +115,7 @@ class _Fitted:
 class LiveLearner:
     """Labels images by a network's features with a classifier that fits a person's strokes.
 
-    Features are kept for the images looked at last, as far as there is room; of the other
+    Features are kept for the images labeled last, as far as there is room; of the other
     images only the rows of labeled pixels.
 
     Args:
@@ -113,6 +125,7 @@ class LiveLearner:
 
     Attributes:
         network: the same.
+        unread: images whose strokes the last fit did not come to.
     """
 
     def __init__(
@@ -121,6 +134,7 @@ class LiveLearner:
         options: ClassifierOptions | None = None,
         most_bytes: int = _MOST_BYTES,
     ) -> None:
+        self.unread = 0
         self.network, self._options = network, options or ClassifierOptions()
         self._on_cpu = on_device(network, torch.device("cpu"))
         self._most_bytes = most_bytes
@@ -139,30 +153,40 @@ class LiveLearner:
         others: Sequence[LiveImage],
         sources: Sequence[int | None],
         labels: Sequence[int],
+        seconds: float = math.inf,
     ) -> Prediction:
         """Label an image as the strokes on it and on others say (see `fit` and `label`)."""
-        self.fit([shown, *others], sources, labels)
+        self.fit([shown, *others], sources, labels, seconds)
         return self.label(shown)
 
     def fit(
-        self, images: Sequence[LiveImage], sources: Sequence[int | None], labels: Sequence[int]
+        self,
+        images: Sequence[LiveImage],
+        sources: Sequence[int | None],
+        labels: Sequence[int],
+        seconds: float = math.inf,
     ) -> None:
         """Fit the strokes of some images; nothing is done if they were fitted last.
 
         Args:
-            images: whose strokes count.
+            images: whose strokes count. The first is the one that is shown; of the others, one
+                that cannot be read is left out.
             sources: the class of the network that each output starts from, None if it is new.
             labels: the label of each output; two may share one. It stands in the label map.
+            seconds: after these, no further image is read, but one at least is: a fit takes as
+                long as its caller can wait, and the next one goes on (see `unread`).
 
         Raises:
-            InputError: the network gives no finite numbers, or an image cannot be read.
+            InputError: the network gives no finite numbers, or the first image cannot be read.
             MemoryError: the computer's own memory does not suffice.
         """
-        to = tuple((i.name, i.revision) for i in images), tuple(sources), tuple(labels)
+        self._rows = self._read(images, time.monotonic() + seconds)
+        self.unread = len(images) - len(self._rows)
+        read = [(i.name, self._rows[i.name]) for i in images if i.name in self._rows]
+        to = tuple((name, rows.revision) for name, rows in read), tuple(sources), tuple(labels)
         if self._fitted is not None and self._fitted.to == to:
             return
-        self._rows = {i.name: self._rows_of(i) for i in images}
-        rows = [_for_outputs(self._rows[i.name], labels) for i in images]
+        rows = [_for_outputs(r.pixels, r.labels, labels) for _, r in read if r.pixels is not None]
         network = self._with_outputs(tuple(sources))
         classifier = None
         if any(len(r.area_N) for r in rows):
@@ -208,6 +232,7 @@ class LiveLearner:
 
     @torch.no_grad()
     def _looked(self, image_HW3: NDArray[np.uint8]) -> _Look:
+        size = image_HW3.shape[0], image_HW3.shape[1]
         local_GHW = torch.from_numpy(local_features(_reduced(image_HW3)))
 
         def look(attempt: Attempt) -> _Look:
@@ -215,20 +240,49 @@ class LiveLearner:
             working = network_input(image_HW3, network, attempt.share)
             with finite_weights():
                 features = tuple(feature.float().cpu() for feature in network.features(working))
-            return _Look(features, working.cpu(), local_GHW, attempt.share, attempt.notice)
+            return _Look(size, features, working.cpu(), local_GHW, attempt.share, attempt.notice)
 
         return first_that_fits(device_of(self.network), look)
 
-    def _rows_of(self, image: LiveImage) -> _Rows:
+    def _read(self, images: Sequence[LiveImage], end: float) -> dict[Hashable, _Rows]:
+        """Return the rows of the first image, and of the others as far as time allows."""
+        first, *others = images
+        rows = self._kept(first)
+        if rows is None or rows.pixels is None:
+            rows = _rows_of(first, first.corrections(), self._look(first))
+        found, may_read = {first.name: rows}, True
+        for image in others:
+            rows = self._kept(image)
+            if rows is None and may_read:
+                rows = self._rows_if_any(image)
+                may_read = time.monotonic() < end
+            if rows is not None:
+                found[image.name] = rows
+        return found
+
+    def _kept(self, image: LiveImage) -> _Rows | None:
         kept = self._rows.get(image.name)
-        if kept is not None and kept.revision == image.revision:
-            return kept
-        look, corrections = self._look(image), image.corrections()
-        present = np.bincount(corrections.ravel(), minlength=256)[:IGNORE_INDEX].nonzero()[0]
-        labels = tuple(int(label) for label in present) or (0,)
-        size = look.local_GHW.shape[1:]
-        masses_KHW = torch.from_numpy(label_masses(corrections, labels, *size))
-        return _Rows(image.revision, labels, _picked(look, masses_KHW))
+        return kept if kept is not None and kept.revision == image.revision else None
+
+    def _rows_if_any(self, image: LiveImage) -> _Rows:
+        """Return the rows of an image that is not shown; its features are not worth keeping."""
+        try:
+            corrections = image.corrections()
+            if (corrections != IGNORE_INDEX).any():
+                look = self._looks.get(image.name) or self._looked(image.image())
+                return _rows_of(image, corrections, look)
+        except InputError:
+            _log.warning("the strokes on %s are not followed", image.name, exc_info=True)
+        return _Rows(image.revision)
+
+
+def _rows_of(image: LiveImage, corrections: NDArray[np.uint8], look: _Look) -> _Rows:
+    if corrections.shape != look.size:
+        raise InputError(f"{image.name} has another size than its strokes.")
+    present = np.bincount(corrections.ravel(), minlength=256)[:IGNORE_INDEX].nonzero()[0]
+    labels = tuple(int(label) for label in present) or (0,)
+    masses_KHW = torch.from_numpy(label_masses(corrections, labels, *look.local_GHW.shape[1:]))
+    return _Rows(image.revision, labels, _picked(look, masses_KHW))
 
 
 @torch.no_grad()
@@ -258,10 +312,9 @@ def _picked(look: _Look, masses_KHW: Tensor) -> PixelRows:
     )
 
 
-def _for_outputs(rows: _Rows, labels: Sequence[int]) -> PixelRows:
+def _for_outputs(pixels: PixelRows, painted: Sequence[int], labels: Sequence[int]) -> PixelRows:
     """Return the pixels with the shares of a network's outputs; of other labels there are none."""
-    pixels = rows.pixels
-    shares = shares_of_outputs(pixels.shares_NK, rows.labels, labels)
+    shares = shares_of_outputs(pixels.shares_NK, painted, labels)
     known = shares.sum(dim=1) > 0
     return dataclasses.replace(
         pixels,

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
 
 import numpy as np
+import pytest
 from PIL import Image
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QToolButton
@@ -14,8 +16,9 @@ from pytestqt.qtbot import QtBot
 
 from app.document.edit import Edit
 from app.document.stroke import Box, Region
+from app.inference import live_follower
 from app.inference.messages import LoadRequest
-from app.session import LabelingSession
+from app.session import LabelingSession, labeler
 from app.storage.project_file import ProjectFile
 from app.views.main_window import MainWindow
 from mdlstm_core.config import IGNORE_INDEX
@@ -119,6 +122,23 @@ def learned_on(
     return after
 
 
+def reopened(qtbot: QtBot, window: MainWindow, photo: Path) -> LabelingSession:
+    """Close the window, and return a new session that shows this photograph, labeled."""
+    assert window.close()
+    session = LabelingSession(device="cpu")
+    session.start_model()
+    with qtbot.waitSignal(session.prediction_changed):
+        session.open_paths([photo])
+    return session
+
+
+def starts_from_what_serves(session: LabelingSession) -> bool:
+    worker = session._client._worker
+    assert worker._follower._learner is not None
+    assert worker._predictor is not None
+    return worker._follower._learner.network is worker._predictor.network
+
+
 def test_it_starts_from_the_model_before_learning(
     qtbot: QtBot,
     small: MainWindow,
@@ -133,15 +153,30 @@ def test_it_starts_from_the_model_before_learning(
     learned = learned_on(small, until_learned)
     again = answer(qtbot, small, lambda: session.set_live(True))
     np.testing.assert_array_equal(again, followed)
-    worker = session._client._worker
-    assert worker._live is not None
-    assert worker._predictor is not None
-    assert worker._live.network is not worker._predictor.network
+    assert not starts_from_what_serves(session)
     assert (learned != followed).any()
     # Without a stroke, what is shown is what was learned.
     without = answer(qtbot, small, session.undo)
     let_go = answer(qtbot, small, lambda: session.set_live(False))
     np.testing.assert_array_equal(without, let_go)
+
+
+def test_learning_changes_nothing_of_what_it_follows(
+    qtbot: QtBot,
+    small: MainWindow,
+    drag: Callable[..., None],
+    until_learned: Callable[..., AbstractContextManager[None]],
+) -> None:
+    """It starts from the same model as before: what that saw of the images is kept."""
+    session = small.session
+    answer(qtbot, small, lambda: session.set_live(True))
+    followed = answer(qtbot, small, paint(small, drag, 6))
+    learner = session._client._worker._follower._learner
+    with until_learned(session):
+        session.learn(3)
+    np.testing.assert_array_equal(shown(small), followed)
+    assert not starts_from_what_serves(session)
+    assert session._client._worker._follower._learner is learner
 
 
 def test_what_it_does_not_follow_is_known_to_the_model_that_learned(
@@ -150,15 +185,13 @@ def test_what_it_does_not_follow_is_known_to_the_model_that_learned(
     photos: list[Path],
     drag: Callable[..., None],
     until_learned: Callable[..., AbstractContextManager[None]],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The strokes of an image that was not shown since the start are in that model alone."""
+    """The strokes of an image that is one too many are in that model alone."""
+    monkeypatch.setattr(labeler, "_MOST_IMAGES", 0)
     paint(small, drag, 6)()
     learned_on(small, until_learned)
-    assert small.close()
-    session = LabelingSession(device="cpu")
-    session.start_model()
-    with qtbot.waitSignal(session.prediction_changed):
-        session.open_paths([photos[1]])
+    session = reopened(qtbot, small, photos[1])
     assert session.document is not None
     own = session.document.displayed.copy()
     with qtbot.waitSignal(session.prediction_changed):
@@ -167,10 +200,88 @@ def test_what_it_does_not_follow_is_known_to_the_model_that_learned(
     box = Box(30, 20, 50, 60)
     with qtbot.waitSignal(session.prediction_changed):
         session.edit(photos[1], Edit(Region(box, np.ones(box.shape, bool)), 2, "paint"))
-    worker = session._client._worker
-    assert worker._live is not None
-    assert worker._predictor is not None
-    assert worker._live.network is worker._predictor.network
+    assert starts_from_what_serves(session)
+    session.close()
+
+
+def test_strokes_painted_before_the_project_was_opened_are_followed(
+    qtbot: QtBot, small: MainWindow, photos: list[Path], drag: Callable[..., None]
+) -> None:
+    answer(qtbot, small, lambda: small.session.open_image(photos[1]))
+    own = shown(small)
+    answer(qtbot, small, lambda: small.session.open_image(photos[0]))
+    label = next(n for n in (6, 2) if (own == n).mean() < 0.2)
+    with qtbot.waitSignal(small.session.journal.stored):
+        paint(small, drag, label)()
+    answer(qtbot, small, lambda: small.session.set_live(True))
+    followed = answer(qtbot, small, lambda: small.session.open_image(photos[1]))
+    assert (followed == label).sum() > (own == label).sum()
+    session = reopened(qtbot, small, photos[1])
+    assert session.document is not None
+    np.testing.assert_array_equal(session.document.displayed, own)
+    with qtbot.waitSignal(session.prediction_changed):
+        session.set_live(True)
+    np.testing.assert_array_equal(session.document.displayed, followed)
+    session.close()
+
+
+def _gone(photo: Path) -> None:
+    photo.unlink()
+
+
+def _another(photo: Path) -> None:
+    with Image.open(photo) as image:
+        turned = image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+    turned.save(photo)
+
+
+@pytest.mark.parametrize("spoil", [_gone, _another])
+def test_an_image_that_is_not_there_any_more_does_not_keep_it_from_following(
+    qtbot: QtBot,
+    small: MainWindow,
+    photos: list[Path],
+    drag: Callable[..., None],
+    spoil: Callable[[Path], None],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    paint(small, drag, 6)()
+    session = reopened(qtbot, small, photos[1])
+    assert session.document is not None
+    own = session.document.displayed.copy()
+    spoil(photos[0])
+    with qtbot.waitSignal(session.prediction_changed):
+        session.set_live(True)
+    np.testing.assert_array_equal(session.document.displayed, own)
+    assert "are not followed" in caplog.text
+    box = Box(30, 20, 50, 60)
+    with qtbot.waitSignal(session.prediction_changed):
+        session.edit(photos[1], Edit(Region(box, np.ones(box.shape, bool)), 2, "paint"))
+    assert (session.document.displayed != own).sum() > 1000
+    session.close()
+
+
+def test_many_images_are_read_a_few_at_a_time(
+    qtbot: QtBot,
+    small: MainWindow,
+    photos: list[Path],
+    drag: Callable[..., None],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The first answer does not wait for all of them; the last one follows all."""
+    third = photos[0].with_name("third.png")
+    shutil.copy(photos[0], third)
+    small.session.open_paths([photos[0].parent])
+    for photo, label in ((photos[0], 6), (third, 2)):
+        if small.session.document.path != photo:
+            answer(qtbot, small, lambda photo=photo: small.session.open_image(photo))
+        paint(small, drag, label)()
+    monkeypatch.setattr(live_follower, "_READING_SECONDS", 0.0)
+    session = reopened(qtbot, small, photos[1])
+    answers: list[int] = []
+    session._client.predicted.connect(lambda found: answers.append(found.unread))
+    session.set_live(True)
+    qtbot.waitUntil(lambda: answers[-1:] == [0])
+    assert answers == [1, 0]
     session.close()
 
 

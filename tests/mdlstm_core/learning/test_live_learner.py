@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from mdlstm_core.config import IGNORE_INDEX, NetworkConfig
+from mdlstm_core.errors import InputError
 from mdlstm_core.learning.experts import ClassifierOptions
 from mdlstm_core.learning.live_learner import LiveImage, LiveLearner
 from mdlstm_core.network import LabelingNetwork, build_network
@@ -105,6 +106,49 @@ def test_only_what_changed_is_worked_out_and_memory_is_bounded(network: Labeling
     learner.predict(other.at(0), [shown.at(3)], *SAME)
     assert len(runs) == 3
     assert learner.nbytes == one_look
+
+
+def test_others_are_read_one_at_least_at_a_time(network: LabelingNetwork) -> None:
+    shown, *others = (Photo(name) for name in "abcd")
+    for other in others:
+        other.corrections[20:40, 5:30], other.corrections[20:40, 50:75] = 2, 1
+    learner = LiveLearner(network, ClassifierOptions(hold=1e-5))
+    unread = []
+    for _ in range(4):
+        found = learner.predict(shown.at(0), [o.at(0) for o in others], *SAME, seconds=0)
+        unread.append(learner.unread)
+    assert unread == [2, 1, 0, 0]
+    at_once = LiveLearner(network, ClassifierOptions(hold=1e-5))
+    expected = at_once.predict(shown.at(0), [o.at(0) for o in others], *SAME)
+    np.testing.assert_array_equal(found.label_map, expected.label_map)
+    assert [o.asked for o in others] == [2, 2, 2]  # once by either
+
+
+def test_another_that_cannot_be_read_is_left_out_and_not_tried_again(
+    network: LabelingNetwork, caplog: pytest.LogCaptureFixture
+) -> None:
+    shown, small, gone = Photo("a"), Photo("small", 30, 40), Photo("gone")
+    shown.corrections[20:40, 5:30] = 2
+    tried: list[None] = []
+
+    def read() -> np.ndarray:
+        tried.append(None)
+        raise InputError("gone is not there.")
+
+    labels = np.ones((60, 80), np.uint8)
+    others = [
+        LiveImage("gone", 0, read, lambda: labels),
+        LiveImage("small", 0, small.image, lambda: labels),
+        LiveImage("unlabeled", 0, read, lambda: gone.corrections),
+    ]
+    learner = LiveLearner(network)
+    found = [learner.predict(shown.at(0), others, *SAME) for _ in range(2)]
+    alone = LiveLearner(network).predict(shown.at(0), [], *SAME)
+    for each in found:
+        np.testing.assert_array_equal(each.label_map, alone.label_map)
+    assert len(tried) == 1
+    assert "gone is not there" in caplog.text
+    assert "another size than its strokes" in caplog.text
 
 
 def test_the_network_stays_as_it_is(network: LabelingNetwork) -> None:
