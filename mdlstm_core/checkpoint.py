@@ -65,6 +65,15 @@ class Checkpoint:
         config = dataclasses.replace(self.config, working_pixels=pixels)
         return dataclasses.replace(self, config=config)
 
+    def with_scales(self, scales: Sequence[float]) -> Checkpoint:
+        """Return this model, which looks at images at these sizes (see `NetworkConfig`).
+
+        Raises:
+            InputError: there is none, or one is out of its range.
+        """
+        config = dataclasses.replace(self.config, scales=tuple(scales))
+        return dataclasses.replace(self, config=config)
+
     def network(self) -> LabelingNetwork:
         """Build the network with these weights, ready to predict.
 

@@ -14,7 +14,7 @@ from mdlstm_core.files import make_folder
 _EXAMPLES = """examples:
   mdlstm average a.safetensors b.safetensors --out mine.safetensors --measure-on datasets/stanford
   mdlstm average a.safetensors --out mine.safetensors --measure-on datasets/stanford \\
-    --prefer mountain=0.6
+    --prefer mountain=0.6 --scales 1 2
 """
 
 
@@ -46,6 +46,13 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         metavar="CLASS=AMOUNT",
         help="what to add to the logit of a class that is found too rarely",
     )
+    parser.add_argument(
+        "--scales",
+        type=float,
+        nargs="+",
+        metavar="SCALE",
+        help="predict from the mean of looks at these sizes (default: the models' own)",
+    )
     add_json_option(parser)
     parser.set_defaults(run=run)
 
@@ -60,7 +67,10 @@ def run(options: argparse.Namespace) -> None:
     from mdlstm_core.checkpoint import load_checkpoint, save_checkpoint
     from mdlstm_core.training.averaging import averaged, fitted_to
 
-    mean = averaged([load_checkpoint(model) for model in options.models])
+    models = [load_checkpoint(model) for model in options.models]
+    if options.scales:
+        models = [model.with_scales(options.scales) for model in models]
+    mean = averaged(models)
     make_folder(options.out.absolute().parent)
     with progress_bar(len(dataset), "image") as bar:
         found = fitted_to(mean, dataset, preferred, lambda _done: bar.update())

@@ -54,6 +54,25 @@ def test_weights_are_the_mean_and_the_model_is_measured(
     assert mean.metrics["calibration_error"] == pytest.approx(figures["calibration_error"])
 
 
+def test_models_that_look_at_other_sizes_have_a_mean_that_looks_at_those_given(
+    mdlstm: Mdlstm, others: list[Path], tiny_dataset: Path, tmp_path: Path
+) -> None:
+    save_checkpoint(load_checkpoint(others[1]).with_scales([0.5, 1.5]), others[1])
+    out = tmp_path / "mean.safetensors"
+    options = ("--out", out, "--measure-on", tiny_dataset)
+    refused = mdlstm("average", *others, *options)
+    assert (refused.code, out.exists()) == (2, False)
+    assert mdlstm("average", *others, *options, "--scales", 1, 2).code == 0
+    mean = load_checkpoint(out)
+    assert mean.config.scales == (1.0, 2.0)
+    listed = ("--list", tiny_dataset / "val.txt", "--model", out, "--json")
+    figures = json.loads(mdlstm("evaluate", tiny_dataset, *listed).out)
+    assert mean.metrics["pixel_accuracy"] == figures["pixel_accuracy"]
+    far = mdlstm("average", *others, *options, "--scales", 5)
+    assert far.code == 2
+    assert "scales of 0.25 to 4" in far.err
+
+
 def test_a_preferred_class_is_found_more_often(
     mdlstm: Mdlstm, others: list[Path], tiny_dataset: Path, tmp_path: Path
 ) -> None:
