@@ -118,10 +118,6 @@ class Project(QObject):
         """Return whether an image is new, started (a person labeled some of it) or done."""
         return self._statuses.get(image, "new")
 
-    def begun(self) -> list[Path]:
-        """Return the images that are not new."""
-        return [image for image, status in self._statuses.items() if status != "new"]
-
     def set_statuses(self, statuses: Mapping[Path, Status]) -> None:
         """Take what became of images."""
         for image, status in statuses.items():

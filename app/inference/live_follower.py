@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from mdlstm_core.learning.live_learner import LiveImage, LiveLearner
     from mdlstm_core.predictor import Predictor
 
-_READING_SECONDS = 1.0
-"""Spent on images that are not shown before an answer is given; the next one goes on."""
+_READING_SECONDS = 0.5
+"""Spent on images that are not shown where a request catches up on them."""
 
 _log = logging.getLogger(__name__)
 
@@ -51,8 +51,12 @@ class LiveFollower:
         """Give back the memory that features take."""
         self._learner = None
 
-    def follow(self, strokes: LiveStrokes) -> core.Prediction:
+    def follow(self, strokes: LiveStrokes, *, catch_up: bool) -> core.Prediction:
         """Label the image shown as the strokes say.
+
+        Args:
+            strokes: on the image shown, and on others.
+            catch_up: whether to read others that were not read before.
 
         Raises:
             InputError: the network gives no finite numbers.
@@ -66,9 +70,8 @@ class LiveFollower:
             self._learner = LiveLearner(start.network)
         shown, others = live_image(strokes.shown), [live_image(file) for file in strokes.others]
         outputs = strokes.classes.outputs(start.classes)
-        return self._learner.predict(
-            shown, others, outputs.sources, outputs.labels, _READING_SECONDS
-        )
+        seconds = _READING_SECONDS if catch_up else 0.0
+        return self._learner.predict(shown, others, outputs.sources, outputs.labels, seconds)
 
     def _before_learning(self, serving: Predictor) -> Predictor:
         """Return the model that the one that serves learned from; that one if it cannot be had."""
@@ -77,7 +80,9 @@ class LiveFollower:
         if self._before is None or not self._is_before_known:
             try:
                 base = load_model(self._base()) if self._base else serving.checkpoint
-                loaded = [p for p in (self._before, serving) if p and same(p.checkpoint, base)]
+                loaded = [
+                    p for p in (serving, self._before) if p and _say_the_same(p.checkpoint, base)
+                ]
                 self._before = loaded[0] if loaded else Predictor(base, serving.device.device.type)
             except InputError as error:
                 _log.warning("Live starts from the model that serves: %s", error)
@@ -86,8 +91,7 @@ class LiveFollower:
         return self._before
 
 
-def same(one: Checkpoint, other: Checkpoint) -> bool:
-    """Return whether two models say the same of every image."""
+def _say_the_same(one: Checkpoint, other: Checkpoint) -> bool:
     import torch
 
     if (one.config, one.classes) != (other.config, other.classes):

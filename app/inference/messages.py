@@ -106,12 +106,17 @@ class PredictRequest:
 
 
 @dataclass(frozen=True)
+class CatchUpRequest(PredictRequest):
+    """The same while nothing else is asked, with strokes that were not come to before."""
+
+
+@dataclass(frozen=True)
 class Prediction:
     """The model's label map, confidence, uncertainty and entropy (0 to 255), all H×W.
 
     The label map has the model's own classes, or the project's labels if it followed
-    strokes: `is_live`. There may be `unread` images whose strokes it has not come to: it goes
-    on with them when it is asked again. The notice says why it was not made as usual, and is
+    strokes: `is_live`. There may be `unread` images whose strokes it has not come to; see
+    `CatchUpRequest`. The notice says why it was not made as usual, and is
     empty if it was; so in all answers. It is provisional if another kernel than the fastest one
     made it, which was not ready yet: the same again may differ in the last bits.
     """

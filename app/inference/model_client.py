@@ -14,6 +14,7 @@ from app.inference.insight_messages import (
     SaveRequest,
 )
 from app.inference.messages import (
+    CatchUpRequest,
     Improved,
     Learned,
     LearnRequest,
@@ -104,6 +105,8 @@ class ModelClient(QObject):
         if isinstance(request, ForgetRequest):
             for kind in INSIGHT_KINDS:
                 self._waiting.pop(kind, None)
+        if isinstance(request, PredictRequest):
+            self._waiting.pop(CatchUpRequest, None)  # its answer says what is left to catch up on
         if isinstance(request, SaveRequest):
             self._saves.append(request)
         else:
@@ -155,7 +158,7 @@ class ModelClient(QObject):
         """Send what waits, a model before what it is asked for."""
         if self._busy:
             return
-        for kind in (LoadRequest, PredictRequest, *INSIGHT_KINDS):
+        for kind in (LoadRequest, PredictRequest, *INSIGHT_KINDS, CatchUpRequest):
             is_save = kind is SaveRequest and bool(self._saves)
             request = self._saves.popleft() if is_save else self._waiting.pop(kind, None)
             if request is not None:

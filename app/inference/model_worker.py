@@ -17,6 +17,7 @@ from app.inference.insight_messages import InsightAnswer, InsightRequest
 from app.inference.live_follower import LiveFollower
 from app.inference.loading import load_model
 from app.inference.messages import (
+    CatchUpRequest,
     Improved,
     Learned,
     LearnRequest,
@@ -133,7 +134,7 @@ class ModelWorker(QObject):
             with long_lived():  # the first time, more is imported
                 found = predictor.predict(request.image)
         else:
-            found = self._follower.follow(strokes)
+            found = self._follower.follow(strokes, catch_up=isinstance(request, CatchUpRequest))
         for array in (found.label_map, found.confidence, found.uncertainty, found.entropy):
             array.setflags(write=False)
         return Prediction(

@@ -39,6 +39,10 @@ class ImageFiles:
         """Return what file was labeled, None if nobody knows."""
         return self._known.get(image)
 
+    def fingerprint(self, image: Path) -> Fingerprint | None:
+        """Return what file it was when it was read last, or labeled; None if nobody knows."""
+        return self._loaded.get(image) or self._known.get(image)
+
     def unknown_of(self, images: Iterable[Path]) -> list[Path]:
         """Return those of the images of which it is not known yet what file they are."""
         return [image for image in images if image not in self._known]

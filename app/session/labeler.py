@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +12,7 @@ from PySide6.QtCore import QObject, Signal, Slot
 from app.document.document import ImageDocument
 from app.document.steps import HistoryChange, Prune
 from app.inference.messages import (
+    CatchUpRequest,
     LiveFile,
     LiveStrokes,
     ModelInfo,
@@ -25,11 +26,11 @@ from mdlstm_core.config import IGNORE_INDEX
 from mdlstm_core.data.display_window import DisplayWindow
 from mdlstm_core.data.images import read_image
 
-_MOST_IMAGES = 100
-"""Images besides the one shown whose strokes the model follows: 75 MB, read in 20 s."""
+_MOST_IMAGES = 20
+"""Images besides the one shown whose strokes the model follows: up to 75 MB, read in 4 s.
 
-_MOST_EXPLAINED = 20
-"""Those of which the gate explorer is told, which reads them while it is waited for."""
+Of more, few cells of each would count, those of the image shown among them.
+"""
 
 
 class Labeler(QObject):
@@ -56,6 +57,7 @@ class Labeler(QObject):
         self._prediction: Prediction | None = None
         self._names: tuple[str, ...] = ()
         self._seen: dict[Path, DisplayWindow | None] = {}
+        self._openings = 0
         client.predicted.connect(self._on_predicted)
         client.outdated.connect(self._ask)
         stored.project.changed.connect(self._on_changed)
@@ -74,6 +76,7 @@ class Labeler(QObject):
         self._model = model
         if model is None:
             self._seen.clear()
+            self._openings += 1
         self._ask()
 
     def set_live(self, on: bool) -> None:
@@ -87,37 +90,25 @@ class Labeler(QObject):
     def _ask(self) -> None:
         document = self._document
         if document is not None and self._model is not None:
-            strokes = self._all_strokes(document) if self.is_live else None
+            strokes = self.strokes_on(document) if self.is_live else None
             self._client.send(PredictRequest(document.path, document.image, strokes))
 
     def strokes_on(self, shown: ImageDocument) -> LiveStrokes:
-        """Return what a person painted on this image, and on those that were shown before."""
-        seen = [p for p in self._seen if p != shown.path and self._may_have_labels(p)]
-        return self._strokes(shown, seen[-_MOST_EXPLAINED:])
-
-    def _all_strokes(self, shown: ImageDocument) -> LiveStrokes:
-        """Return what a person painted on all images of the project, unless they are too many.
+        """Return what a person painted on this image and, as far as there is room, on others.
 
         Those that were shown last come first, those that were not shown yet come last.
         """
-        files, begun = self._stored.files, self._stored.project.begun()
-        seen = [p for p in self._seen if p != shown.path and self._may_have_labels(p)]
-        known = {shown.path, *self._seen}
-        unseen = [p for p in begun if p not in known and p not in files.missing]
-        latest = [p for p in [*unseen, *seen] if p not in files.refused][::-1]
-        others = latest[:_MOST_IMAGES]
-        left_out = set(begun) - {shown.path, *others} - files.refused
+        painted, files = self._stored.painted, self._stored.files
+        unseen = [p for p in painted if p not in self._seen and p not in files.missing]
+        latest = [*unseen, *(p for p in self._seen if p in painted and p != shown.path)][::-1]
+        others = [p for p in latest if p not in files.refused][:_MOST_IMAGES]
+        left_out = painted.keys() - {shown.path, *others} - files.refused
         any_painted = bool(others) or not shown.corrections.is_empty
-        return self._strokes(shown, others, are_all=any_painted and not left_out)
-
-    def _strokes(
-        self, shown: ImageDocument, others: Sequence[Path], *, are_all: bool = False
-    ) -> LiveStrokes:
         return LiveStrokes(
             self._live_file(shown.path, lambda: shown.image, shown.corrections.frozen()),
             tuple(self._live_file(p, self._image_of(p), self._labels_of(p)) for p in others),
             self._stored.classes_of_models,
-            are_all,
+            are_all=any_painted and not left_out,
         )
 
     def other_class(self, x: int, y: int, model_class: str) -> str:
@@ -138,8 +129,9 @@ class Labeler(QObject):
         image: Callable[[], NDArray[np.uint8]],
         corrections: Callable[[], NDArray[np.uint8]],
     ) -> LiveFile:
-        revision = (self._stored.path, *self._stored.project.revision(path))
-        return LiveFile((path, self._window_of(path)), revision, image, corrections)
+        name = path, self._stored.files.fingerprint(path), self._window_of(path)
+        revision = self._openings, *self._stored.project.revision(path)
+        return LiveFile(name, revision, image, corrections)
 
     def _window_of(self, image: Path) -> DisplayWindow | None:
         return self._seen.get(image, self._stored.windows.get(image))
@@ -153,12 +145,6 @@ class Labeler(QObject):
             return read_image(image, window)
 
         return read
-
-    def _may_have_labels(self, image: Path) -> bool:
-        if image in self._stored.files.refused:
-            return False  # they are another picture's
-        project = self._stored.project
-        return project.corrections(image) is not None or project.status(image) != "new"
 
     def _labels_of(self, image: Path) -> Callable[[], NDArray[np.uint8]]:
         in_memory = self._stored.project.corrections(image)
@@ -176,13 +162,16 @@ class Labeler(QObject):
         document, model = self._document, self._model
         if document is None or model is None or prediction.image_path != document.path:
             return
-        if prediction.is_live == self.is_live:
-            self._prediction = prediction
-            self._names = tuple(c.name for c in model.classes)
-            self._show()
-            self.answered.emit()
-            if prediction.unread:
-                self._ask()
+        if prediction.is_live != self.is_live:
+            return
+        if prediction.unread:  # shown is what follows all strokes
+            strokes = self.strokes_on(document)
+            self._client.send(CatchUpRequest(document.path, document.image, strokes))
+            return
+        self._prediction = prediction
+        self._names = tuple(c.name for c in model.classes)
+        self._show()
+        self.answered.emit()
 
     @Slot()
     def _show(self) -> None:

@@ -178,8 +178,7 @@ class LabelingSession(QObject):
 
         What shows a locked class, or is outside "paint only on", stays as it is.
         """
-        documents = (self.document, self._left)
-        document = next((d for d in documents if d is not None and d.path == image), None)
+        document = next((d for d in (self.document, self._left) if d and d.path == image), None)
         shown = document.shown if document else None
         self._change(lambda: self.project.edit(image, edit, shown))
 
@@ -197,8 +196,7 @@ class LabelingSession(QObject):
 
     def mark_done(self, done: bool) -> None:
         """Note that the user is done with the image shown, or is not."""
-        document = self.document
-        if document is not None:
+        if (document := self.document) is not None:
             size = document.height, document.width
             self._change(lambda: self.stored.mark_done(document.path, size, done=done))
 
@@ -315,8 +313,10 @@ class LabelingSession(QObject):
     def _load(self, image: Path, window: DisplayWindow | Percentiles | None = None) -> None:
         """Have an image and its labels read, to show it."""
         self._wanted, self._asked = image, self._request_of(image)
-        labels = partial(self.stored.labels_of, image)
-        seen = window or self.stored.windows.get(image)
+        labels, seen = (
+            partial(self.stored.labels_of, image),
+            window or self.stored.windows.get(image),
+        )
         self.image_asked.emit(image)
         self._disk.load(image, labels, self._asked, seen, is_shown=window is not None)
 
@@ -371,7 +371,7 @@ class LabelingSession(QObject):
         try:
             self.stored.check_file(loaded)
         except InputError as error:
-            self._on_load_failed(path, str(error))
+            self._on_load_failed(path, loaded.request, str(error))
             return
         if corrections is None:
             blank = loaded.blank
@@ -382,12 +382,12 @@ class LabelingSession(QObject):
         self.stored.release()
         self._walk.go_on()
 
-    @Slot(object, str)
-    def _on_load_failed(self, path: Path, reason: str) -> None:
-        if path == self._wanted:
+    @Slot(object, object, str)
+    def _on_load_failed(self, path: Path, request: object, reason: str) -> None:
+        if request is self._asked:
             self._wanted = self._shown_path()
-        self.image_failed.emit(path, reason)
-        self.warned.emit(self._walk.told(path, reason))
+            self.image_failed.emit(path, reason)
+            self.warned.emit(self._walk.told(path, reason))
 
     @Slot(object)
     def _on_model(self, model: ModelInfo | None) -> None:

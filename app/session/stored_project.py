@@ -46,6 +46,7 @@ class StoredProject(QObject):
         shown: the image whose corrections stay in memory.
         files: which files the images are.
         windows: what images of more than 8 bits are seen through, where the user chose.
+        painted: the images on which a person set labels, in order; some may be bare again.
 
     Signals:
         said(str): something the user may want to know.
@@ -66,6 +67,7 @@ class StoredProject(QObject):
         self.shown: Path | None = None
         self.files = ImageFiles(self.journal)
         self.windows: dict[Path, DisplayWindow] = {}
+        self.painted: dict[Path, None] = {}
         self._model_classes: tuple[str, ...] = ()
         self._is_new = False
         self._is_ahead = False
@@ -256,6 +258,9 @@ class StoredProject(QObject):
             self.files.move(old, new)
             if old in self.windows:
                 self.windows[new] = self.windows.pop(old)
+            if old in self.painted:
+                del self.painted[old]
+                self.painted[new] = None
             self.project.set_statuses({new: self.project.status(old), old: "new"})
         return list(free.values())
 
@@ -290,6 +295,7 @@ class StoredProject(QObject):
         images = file.images()
         self.files.load(images)
         self.windows = file.windows()
+        self.painted = dict.fromkeys(i.path for i in images if i.is_painted)
         self.project.set_classes(file.classes() or ClassTable())
         self._model_classes = file.model_classes()
         self.project.undo_stack.source = file
@@ -306,6 +312,8 @@ class StoredProject(QObject):
     @Slot(object)
     def _on_changed(self, change: HistoryChange) -> None:
         self.journal.record(change)
+        if isinstance(change, Do | Undo | Redo):
+            self.painted |= dict.fromkeys(found.image for found in change.step.patches)
         if isinstance(change, Do):
             for found in change.step.patches:
                 self.files.save(found.image)

@@ -45,14 +45,15 @@ class DiskWorker(QObject):
     Signals:
         loaded(LoadedImage): an image that was asked for.
         preview_loaded(Path, Preview): a large image, small, while it is being read.
-        load_failed(Path, str): an image cannot be read, and why, in one sentence.
+        load_failed(Path, object, str): an image cannot be read, what it was asked for with, and
+            why, in one sentence.
         exported(Path): a label map is on disk.
         export_failed(str): a label map cannot be written, and why.
     """
 
     loaded = Signal(object)
     preview_loaded = Signal(object, object)
-    load_failed = Signal(object, str)
+    load_failed = Signal(object, object, str)
     exported = Signal(object)
     export_failed = Signal(str)
 
@@ -97,7 +98,7 @@ class DiskWorker(QObject):
                 found = LoadedImage(path, picture, fingerprint_of(path), known, blank, request)
                 self.loaded.emit(found._replace(is_windowed=window is not None))
 
-        self._start(_Job(read, lambda reason: self.load_failed.emit(path, reason)))
+        self._start(_Job(read, lambda reason: self.load_failed.emit(path, request, reason)))
 
     def export_label_map(
         self, path: Path, label_map_HW: NDArray[np.uint8], classes: tuple[LabelClass, ...]

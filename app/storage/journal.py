@@ -199,9 +199,10 @@ class Journal(QObject):
         Raises:
             InputError: it cannot be read.
         """
-        if self.file is None:
+        file = self.file  # the window's thread may open another one meanwhile
+        if file is None:
             return None
-        reader = ProjectFile(self.file.path, read_only=self.is_read_only)
+        reader = ProjectFile(file.path, read_only=self.is_read_only)
         try:
             with self._committing:
                 with self._guard:

@@ -40,11 +40,19 @@ _log = logging.getLogger(__name__)
 
 
 class StoredImage(NamedTuple):
-    """An image that was labeled: where, what became of it, and what file it was if known."""
+    """An image that was labeled, or is done without.
+
+    Attributes:
+        path: where it is.
+        status: what became of it.
+        fingerprint: what file it was, None if that is not known.
+        is_painted: whether a person set any label.
+    """
 
     path: Path
     status: Status
     fingerprint: Fingerprint | None
+    is_painted: bool
 
 
 class ProjectFile:
@@ -81,6 +89,7 @@ class ProjectFile:
                 image_path(self.path, path),
                 "done" if done else "started" if labeled else "new",
                 None if digest is None else Fingerprint(size, digest),
+                bool(labeled),
             )
             for path, size, digest, done, labeled in rows
         ]

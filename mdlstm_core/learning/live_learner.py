@@ -173,14 +173,14 @@ class LiveLearner:
                 that cannot be read is left out.
             sources: the class of the network that each output starts from, None if it is new.
             labels: the label of each output; two may share one. It stands in the label map.
-            seconds: after these, no further image is read, but one at least is: a fit takes as
-                long as its caller can wait, and the next one goes on (see `unread`).
+            seconds: after these, no further image is read; but one at least is, unless it is 0.
+                A fit takes as long as its caller can wait, and a next one goes on (see `unread`).
 
         Raises:
             InputError: the network gives no finite numbers, or the first image cannot be read.
             MemoryError: the computer's own memory does not suffice.
         """
-        self._rows = self._read(images, time.monotonic() + seconds)
+        self._rows = self._read(images, seconds)
         self.unread = len(images) - len(self._rows)
         read = [(i.name, self._rows[i.name]) for i in images if i.name in self._rows]
         to = tuple((name, rows.revision) for name, rows in read), tuple(sources), tuple(labels)
@@ -244,13 +244,14 @@ class LiveLearner:
 
         return first_that_fits(device_of(self.network), look)
 
-    def _read(self, images: Sequence[LiveImage], end: float) -> dict[Hashable, _Rows]:
+    def _read(self, images: Sequence[LiveImage], seconds: float) -> dict[Hashable, _Rows]:
         """Return the rows of the first image, and of the others as far as time allows."""
         first, *others = images
+        end, may_read = time.monotonic() + seconds, seconds > 0
         rows = self._kept(first)
         if rows is None or rows.pixels is None:
             rows = _rows_of(first, first.corrections(), self._look(first))
-        found, may_read = {first.name: rows}, True
+        found = {first.name: rows}
         for image in others:
             rows = self._kept(image)
             if rows is None and may_read:
@@ -271,14 +272,14 @@ class LiveLearner:
             if (corrections != IGNORE_INDEX).any():
                 look = self._looks.get(image.name) or self._looked(image.image())
                 return _rows_of(image, corrections, look)
-        except InputError:
+        except (InputError, MemoryError):
             _log.warning("the strokes on %s are not followed", image.name, exc_info=True)
         return _Rows(image.revision)
 
 
 def _rows_of(image: LiveImage, corrections: NDArray[np.uint8], look: _Look) -> _Rows:
     if corrections.shape != look.size:
-        raise InputError(f"{image.name} has another size than its strokes.")
+        raise InputError("The image has another size than its strokes.")
     present = np.bincount(corrections.ravel(), minlength=256)[:IGNORE_INDEX].nonzero()[0]
     labels = tuple(int(label) for label in present) or (0,)
     masses_KHW = torch.from_numpy(label_masses(corrections, labels, *look.local_GHW.shape[1:]))

@@ -42,6 +42,7 @@ class PatientBot(QtBot):
     """Waits long for what comes: a busy machine is slow, and only what never comes has failed."""
 
     waitSignal = partialmethod(QtBot.waitSignal, timeout=_PATIENCE_MS)
+    waitSignals = partialmethod(QtBot.waitSignals, timeout=_PATIENCE_MS)
     waitUntil = partialmethod(QtBot.waitUntil, timeout=_PATIENCE_MS)
     waitExposed = partialmethod(QtBot.waitExposed, timeout=_PATIENCE_MS)
 
@@ -94,7 +95,8 @@ def freed(made: list[QObject]) -> Iterator[None]:
     """
     gc.disable()
     yield
-    for session in made:  # of a test that failed, some are open, and their threads run
+    # A test that failed leaves some open: freed while their threads run, they end the program.
+    for session in made:
         if isinstance(session, LabelingSession) and shiboken6.isValid(session):
             session.close()
     QThreadPool.globalInstance().waitForDone()

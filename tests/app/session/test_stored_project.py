@@ -265,9 +265,13 @@ def test_status_follows_the_labels(qtbot: QtBot, make: Callable[..., Bench]) -> 
     bench.stored.mark_done(bench.image, SIZE, done=True)
     bench.stored.close()
     bench.image.write_bytes(b"")
-    again = make().stored.project
-    assert again.status(bench.image) == "done"
-    assert again.begun() == [bench.image]
+    again = make().stored
+    assert again.project.status(bench.image) == "done"
+    assert not again.painted
+    again.project.redo()
+    assert list(again.painted) == [bench.image]
+    again.close()
+    assert list(make().stored.painted) == [bench.image]
 
 
 def test_only_what_is_shown_stays_in_memory(qtbot: QtBot, make: Callable[..., Bench]) -> None:

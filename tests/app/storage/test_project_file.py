@@ -128,8 +128,8 @@ def test_a_file_of_the_first_version_keeps_everything(tmp_path: Path, read_only:
     assert file.model_classes() == ("sky", "tree")
     assert file.load_model("base") == b"\x01\x02"
     assert file.history() == ([], 0)
-    ((image, status, fingerprint),) = file.images()
-    assert (image, status, fingerprint) == (tmp_path / "sub" / "a.png", "started", None)
+    image = tmp_path / "sub" / "a.png"
+    assert file.images() == [(image, "started", None, True)]
     file.close()
     assert (path.read_bytes() == content) == read_only
     if not read_only:  # and it can be worked on
@@ -249,7 +249,7 @@ def test_keeps_models_classes_and_what_is_known_of_images(tmp_path: Path) -> Non
     assert file.load_model("learned") == b"second"
     assert file.classes() == table
     assert file.model_classes() == ("sky", "tree")
-    assert file.images() == [(image, "done", fingerprint)]
+    assert file.images() == [(image, "done", fingerprint, True)]
     file.close()
 
 

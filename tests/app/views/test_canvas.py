@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -206,6 +208,33 @@ def test_after_a_preview_of_a_broken_image_the_one_before_is_back(
 
     assert shown.canvas._document is session.document
     assert shown.canvas.grab(part).toImage() == before
+
+
+def test_an_image_that_can_be_read_the_second_time_is_shown(
+    qtbot: QtBot, shown: MainWindow, two_photos: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Asked for twice while it is still being written: only the last answer counts."""
+    session, other = shown.session, two_photos[1]
+    read, may_go_on, tried = images.read_picture, threading.Event(), []
+    warned: list[str] = []
+    session.warned.connect(warned.append)
+
+    def half_written(*arguments: Any) -> images.Picture:
+        tried.append(arguments)
+        if len(tried) == 1:
+            assert may_go_on.wait(60)
+            raise images.InputError(f"{other} is damaged.")
+        return read(*arguments)
+
+    monkeypatch.setattr("app.storage.disk_worker.read_picture", half_written)
+    session.open_image(other)
+    qtbot.waitUntil(lambda: len(tried) == 1)
+    with qtbot.waitSignal(session.document_changed):
+        session.open_image(other)
+        may_go_on.set()
+    assert session.document is not None
+    assert session.document.path == other
+    assert warned == []
 
 
 def test_sixteen_bits_through_another_window(

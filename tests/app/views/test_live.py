@@ -161,6 +161,26 @@ def test_it_starts_from_the_model_before_learning(
     np.testing.assert_array_equal(without, let_go)
 
 
+def test_an_image_that_is_done_without_a_stroke_is_none_that_is_left_out(
+    qtbot: QtBot,
+    small: MainWindow,
+    photos: list[Path],
+    drag: Callable[..., None],
+    until_learned: Callable[..., AbstractContextManager[None]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(labeler, "_MOST_IMAGES", 0)
+    session = small.session
+    answer(qtbot, small, lambda: session.open_image(photos[1]))
+    session.mark_done(True)
+    qtbot.waitUntil(lambda: session.project.status(photos[1]) == "done")
+    answer(qtbot, small, lambda: session.open_image(photos[0]))
+    paint(small, drag, 6)()
+    learned_on(small, until_learned)
+    answer(qtbot, small, lambda: session.set_live(True))
+    assert not starts_from_what_serves(session)
+
+
 def test_learning_changes_nothing_of_what_it_follows(
     qtbot: QtBot,
     small: MainWindow,
@@ -267,7 +287,7 @@ def test_many_images_are_read_a_few_at_a_time(
     drag: Callable[..., None],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The first answer does not wait for all of them; the last one follows all."""
+    """Other requests come between; what is shown follows all of them."""
     third = photos[0].with_name("third.png")
     shutil.copy(photos[0], third)
     small.session.open_paths([photos[0].parent])
@@ -275,13 +295,24 @@ def test_many_images_are_read_a_few_at_a_time(
         if small.session.document.path != photo:
             answer(qtbot, small, lambda photo=photo: small.session.open_image(photo))
         paint(small, drag, label)()
-    monkeypatch.setattr(live_follower, "_READING_SECONDS", 0.0)
+    monkeypatch.setattr(live_follower, "_READING_SECONDS", 1e-9)
     session = reopened(qtbot, small, photos[1])
     answers: list[int] = []
     session._client.predicted.connect(lambda found: answers.append(found.unread))
-    session.set_live(True)
-    qtbot.waitUntil(lambda: answers[-1:] == [0])
-    assert answers == [1, 0]
+    with qtbot.waitSignal(session.prediction_changed):
+        session.set_live(True)
+    assert answers == [2, 1, 0]
+    assert session.document is not None
+    followed = session.document.displayed.copy()
+    session.close()
+    monkeypatch.setattr(live_follower, "_READING_SECONDS", 60.0)
+    session = LabelingSession(device="cpu")
+    session.start_model()
+    with qtbot.waitSignal(session.prediction_changed):
+        session.open_paths([photos[1]])
+    with qtbot.waitSignal(session.prediction_changed):
+        session.set_live(True)
+    np.testing.assert_array_equal(session.document.displayed, followed)
     session.close()
 
 

@@ -104,7 +104,7 @@ def test_only_what_takes_long_shows_that_it_is_under_way(qtbot: QtBot) -> None:
     bar.end("image")
     bar.begin("model", "Loading …")
     bar.begin("learn", "Learning …")
-    qtbot.waitUntil(bar.isVisible, timeout=5000)
+    qtbot.waitUntil(bar.isVisible)
     bar.end("learn")
     assert bar.text == "Loading …"
     bar.end("model")

@@ -113,9 +113,11 @@ def test_others_are_read_one_at_least_at_a_time(network: LabelingNetwork) -> Non
     for other in others:
         other.corrections[20:40, 5:30], other.corrections[20:40, 50:75] = 2, 1
     learner = LiveLearner(network, ClassifierOptions(hold=1e-5))
+    learner.predict(shown.at(0), [o.at(0) for o in others], *SAME, seconds=0)
+    assert learner.unread == 3
     unread = []
     for _ in range(4):
-        found = learner.predict(shown.at(0), [o.at(0) for o in others], *SAME, seconds=0)
+        found = learner.predict(shown.at(0), [o.at(0) for o in others], *SAME, seconds=1e-9)
         unread.append(learner.unread)
     assert unread == [2, 1, 0, 0]
     at_once = LiveLearner(network, ClassifierOptions(hold=1e-5))
@@ -135,8 +137,12 @@ def test_another_that_cannot_be_read_is_left_out_and_not_tried_again(
         tried.append(None)
         raise InputError("gone is not there.")
 
+    def too_large() -> np.ndarray:
+        raise MemoryError
+
     labels = np.ones((60, 80), np.uint8)
     others = [
+        LiveImage("large", 0, too_large, lambda: labels),
         LiveImage("gone", 0, read, lambda: labels),
         LiveImage("small", 0, small.image, lambda: labels),
         LiveImage("unlabeled", 0, read, lambda: gone.corrections),
