@@ -36,7 +36,7 @@ _PRESETS = {
             forget_scale=0.5,
             dropout=0.1,
             mirrored=True,
-            scales=(0.75, 1.5),
+            scales=(1.0, 2.0),
         ),
         NetworkConfig(
             preset="texture",

@@ -42,8 +42,8 @@ def _shrunk(sample: LabeledImage, zoom: float) -> LabeledImage:
 def _random_crop(
     sample: LabeledImage, height: int, width: int, generator: Generator
 ) -> LabeledImage:
-    """Scale by 0.7 to 1.6 with a little stretching, and cut out a random place."""
-    scale = np.exp(generator.uniform(np.log(0.7), np.log(1.6)))
+    """Scale by 0.7 to 2.2 with a little stretching, and cut out a random place."""
+    scale = np.exp(generator.uniform(np.log(0.7), np.log(2.2)))
     stretch = np.exp(generator.uniform(-0.12, 0.12))
     scale_x, scale_y = scale * stretch, scale / stretch
     rows, columns = sample.labels.shape
