@@ -18,7 +18,7 @@ test: export QT_QPA_PLATFORM := offscreen
 # Two tests at a time take both cores; threads beside them would only wait for one another.
 test: export OMP_NUM_THREADS := 1
 test: lint qt-libraries
-	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --instafail -m 'not thorough'
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --instafail -q -m 'not thorough'
 
 # What make test leaves out: more cases of the GPU kernels, all held-out images.
 test-thorough: export OMP_NUM_THREADS := 1

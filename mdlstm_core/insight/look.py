@@ -33,9 +33,8 @@ class Look:
         """Say what is explained."""
         if self.looks == 1:
             return "the one look that the labels come from"
-        return (
-            f"the look at {self.scale:g} of the size, one of {self.looks} whose mean the labels are"
-        )
+        size = "the whole size" if self.scale == 1 else f"{self.scale:g} of the size"
+        return f"the look at {size}, one of {self.looks} whose mean the labels are"
 
 
 def explained_look(config: NetworkConfig) -> Look:

@@ -61,3 +61,9 @@ def test_the_look_nearest_to_the_images_own_size_is_explained(
 ) -> None:
     config = dataclasses.replace(tiny_config, scales=scales, mirrored=mirrored)
     assert explained_look(config) == look
+
+
+def test_it_says_at_which_size() -> None:
+    assert str(Look(1.0, 4)) == "the look at the whole size, one of 4 whose mean the labels are"
+    assert "the look at 0.75 of the size, one of 2" in str(Look(0.75, 2))
+    assert str(Look(1.0, 1)) == "the one look that the labels come from"

@@ -221,7 +221,7 @@ def test_what_would_not_fit_into_memory_is_refused_in_a_sentence(
     monkeypatch.setattr(host_memory, "host_memory", lambda: (1 << 30, 1 << 20))
     explored.show("maps")
     reason = explored.refused()
-    assert reason.startswith("Recording the gates of an image of 75×60 pixels needs about ")
+    assert reason.startswith("Recording the gates of an image of 100×80 pixels needs about ")
     assert explored.panel.message == reason
 
 

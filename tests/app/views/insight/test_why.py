@@ -144,7 +144,7 @@ def test_the_look_is_named_and_where_the_label_is_another(
     other = next(p for p in places if best[p] != document.prediction[p.y, p.x])
     explored.show("why", "off")
     assert explored.panel.look == (
-        "Shown is the look at 0.75 of the size, one of 4 whose mean the labels are."
+        "Shown is the look at the whole size, one of 4 whose mean the labels are."
     )
     assert explored.panel._look.isVisible()
     for pixel in (same, other):
