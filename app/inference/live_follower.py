@@ -38,11 +38,6 @@ class LiveFollower:
         self._is_before_known = False
         self._learner: LiveLearner | None = None
 
-    @property
-    def unread(self) -> int:
-        """Images whose strokes the last answer did not come to."""
-        return self._learner.unread if self._learner else 0
-
     def use(self, serving: Predictor, base: Callable[[], str | Path | bytes] | None) -> None:
         """Take the model that serves from now on, and what gives the one that it learned from."""
         self._serving, self._base, self._is_before_known = serving, base, False
@@ -51,12 +46,15 @@ class LiveFollower:
         """Give back the memory that features take."""
         self._learner = None
 
-    def follow(self, strokes: LiveStrokes, *, catch_up: bool) -> core.Prediction:
-        """Label the image shown as the strokes say.
+    def follow(self, strokes: LiveStrokes, *, catch_up: bool) -> core.Prediction | int:
+        """Label the image shown as the strokes say, if all of them have been read.
 
         Args:
             strokes: on the image shown, and on others.
-            catch_up: whether to read others that were not read before.
+            catch_up: whether to read others that were not read before, some of them.
+
+        Returns:
+            the labels, or how many images were not read yet.
 
         Raises:
             InputError: the network gives no finite numbers.
@@ -69,9 +67,10 @@ class LiveFollower:
         if self._learner is None or self._learner.network is not start.network:
             self._learner = LiveLearner(start.network)
         shown, others = live_image(strokes.shown), [live_image(file) for file in strokes.others]
+        if unread := self._learner.read([shown, *others], _READING_SECONDS if catch_up else 0.0):
+            return unread
         outputs = strokes.classes.outputs(start.classes)
-        seconds = _READING_SECONDS if catch_up else 0.0
-        return self._learner.predict(shown, others, outputs.sources, outputs.labels, seconds)
+        return self._learner.predict(shown, others, outputs.sources, outputs.labels)
 
     def _before_learning(self, serving: Predictor) -> Predictor:
         """Return the model that the one that serves learned from; that one if it cannot be had."""

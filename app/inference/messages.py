@@ -107,7 +107,7 @@ class PredictRequest:
 
 @dataclass(frozen=True)
 class CatchUpRequest(PredictRequest):
-    """The same while nothing else is asked, with strokes that were not come to before."""
+    """The same while nothing else is asked, after `Behind`: it reads some of the strokes first."""
 
 
 @dataclass(frozen=True)
@@ -115,10 +115,9 @@ class Prediction:
     """The model's label map, confidence, uncertainty and entropy (0 to 255), all H×W.
 
     The label map has the model's own classes, or the project's labels if it followed
-    strokes: `is_live`. There may be `unread` images whose strokes it has not come to; see
-    `CatchUpRequest`. The notice says why it was not made as usual, and is
-    empty if it was; so in all answers. It is provisional if another kernel than the fastest one
-    made it, which was not ready yet: the same again may differ in the last bits.
+    strokes: `is_live`. The notice says why it was not made as usual, and is empty if it was;
+    so in all answers. It is provisional if another kernel than the fastest one made it, which
+    was not ready yet: the same again may differ in the last bits.
     """
 
     image_path: Path
@@ -129,7 +128,13 @@ class Prediction:
     notice: str = ""
     is_live: bool = False
     is_provisional: bool = False
-    unread: int = 0
+
+
+@dataclass(frozen=True)
+class Behind:
+    """No prediction: there are `unread` images whose strokes are to be followed, too."""
+
+    unread: int
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from app.inference.insight_messages import (
     SaveRequest,
 )
 from app.inference.messages import (
+    Behind,
     CatchUpRequest,
     Improved,
     Learned,
@@ -46,6 +47,7 @@ class ModelClient(QObject):
 
     Signals:
         model_loaded(ModelInfo), predicted(Prediction), insight_answered(InsightAnswer): answers.
+        fell_behind(int): nothing is predicted before the strokes on so many images are read.
         outdated: what was predicted by a kernel that stood in may come out otherwise now.
         progressed(Progress): learning did a step.
         improved(Improved): learning goes on, but has something better to show already.
@@ -57,6 +59,7 @@ class ModelClient(QObject):
 
     model_loaded = Signal(object)
     predicted = Signal(object)
+    fell_behind = Signal(int)
     insight_answered = Signal(object)
     outdated = Signal()
     progressed = Signal(object)
@@ -106,7 +109,9 @@ class ModelClient(QObject):
             for kind in INSIGHT_KINDS:
                 self._waiting.pop(kind, None)
         if isinstance(request, PredictRequest):
-            self._waiting.pop(CatchUpRequest, None)  # its answer says what is left to catch up on
+            self._waiting.pop(CatchUpRequest, None)
+        if isinstance(request, CatchUpRequest) and PredictRequest in self._waiting:
+            return  # its answer says what is left to catch up on
         if isinstance(request, SaveRequest):
             self._saves.append(request)
         else:
@@ -167,8 +172,12 @@ class ModelClient(QObject):
                 return
 
     @Slot(object)
-    def _on_answer(self, answer: Answer) -> None:
+    def _on_answer(self, answer: Answer | Behind) -> None:
         self._busy = False
+        if isinstance(answer, Behind):
+            self.fell_behind.emit(answer.unread)
+            self._send_next()
+            return
         self._pass_on_notice(answer)
         if isinstance(answer, ModelInfo):
             self.model_loaded.emit(answer)

@@ -17,6 +17,7 @@ from app.inference.insight_messages import InsightAnswer, InsightRequest
 from app.inference.live_follower import LiveFollower
 from app.inference.loading import load_model
 from app.inference.messages import (
+    Behind,
     CatchUpRequest,
     Improved,
     Learned,
@@ -47,7 +48,7 @@ class ModelWorker(QObject):
     """Answers requests with the model that serves; one answer for each request.
 
     Signals:
-        answered(object): a `ModelInfo`, `Prediction` or `InsightAnswer`.
+        answered(object): a `ModelInfo`, `Prediction`, `Behind` or `InsightAnswer`.
         failed(str): why the request could not be answered, in one sentence.
     """
 
@@ -87,7 +88,7 @@ class ModelWorker(QObject):
 
     def _answer(
         self, request: LoadRequest | PredictRequest | InsightRequest
-    ) -> ModelInfo | Prediction | InsightAnswer:
+    ) -> ModelInfo | Prediction | Behind | InsightAnswer:
         if isinstance(request, LoadRequest):
             return self._load(request)
         if not isinstance(request, PredictRequest):
@@ -123,7 +124,7 @@ class ModelWorker(QObject):
             source=source,
         )
 
-    def _predict(self, request: PredictRequest, predictor: Predictor) -> Prediction:
+    def _predict(self, request: PredictRequest, predictor: Predictor) -> Prediction | Behind:
         from mdlstm_core.kernels import select_kernel
 
         strokes, kernel = request.strokes, select_kernel(device=predictor.device.device)
@@ -134,7 +135,10 @@ class ModelWorker(QObject):
             with long_lived():  # the first time, more is imported
                 found = predictor.predict(request.image)
         else:
-            found = self._follower.follow(strokes, catch_up=isinstance(request, CatchUpRequest))
+            followed = self._follower.follow(strokes, catch_up=isinstance(request, CatchUpRequest))
+            if isinstance(followed, int):
+                return Behind(followed)
+            found = followed
         for array in (found.label_map, found.confidence, found.uncertainty, found.entropy):
             array.setflags(write=False)
         return Prediction(
@@ -146,7 +150,6 @@ class ModelWorker(QObject):
             found.notice,
             is_live=strokes is not None,
             is_provisional=kernel.is_provisional,
-            unread=self._follower.unread,
         )
 
 

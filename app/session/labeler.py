@@ -59,6 +59,7 @@ class Labeler(QObject):
         self._seen: dict[Path, DisplayWindow | None] = {}
         self._openings = 0
         client.predicted.connect(self._on_predicted)
+        client.fell_behind.connect(self._catch_up)
         client.outdated.connect(self._ask)
         stored.project.changed.connect(self._on_changed)
         stored.project.classes_changed.connect(self._show)
@@ -88,10 +89,18 @@ class Labeler(QObject):
 
     @Slot()
     def _ask(self) -> None:
+        self._send(PredictRequest)
+
+    @Slot()
+    def _catch_up(self) -> None:
+        if self.is_live:
+            self._send(CatchUpRequest)
+
+    def _send(self, kind: type[PredictRequest]) -> None:
         document = self._document
         if document is not None and self._model is not None:
             strokes = self.strokes_on(document) if self.is_live else None
-            self._client.send(PredictRequest(document.path, document.image, strokes))
+            self._client.send(kind(document.path, document.image, strokes))
 
     def strokes_on(self, shown: ImageDocument) -> LiveStrokes:
         """Return what a person painted on this image and, as far as there is room, on others.
@@ -162,16 +171,11 @@ class Labeler(QObject):
         document, model = self._document, self._model
         if document is None or model is None or prediction.image_path != document.path:
             return
-        if prediction.is_live != self.is_live:
-            return
-        if prediction.unread:  # shown is what follows all strokes
-            strokes = self.strokes_on(document)
-            self._client.send(CatchUpRequest(document.path, document.image, strokes))
-            return
-        self._prediction = prediction
-        self._names = tuple(c.name for c in model.classes)
-        self._show()
-        self.answered.emit()
+        if prediction.is_live == self.is_live:
+            self._prediction = prediction
+            self._names = tuple(c.name for c in model.classes)
+            self._show()
+            self.answered.emit()
 
     @Slot()
     def _show(self) -> None:

@@ -85,7 +85,8 @@ class LabelingSession(QObject):
         self._wanted: Path | None = None
         self._held: Callable[[], None] | None = None
         self._left: ImageDocument | None = None
-        self._asked, self._is_started = object(), False
+        self._asked: object = None
+        self._is_started = False
         self._disk, self._pages = DiskWorker(), PageCounter()
         self._client = ModelClient()
         self.teacher = Teacher(self.stored, self._client, base_model, device)
@@ -313,10 +314,8 @@ class LabelingSession(QObject):
     def _load(self, image: Path, window: DisplayWindow | Percentiles | None = None) -> None:
         """Have an image and its labels read, to show it."""
         self._wanted, self._asked = image, self._request_of(image)
-        labels, seen = (
-            partial(self.stored.labels_of, image),
-            window or self.stored.windows.get(image),
-        )
+        labels = partial(self.stored.labels_of, image)
+        seen = window or self.stored.windows.get(image)
         self.image_asked.emit(image)
         self._disk.load(image, labels, self._asked, seen, is_shown=window is not None)
 

@@ -125,7 +125,6 @@ class LiveLearner:
 
     Attributes:
         network: the same.
-        unread: images whose strokes the last fit did not come to.
     """
 
     def __init__(
@@ -134,7 +133,6 @@ class LiveLearner:
         options: ClassifierOptions | None = None,
         most_bytes: int = _MOST_BYTES,
     ) -> None:
-        self.unread = 0
         self.network, self._options = network, options or ClassifierOptions()
         self._on_cpu = on_device(network, torch.device("cpu"))
         self._most_bytes = most_bytes
@@ -153,18 +151,42 @@ class LiveLearner:
         others: Sequence[LiveImage],
         sources: Sequence[int | None],
         labels: Sequence[int],
-        seconds: float = math.inf,
     ) -> Prediction:
         """Label an image as the strokes on it and on others say (see `fit` and `label`)."""
-        self.fit([shown, *others], sources, labels, seconds)
+        self.fit([shown, *others], sources, labels)
         return self.label(shown)
 
+    def read(self, images: Sequence[LiveImage], seconds: float) -> int:
+        """Read the strokes of some images, as `fit` does, but no longer than a caller can wait.
+
+        Args:
+            images: as for `fit`.
+            seconds: after these, no further image is read; but one at least is, unless it is 0.
+
+        Returns:
+            how many images were not come to; the next call goes on with them.
+
+        Raises:
+            InputError, MemoryError: as `fit`.
+        """
+        first, *others = images
+        end, may_read = time.monotonic() + seconds, seconds > 0
+        rows = self._kept(first)
+        if rows is None or rows.pixels is None:
+            rows = _rows_of(first, first.corrections(), self._look(first))
+        found = {first.name: rows}
+        for image in others:
+            rows = self._kept(image)
+            if rows is None and may_read:
+                rows = self._rows_if_any(image)
+                may_read = time.monotonic() < end
+            if rows is not None:
+                found[image.name] = rows
+        self._rows = found
+        return len(images) - len(found)
+
     def fit(
-        self,
-        images: Sequence[LiveImage],
-        sources: Sequence[int | None],
-        labels: Sequence[int],
-        seconds: float = math.inf,
+        self, images: Sequence[LiveImage], sources: Sequence[int | None], labels: Sequence[int]
     ) -> None:
         """Fit the strokes of some images; nothing is done if they were fitted last.
 
@@ -173,20 +195,17 @@ class LiveLearner:
                 that cannot be read is left out.
             sources: the class of the network that each output starts from, None if it is new.
             labels: the label of each output; two may share one. It stands in the label map.
-            seconds: after these, no further image is read; but one at least is, unless it is 0.
-                A fit takes as long as its caller can wait, and a next one goes on (see `unread`).
 
         Raises:
             InputError: the network gives no finite numbers, or the first image cannot be read.
             MemoryError: the computer's own memory does not suffice.
         """
-        self._rows = self._read(images, seconds)
-        self.unread = len(images) - len(self._rows)
-        read = [(i.name, self._rows[i.name]) for i in images if i.name in self._rows]
-        to = tuple((name, rows.revision) for name, rows in read), tuple(sources), tuple(labels)
+        to = tuple((i.name, i.revision) for i in images), tuple(sources), tuple(labels)
         if self._fitted is not None and self._fitted.to == to:
             return
-        rows = [_for_outputs(r.pixels, r.labels, labels) for _, r in read if r.pixels is not None]
+        self.read(images, math.inf)
+        read = [self._rows[i.name] for i in images]
+        rows = [_for_outputs(r.pixels, r.labels, labels) for r in read if r.pixels is not None]
         network = self._with_outputs(tuple(sources))
         classifier = None
         if any(len(r.area_N) for r in rows):
@@ -243,23 +262,6 @@ class LiveLearner:
             return _Look(size, features, working.cpu(), local_GHW, attempt.share, attempt.notice)
 
         return first_that_fits(device_of(self.network), look)
-
-    def _read(self, images: Sequence[LiveImage], seconds: float) -> dict[Hashable, _Rows]:
-        """Return the rows of the first image, and of the others as far as time allows."""
-        first, *others = images
-        end, may_read = time.monotonic() + seconds, seconds > 0
-        rows = self._kept(first)
-        if rows is None or rows.pixels is None:
-            rows = _rows_of(first, first.corrections(), self._look(first))
-        found = {first.name: rows}
-        for image in others:
-            rows = self._kept(image)
-            if rows is None and may_read:
-                rows = self._rows_if_any(image)
-                may_read = time.monotonic() < end
-            if rows is not None:
-                found[image.name] = rows
-        return found
 
     def _kept(self, image: LiveImage) -> _Rows | None:
         kept = self._rows.get(image.name)

@@ -122,9 +122,8 @@ def learned_on(
     return after
 
 
-def reopened(qtbot: QtBot, window: MainWindow, photo: Path) -> LabelingSession:
-    """Close the window, and return a new session that shows this photograph, labeled."""
-    assert window.close()
+def opened_anew(qtbot: QtBot, photo: Path) -> LabelingSession:
+    """Return a new session that shows this photograph, labeled."""
     session = LabelingSession(device="cpu")
     session.start_model()
     with qtbot.waitSignal(session.prediction_changed):
@@ -211,7 +210,8 @@ def test_what_it_does_not_follow_is_known_to_the_model_that_learned(
     monkeypatch.setattr(labeler, "_MOST_IMAGES", 0)
     paint(small, drag, 6)()
     learned_on(small, until_learned)
-    session = reopened(qtbot, small, photos[1])
+    assert small.close()
+    session = opened_anew(qtbot, photos[1])
     assert session.document is not None
     own = session.document.displayed.copy()
     with qtbot.waitSignal(session.prediction_changed):
@@ -236,7 +236,8 @@ def test_strokes_painted_before_the_project_was_opened_are_followed(
     answer(qtbot, small, lambda: small.session.set_live(True))
     followed = answer(qtbot, small, lambda: small.session.open_image(photos[1]))
     assert (followed == label).sum() > (own == label).sum()
-    session = reopened(qtbot, small, photos[1])
+    assert small.close()
+    session = opened_anew(qtbot, photos[1])
     assert session.document is not None
     np.testing.assert_array_equal(session.document.displayed, own)
     with qtbot.waitSignal(session.prediction_changed):
@@ -265,7 +266,8 @@ def test_an_image_that_is_not_there_any_more_does_not_keep_it_from_following(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     paint(small, drag, 6)()
-    session = reopened(qtbot, small, photos[1])
+    assert small.close()
+    session = opened_anew(qtbot, photos[1])
     assert session.document is not None
     own = session.document.displayed.copy()
     spoil(photos[0])
@@ -296,9 +298,11 @@ def test_many_images_are_read_a_few_at_a_time(
             answer(qtbot, small, lambda photo=photo: small.session.open_image(photo))
         paint(small, drag, label)()
     monkeypatch.setattr(live_follower, "_READING_SECONDS", 1e-9)
-    session = reopened(qtbot, small, photos[1])
+    assert small.close()
+    session = opened_anew(qtbot, photos[1])
     answers: list[int] = []
-    session._client.predicted.connect(lambda found: answers.append(found.unread))
+    session._client.fell_behind.connect(answers.append)
+    session._client.predicted.connect(lambda _found: answers.append(0))
     with qtbot.waitSignal(session.prediction_changed):
         session.set_live(True)
     assert answers == [2, 1, 0]
@@ -306,10 +310,7 @@ def test_many_images_are_read_a_few_at_a_time(
     followed = session.document.displayed.copy()
     session.close()
     monkeypatch.setattr(live_follower, "_READING_SECONDS", 60.0)
-    session = LabelingSession(device="cpu")
-    session.start_model()
-    with qtbot.waitSignal(session.prediction_changed):
-        session.open_paths([photos[1]])
+    session = opened_anew(qtbot, photos[1])
     with qtbot.waitSignal(session.prediction_changed):
         session.set_live(True)
     np.testing.assert_array_equal(session.document.displayed, followed)

@@ -113,13 +113,9 @@ def test_others_are_read_one_at_least_at_a_time(network: LabelingNetwork) -> Non
     for other in others:
         other.corrections[20:40, 5:30], other.corrections[20:40, 50:75] = 2, 1
     learner = LiveLearner(network, ClassifierOptions(hold=1e-5))
-    learner.predict(shown.at(0), [o.at(0) for o in others], *SAME, seconds=0)
-    assert learner.unread == 3
-    unread = []
-    for _ in range(4):
-        found = learner.predict(shown.at(0), [o.at(0) for o in others], *SAME, seconds=1e-9)
-        unread.append(learner.unread)
-    assert unread == [2, 1, 0, 0]
+    images = [photo.at(0) for photo in (shown, *others)]
+    assert [learner.read(images, seconds) for seconds in (0, *[1e-9] * 4)] == [3, 2, 1, 0, 0]
+    found = learner.predict(images[0], images[1:], *SAME)
     at_once = LiveLearner(network, ClassifierOptions(hold=1e-5))
     expected = at_once.predict(shown.at(0), [o.at(0) for o in others], *SAME)
     np.testing.assert_array_equal(found.label_map, expected.label_map)
