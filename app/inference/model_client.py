@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 
-from PySide6.QtCore import QObject, QThread, QTimer, Signal, Slot
+from PySide6.QtCore import QObject, QTimer, Signal, Slot
 
 from app.inference.insight_messages import (
     INSIGHT_KINDS,
@@ -26,6 +26,7 @@ from app.inference.messages import (
     Progress,
 )
 from app.inference.model_worker import LearningWorker, ModelWorker
+from app.inference.worker_thread import WorkerThread
 
 _KERNEL_MS = 250
 """How often to ask whether the fastest kernel is ready, while another one stands in for it."""
@@ -80,8 +81,8 @@ class ModelClient(QObject):
         self._notices: dict[type[Answer | Progress], str] = {}
         self._busy = False
         self.is_learning = False
-        self._serving_thread, self._worker = QThread(), ModelWorker()
-        self._learning_thread, self._learner = QThread(), LearningWorker()
+        self._serving_thread, self._worker = WorkerThread(), ModelWorker()
+        self._learning_thread, self._learner = WorkerThread(), LearningWorker()
         self._worker.moveToThread(self._serving_thread)
         self._learner.moveToThread(self._learning_thread)
         self._request.connect(self._worker.handle)
@@ -101,7 +102,7 @@ class ModelClient(QObject):
         self._learner.failed.connect(self._on_learning_failed)
         self._serving_thread.start()
         # Learning must not take the cores from the window and the serving model.
-        self._learning_thread.start(QThread.Priority.LowPriority)
+        self._learning_thread.start(WorkerThread.Priority.LowPriority)
 
     def send(self, request: Request) -> None:
         """Ask for something; the answer comes as a signal."""

@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from PySide6.QtCore import QObject, QThread, Signal, Slot
+from PySide6.QtCore import QObject, Signal, Slot
 
 from app.document.regions.uncertain import UncertainRegion, labeled_colors, uncertain_regions
 from app.inference.loading import load_model
 from app.inference.model_worker import guarded
+from app.inference.worker_thread import WorkerThread
 from mdlstm_core.config import IGNORE_INDEX
 
 if TYPE_CHECKING:
@@ -156,7 +157,7 @@ class SurveyThread(QObject):
     def __init__(self) -> None:
         super().__init__()
         self.is_busy = self._is_closed = False
-        self._thread, self._worker = QThread(), SurveyWorker()
+        self._thread, self._worker = WorkerThread(), SurveyWorker()
         self._worker.moveToThread(self._thread)
         self._request.connect(self._worker.look)
         self._worker.looked.connect(self._on_looked)
@@ -168,7 +169,7 @@ class SurveyThread(QObject):
         if self._is_closed:
             return
         if not self._thread.isRunning():
-            self._thread.start(QThread.Priority.LowestPriority)
+            self._thread.start(WorkerThread.Priority.LowestPriority)
         self.is_busy = True
         self._request.emit(request)
 
