@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import faulthandler
 import logging
 import os
 import sys
@@ -18,7 +19,7 @@ from PySide6.QtWidgets import QApplication
 
 from app.garbage import collect_on_this_thread
 from app.session import LabelingSession
-from app.settings import PROGRAM, load_settings, log_path
+from app.settings import PROGRAM, crash_path, load_settings, log_path
 from mdlstm_core import __version__
 from mdlstm_core.config import DEFAULT_MODEL, DEVICE_NAMES
 from mdlstm_core.errors import InputError
@@ -144,11 +145,13 @@ def _has_display() -> bool:
 
 
 def _start_log() -> None:
-    """Write warnings and errors to the log in the platform's own place."""
+    """Write warnings and errors to the log in the platform's own place, crashes beside it."""
     path = log_path()
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handler: logging.Handler = RotatingFileHandler(path, maxBytes=1_000_000, backupCount=2)
+        # A file of its own, open to the end: the log's is another one after each rotation.
+        faulthandler.enable(crash_path().open("a", encoding="utf-8"))
     except OSError:
         handler = logging.StreamHandler()
     logging.basicConfig(

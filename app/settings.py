@@ -139,6 +139,11 @@ def log_path() -> Path:
     return platformdirs.user_log_path(PROGRAM, appauthor=False) / f"{PROGRAM}.log"
 
 
+def crash_path() -> Path:
+    """Return where the program leaves its calls when a native library ends it."""
+    return log_path().with_name(f"{PROGRAM}-crash.log")
+
+
 def _store(name: str = "settings") -> QSettings:
     return QSettings(QSettings.Format.IniFormat, QSettings.Scope.UserScope, PROGRAM, name)
 
