@@ -15,6 +15,7 @@ import pytest
 import torch
 
 from app.cli.doctor import findings
+from app.settings import crash_path
 from mdlstm_core import __version__
 from mdlstm_core.kernels import GPU_KERNELS, KERNELS
 from resources import model_names
@@ -37,6 +38,7 @@ def test_json_has_the_findings(mdlstm: Callable[..., Any]) -> None:
     assert found["kernel"]["backends"] == [*KERNELS, *GPU_KERNELS]
     assert found["kernel"]["used"] in KERNELS
     assert found["models"] == model_names()
+    assert found["logs"] == str(crash_path().parent)
 
 
 def test_text_has_a_line_a_finding(mdlstm: Callable[..., Any]) -> None:
