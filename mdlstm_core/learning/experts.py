@@ -226,16 +226,13 @@ def _smoothed(weight_SNK: Tensor) -> Tensor:
     return 0.98 * weight_SNK + 0.02 * weight_SNK.sum(dim=2, keepdim=True) * even
 
 
-def mix(
-    experts: Experts, start_NK: Tensor, inputs_DN: Tensor, rows: AllRows
-) -> tuple[Tensor, Tensor]:
-    """Return linear maps J×D of the best mixture, and the units' weights K×U.
+def mix(experts: Experts, share: float) -> tuple[Tensor, Tensor]:
+    """Return linear maps J×D of a mixture, and the units' weights K×U.
 
-    Best is the one that gives the strokes of each half the highest probability when it was
-    learned from the other half.
+    Args:
+        experts: what is mixed.
+        share: of the first one, 0 to 1.
     """
-    is_known = bool((start_NK.std(dim=0, correction=0) > 1e-6).any())
-    share = _share_of_first(experts, start_NK, inputs_DN, rows, _SHARES[is_known])
     parts_E11 = torch.tensor([share, 1 - share])[:, None, None]
     maps_EJD, out_EKU = experts.maps_ESJD[:, 0], experts.out_ESKU[:, 0]
     classes = out_EKU.shape[1]
@@ -246,13 +243,22 @@ def mix(
 
 
 @torch.no_grad()
-def _share_of_first(
-    experts: Experts,
-    start_NK: Tensor,
-    inputs_DN: Tensor,
-    rows: AllRows,
-    shares: tuple[float, ...],
+def share_of_first(
+    experts: Experts, start_NK: Tensor, inputs_DN: Tensor, rows: AllRows, is_known: bool
 ) -> float:
+    """Return how much the first expert should count, 0 to 1.
+
+    With this share, the strokes of each half have the highest probability by what was learned
+    from the other half.
+
+    Args:
+        experts: what was learned.
+        start_NK: the network's own logits.
+        inputs_DN: what the experts see of each row.
+        rows: the strokes.
+        is_known: whether the network knows any of the classes.
+    """
+    shares = _SHARES[is_known]
     added_ESNK = experts.added(inputs_DN)[0].mT
     kept_SN = _kept(rows)
     losses = torch.zeros(len(shares))
@@ -293,6 +299,11 @@ def _kept(rows: AllRows) -> Tensor:
             even_G[(label_G == label).nonzero().flatten()[::2]] = True
     even_N = even_G[group_N]
     return torch.stack([torch.ones_like(even_N), even_N, ~even_N])
+
+
+def class_weights_of(rows: PixelRows) -> Tensor:
+    """Return how much each row counts for each class, N×K (see `_weights`)."""
+    return _weights(rows, torch.ones_like(rows.area_N, dtype=torch.bool))
 
 
 def _weights(rows: PixelRows, kept_N: Tensor) -> Tensor:

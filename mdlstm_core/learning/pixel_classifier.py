@@ -2,9 +2,9 @@
 
 A network that was trained on photographs knows what a car's place in a street is, but not
 the grain of a micrograph; filters of the neighbourhood know that and nothing else. The
-classifier takes both: the network's own logits, a linear map of all features, and one hidden
-layer, since a class may be of several colours. Everything but its inputs is learned anew at
-each stroke, from the same start, so that taking a stroke back takes its effect back.
+classifier takes both: the network's own logits, a linear map of all features, one hidden
+layer, since a class may be of several colours, and trees. Everything but its inputs is learned
+anew at each stroke, from the same start, so that taking a stroke back takes its effect back.
 """
 
 from __future__ import annotations
@@ -21,12 +21,17 @@ from mdlstm_core.learning.experts import (
     ClassifierOptions,
     PixelRows,
     mix,
+    share_of_first,
     solve,
     with_one,
 )
+from mdlstm_core.learning.trees import Trees, grow
 
 _MOST_ROWS, _MOST_SAMPLES = 1500, 1500
 """Of all images together: with more, a fit takes longer than a person waits."""
+
+_PIXELS = 1 << 13
+"""That are labeled together: what is between stays in the processor's cache."""
 
 _COMPONENTS = 48
 """Directions of the network's features in which images differ most; the others are noise
@@ -37,15 +42,28 @@ class PixelClassifier:
     """Gives logits of pixels; made by `fit`.
 
     Args:
-        deep_JF: of the J = K + hidden linear maps, the weights of the network's features.
-        local_JG: of the local ones.
+        deep_MF: of the features, weights of the C components and of the K logits of the
+            network's own, M = C + K.
+        deep_bias_M: what is added.
+        maps_JI: of the components and the local features, I = C + G, weights of the classes and
+            the hidden units, J = K + hidden.
         bias_J: what is added.
         out_KU: from the hidden units, the last of the J, to the K classes, the first.
+        trees: that count beside these, None if there are none.
     """
 
-    def __init__(self, deep_JF: Tensor, local_JG: Tensor, bias_J: Tensor, out_KU: Tensor) -> None:
-        self._deep_JF, self._local_JG = deep_JF, local_JG
-        self._bias_J, self._out_KU = bias_J, out_KU
+    def __init__(
+        self,
+        deep_MF: Tensor,
+        deep_bias_M: Tensor,
+        maps_JI: Tensor,
+        bias_J: Tensor,
+        out_KU: Tensor,
+        trees: Trees | None,
+    ) -> None:
+        self._deep_MF, self._deep_bias_M = deep_MF, deep_bias_M
+        self._maps_JI, self._bias_J, self._out_KU = maps_JI, bias_J, out_KU
+        self._trees = trees
 
     @torch.no_grad()
     def logits(
@@ -58,20 +76,29 @@ class PixelClassifier:
             local_GHW: the local features.
             working: height and width of the image that the network saw.
         """
-        size = local_GHW.shape[1:]
-        sum_JHW = at_pixels(self._parts(features), working, (int(size[0]), int(size[1])))
-        flat_JN = sum_JHW.flatten(1).addmm_(self._local_JG, local_GHW.flatten(1))
+        size = int(local_GHW.shape[1]), int(local_GHW.shape[2])
         classes = len(self._out_KU)
-        logits = torch.addmm(flat_JN[:classes], self._out_KU, flat_JN[classes:].relu_())
-        return logits.unflatten(1, size)
+        components = len(self._deep_MF) - classes
+        deep_MN = at_pixels(self._parts(features), working, size).flatten(1)
+        deep_CN, logits_KN = deep_MN[:components], deep_MN[components:].contiguous()
+        local_GN = local_GHW.flatten(1)
+        for first in range(0, local_GN.shape[1], _PIXELS):
+            some = slice(first, first + _PIXELS)
+            inputs_IN = torch.cat([deep_CN[:, some], local_GN[:, some]])
+            sum_JN = torch.addmm(self._bias_J[:, None], self._maps_JI, inputs_IN)
+            logits_KN[:, some] += sum_JN[:classes].addmm_(self._out_KU, sum_JN[classes:].relu_())
+        if self._trees is not None:
+            sure_KN = self._trees.blend(logits_KN.softmax(dim=0), deep_CN, local_GN)
+            logits_KN = sure_KN.clamp_min_(1e-9).log_()
+        return logits_KN.unflatten(1, size)
 
     def _parts(self, features: tuple[Tensor, ...]) -> list[Tensor]:
         """Return each level's share of the linear maps: they and enlarging can change places."""
         parts, first = [], 0
         for feature in features:
             count = feature.shape[1]
-            weight = self._deep_JF[:, first : first + count]
-            bias = self._bias_J if first == 0 else None  # of a pixel's sum, once
+            weight = self._deep_MF[:, first : first + count]
+            bias = self._deep_bias_M if first == 0 else None  # of a pixel's sum, once
             parts.append(functional.conv2d(feature.float(), weight[..., None, None], bias))
             first += count
         return parts
@@ -139,27 +166,27 @@ def fit(images: Sequence[PixelRows], old_KF: Tensor, options: ClassifierOptions)
     if not len(rows.area_N):
         raise ValueError("images: expected labeled pixels, given none")
     basis_FC, mean_F = _components(rows.sampled_MF)
+    deep_NC = (rows.deep_NF - mean_F) @ basis_FC
     local_mean_G = rows.sampled_MG.mean(dim=0)
     local_scale_G = rows.sampled_MG.std(dim=0, correction=0) + 1e-2
-    inputs_NC = torch.cat(
-        [
-            (rows.deep_NF - mean_F) @ basis_FC,
-            (rows.local_NG - local_mean_G) / local_scale_G,
-        ],
-        dim=1,
-    )
+    local_NG = (rows.local_NG - local_mean_G) / local_scale_G
     old_KF = options.trust * old_KF
     start_NK = rows.deep_NF @ old_KF[:, :-1].T + old_KF[:, -1]
-    components, classes = basis_FC.shape[1], len(old_KF)
-    inputs_DN = with_one(inputs_NC)
+    inputs_DN = with_one(torch.cat([deep_NC, local_NG], dim=1))
+    components = basis_FC.shape[1]
     experts = solve(inputs_DN, components, start_NK, rows, options)
-    maps_JD, out_KU = mix(experts, start_NK, inputs_DN, rows)
-    deep_JF = maps_JD[:, :components] @ basis_FC.T
+    is_new_K = ~old_KF[:, :-1].any(dim=1)
+    share = share_of_first(experts, start_NK, inputs_DN, rows, not is_new_K.all())
+    maps_JD, out_KU = mix(experts, share)
     local_JG = maps_JD[:, components:-1] / local_scale_G
-    bias_J = maps_JD[:, -1] - deep_JF @ mean_F - local_JG @ local_mean_G
-    deep_JF[:classes] += old_KF[:, :-1]
-    bias_J[:classes] += old_KF[:, -1]
-    return PixelClassifier(deep_JF, local_JG, bias_J, out_KU)
+    return PixelClassifier(
+        torch.cat([basis_FC.T, old_KF[:, :-1]]),
+        torch.cat([-mean_F @ basis_FC, old_KF[:, -1]]),
+        torch.cat([maps_JD[:, :components], local_JG], dim=1),
+        maps_JD[:, -1] - local_JG @ local_mean_G,
+        out_KU,
+        grow(deep_NC, rows.local_NG, rows, share, is_new_K),
+    )
 
 
 def _joined(images: Sequence[PixelRows]) -> AllRows:

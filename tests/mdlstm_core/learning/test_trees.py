@@ -1,0 +1,133 @@
+"""Trees beside the experts: what they learn, what they add, and what they leave alone."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.ensemble import ExtraTreesClassifier
+from torch import Tensor
+
+from mdlstm_core.learning.experts import AllRows
+from mdlstm_core.learning.trees import Forest, Trees, grow, grow_forest
+
+CLASSES, COMPONENTS, LOCAL, ROWS, PIXELS = 4, 4, 3, 400, 20_000
+PAINTED, COUNTS = [1, 3], 0.3
+ALL_NEW = torch.ones(CLASSES, dtype=torch.bool)
+
+
+def drawn(*shape: int, seed: int = 0) -> Tensor:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+
+
+DEEP_NC, LOCAL_NG = drawn(ROWS, COMPONENTS), drawn(ROWS, LOCAL, seed=1)
+SEEN_CN, SEEN_GN = drawn(COMPONENTS, PIXELS, seed=2), drawn(LOCAL, PIXELS, seed=3)
+SURE_KN = drawn(CLASSES, PIXELS, seed=4).softmax(dim=0)
+
+
+def is_three(deep_CN: Tensor, local_GN: Tensor) -> Tensor:
+    """By a threshold of a component and one of a local feature; all else is of class one."""
+    return (deep_CN[0] > 0.3) & (local_GN[1] < 0.8)
+
+
+LABEL_N = torch.where(is_three(DEEP_NC.T, LOCAL_NG.T), 3, 1)
+
+
+def rows_of(label_N: Tensor) -> AllRows:
+    nothing, zeros = torch.zeros(ROWS, 0), torch.zeros(ROWS, dtype=torch.long)
+    shares = torch.nn.functional.one_hot(label_N, CLASSES).float()
+    return AllRows(nothing, nothing, shares, torch.ones(ROWS), zeros, nothing, nothing, zeros)
+
+
+def grown(share: float) -> Trees:
+    trees = grow(DEEP_NC, LOCAL_NG, rows_of(LABEL_N), share, ALL_NEW)
+    assert trees is not None
+    return trees
+
+
+def told_one_by_one(forest: Forest, input_I: np.ndarray) -> np.ndarray:
+    """Go down each of the ten trees."""
+    told = []
+    for root in range(10):
+        node, last = root, -1
+        while node != last:
+            last = node
+            goes_right = input_I[forest.feature_V[node]] > forest.threshold_V[node]
+            node = forest.left_V[node] + goes_right
+        told.append(forest.told_VP[node])
+    return np.mean(told, axis=0)
+
+
+@pytest.mark.parametrize("share", [0.5, 0.75, 1.0])
+def test_they_divide_what_the_painted_classes_have(share: float) -> None:
+    trees = grown(share)
+    found = trees.blend(SURE_KN, SEEN_CN, SEEN_GN)
+
+    np.testing.assert_array_equal(found[[0, 2]], SURE_KN[[0, 2]])
+    assert len(trees.forests) == 1 + (share < 1)
+    for pixel in range(0, PIXELS, 997):
+        both = np.concatenate([SEEN_CN[:, pixel], SEEN_GN[:, pixel]])
+        told = share * told_one_by_one(trees.forests[0][0], both)
+        if share < 1:
+            told += (1 - share) * told_one_by_one(trees.forests[1][0], both[COMPONENTS:])
+        sure = SURE_KN[PAINTED, pixel].numpy()
+        expected = (1 - COUNTS) * sure + COUNTS * told * sure.sum()
+        np.testing.assert_allclose(found[PAINTED, pixel], expected, rtol=1e-5, atol=1e-6)
+
+
+def test_they_learn_as_well_as_those_of_scikit_learn() -> None:
+    inputs_NI = torch.cat([DEEP_NC[:, :2], LOCAL_NG[:, :2]], dim=1).numpy()
+    seen_IN = torch.cat([SEEN_CN[:2], SEEN_GN[:2]]).numpy()
+    label_N, expected_N = (LABEL_N == 3).long().numpy(), is_three(SEEN_CN, SEEN_GN).numpy()
+    ours = grow_forest(inputs_NI.T.copy(), np.eye(2, dtype=np.float32)[label_N])
+    theirs = ExtraTreesClassifier(10, max_depth=9, min_samples_leaf=2, random_state=0)
+    right = (theirs.fit(inputs_NI, label_N).predict(seen_IN.T) == expected_N).mean()
+    assert right > 0.9
+    assert (ours.told(seen_IN).argmax(axis=0) == expected_N).mean() > right - 0.02
+
+
+@given(st.integers(1, 30), st.integers(1, 4), st.integers(1, 5), st.integers(0, 99))
+def test_every_leaf_has_seen_rows(rows: int, inputs: int, classes: int, seed: int) -> None:
+    random = np.random.default_rng(seed)
+    # Few values: many inputs divide nothing.
+    inputs_IN = random.integers(3, size=(inputs, rows)).astype(np.float32)
+    mass_NP = random.random((rows, classes)).astype(np.float32) + np.float32(0.01)
+    forest = grow_forest(inputs_IN, mass_NP)
+
+    told_PN = forest.told(inputs_IN)
+    np.testing.assert_allclose(told_PN.sum(axis=0), 1, rtol=1e-5)
+    reached = list(range(10))
+    for node in reached:
+        if np.isfinite(forest.threshold_V[node]):
+            reached += forest.left_V[node], forest.left_V[node] + 1
+    assert sorted(reached) == list(range(len(forest.left_V)))
+
+
+def test_the_same_strokes_give_the_same_to_the_last_bit() -> None:
+    found = [grown(0.75).blend(SURE_KN, SEEN_CN, SEEN_GN) for _ in range(3)]
+    np.testing.assert_array_equal(found[0], found[1])
+    np.testing.assert_array_equal(found[0], found[2])
+
+
+def test_one_class_alone_gives_nothing_to_tell_apart() -> None:
+    assert grow(DEEP_NC, LOCAL_NG, rows_of(torch.full((ROWS,), 2)), 0.75, ALL_NEW) is None
+
+
+def test_what_the_network_knows_is_left_to_it() -> None:
+    one_is_known = torch.tensor([False, False, False, True])
+    assert grow(DEEP_NC, LOCAL_NG, rows_of(LABEL_N), 0.75, ~one_is_known) is None
+    label_N = torch.where(LOCAL_NG[:, 0] < -1, 0, LABEL_N)
+
+    of_three = grow(DEEP_NC, LOCAL_NG, rows_of(label_N), 0.75, ~one_is_known)
+
+    assert of_three is not None
+    found = of_three.blend(SURE_KN, SEEN_CN, SEEN_GN)
+    np.testing.assert_array_equal(found[[2, 3]], SURE_KN[[2, 3]])
+    assert not torch.equal(found[0], SURE_KN[0])
+    # Where the known one was painted plays no part.
+    elsewhere = torch.where(label_N.unsqueeze(1) == 3, 9.0, DEEP_NC)
+    again = grow(elsewhere, LOCAL_NG, rows_of(label_N), 0.75, ~one_is_known)
+    assert again is not None
+    np.testing.assert_array_equal(again.blend(SURE_KN, SEEN_CN, SEEN_GN), found)
