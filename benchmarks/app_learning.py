@@ -32,6 +32,7 @@ from app.session import LabelingSession
 from app.settings import Settings
 from app.views.main_window import MainWindow
 from benchmarks.app_start import _isolated, application
+from mdlstm_core.config import LabelClass
 
 _PERIOD_MS = 5
 _QUIET_S = 8.0
@@ -41,6 +42,7 @@ _IMAGES = 10
 _LABELED = 20
 """Images of a project that is opened again."""
 
+_NEW_CLASSES = tuple(LabelClass(f"class {n}", (40 * n, 0, 200)) for n in range(1, 5))
 _SIZE = (480, 360)
 _EVENTS = 1_000
 _WARM = 100
@@ -54,6 +56,7 @@ def run(events: int = _EVENTS) -> dict[str, float]:
 
     Returns:
         live_median_s, live_max_s: from the end of a stroke to the overlay that follows it;
+            live_new_median_s, live_new_max_s: with classes that the model does not have;
         reopened_s, reopened_stroke_s: the same in a project with 20 more labeled images that
             was opened again: from the switch, and from the end of a stroke after that (median);
         learn_first_s, learn_s: from the start of learning from ten images to the first
@@ -125,12 +128,20 @@ def lateness() -> dict[str, float]:
 
 
 def live() -> dict[str, float]:
-    """Return how long after the pen lifts the overlay follows the stroke: median and most."""
-    with tempfile.TemporaryDirectory() as place, _window(Path(place)) as bench:
-        bench.show(bench.session.project.images[0])
-        bench.window.actions_by_name["live"].trigger()
-        took = bench.strokes(_STROKES)
-    return {"live_median_s": float(np.median(took)), "live_max_s": max(took)}
+    """Return how long after the pen lifts the overlay follows the stroke: median and most.
+
+    With the model's own classes, and with others, for which trees are grown, too.
+    """
+    found: dict[str, float] = {}
+    for name, classes in (("live", ()), ("live_new", _NEW_CLASSES)):
+        with tempfile.TemporaryDirectory() as place, _window(Path(place)) as bench:
+            if classes:
+                bench.session.stored.start_with_classes(classes, ())
+            bench.show(bench.session.project.images[0])
+            bench.window.actions_by_name["live"].trigger()
+            took = bench.strokes(_STROKES)
+        found |= {f"{name}_median_s": float(np.median(took)), f"{name}_max_s": max(took)}
+    return found
 
 
 def reopened() -> dict[str, float]:

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from mdlstm_core.learning.experts import AllRows, class_weights_of
 
-_TREES, _DEPTH, _LEAF = 10, 9, 2
+_TREES, _DEPTH, _LEAF = 8, 7, 2
 """Of each forest, their depth at most, and rows of a leaf at least."""
 
 _COUNTS = 0.3
@@ -52,9 +52,12 @@ class Forest:
         """Return what the trees say of some pixels on average, P×N: of each class 0 to 1."""
         pixels = inputs_IN.shape[1]
         values, place_N = inputs_IN.reshape(-1), np.arange(pixels)
+        row_V = self.feature_V * pixels
         node_TN = np.repeat(np.arange(_TREES)[:, np.newaxis], pixels, axis=1)
         for _ in range(_DEPTH):
-            seen_TN = values.take(self.feature_V.take(node_TN) * pixels + place_N)
+            at_TN = row_V.take(node_TN)
+            at_TN += place_N
+            seen_TN = values.take(at_TN)
             is_right_TN = seen_TN > self.threshold_V.take(node_TN)
             node_TN = self.left_V.take(node_TN)
             node_TN += is_right_TN
@@ -79,7 +82,7 @@ def grow_forest(inputs_IN: _Array, mass_NP: _Array) -> Forest:
         told.append(mass.sum(axis=0) / mass.sum())
         split = None
         if depth < _DEPTH and len(rows) >= 2 * _LEAF and told[-1].max() < 1:
-            some = drawn.integers(len(inputs_IN), size=tried)
+            some = drawn.permutation(len(inputs_IN))[:tried]
             split = _best_split(inputs_IN[some[:, np.newaxis], rows], mass, drawn.random(tried))
         if split is None:
             feature.append(0)
