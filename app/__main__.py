@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import faulthandler
 import logging
 import os
@@ -150,10 +151,11 @@ def _start_log() -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handler: logging.Handler = RotatingFileHandler(path, maxBytes=1_000_000, backupCount=2)
-        # A file of its own, open to the end: the log's is another one after each rotation.
-        faulthandler.enable(crash_path().open("a", encoding="utf-8"))
     except OSError:
         handler = logging.StreamHandler()
+    with contextlib.suppress(OSError):
+        # A file of its own, open to the end: the log's is another one after each rotation.
+        faulthandler.enable(crash_path().open("a", encoding="utf-8"))
     logging.basicConfig(
         level=logging.INFO,
         handlers=[handler],

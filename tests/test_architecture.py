@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -73,3 +74,13 @@ def test_no_file_outgrows_its_purpose() -> None:
         str(path.relative_to(ROOT)): lines for path, lines in lengths.items() if lines > MOST_LINES
     }
     assert not too_long
+
+
+def test_workers_get_threads_that_python_knows() -> None:
+    """A plain QThread crashes with torch 2.11 (see `app/inference/worker_thread.py`)."""
+    plain = [
+        path.name
+        for path in tracked_python_files()
+        if path.is_relative_to(ROOT / "app") and re.search(r"\bQThread\b", path.read_text("utf-8"))
+    ]
+    assert plain == ["worker_thread.py"]

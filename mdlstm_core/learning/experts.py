@@ -301,7 +301,7 @@ def _kept(rows: AllRows) -> Tensor:
     return torch.stack([torch.ones_like(even_N), even_N, ~even_N])
 
 
-def class_weights_of(rows: PixelRows) -> Tensor:
+def row_weights(rows: PixelRows) -> Tensor:
     """Return how much each row counts for each class, N×K (see `_weights`)."""
     return _weights(rows, torch.ones_like(rows.area_N, dtype=torch.bool))
 

@@ -3,8 +3,9 @@
 A network that was trained on photographs knows what a car's place in a street is, but not
 the grain of a micrograph; filters of the neighbourhood know that and nothing else. The
 classifier takes both: the network's own logits, a linear map of all features, one hidden
-layer, since a class may be of several colours, and trees. Everything but its inputs is learned
-anew at each stroke, from the same start, so that taking a stroke back takes its effect back.
+layer, since a class may be of several colours, and trees for new classes. Everything but its
+inputs is learned anew at each stroke, from the same start, so that taking a stroke back takes
+its effect back.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ _MOST_ROWS, _MOST_SAMPLES = 1500, 1500
 """Of all images together: with more, a fit takes longer than a person waits."""
 
 _PIXELS = 1 << 13
-"""That are labeled together: what is between stays in the processor's cache."""
+"""That are labeled together: what lies between takes no memory of the whole image's size."""
 
 _COMPONENTS = 48
 """Directions of the network's features in which images differ most; the others are noise
@@ -80,7 +81,7 @@ class PixelClassifier:
         classes = len(self._out_KU)
         components = len(self._deep_MF) - classes
         deep_MN = at_pixels(self._parts(features), working, size).flatten(1)
-        deep_CN, logits_KN = deep_MN[:components], deep_MN[components:].contiguous()
+        deep_CN, logits_KN = deep_MN[:components], deep_MN[components:]
         local_GN = local_GHW.flatten(1)
         for first in range(0, local_GN.shape[1], _PIXELS):
             some = slice(first, first + _PIXELS)

@@ -4,6 +4,9 @@ Extremely randomised trees (Geurts, Ernst and Wehenkel 2006). They see what the 
 count as much against one another, but they only tell apart painted classes that are new to the
 network: the others it knows better. scikit-learn has them too; importing it takes two seconds and a
 thousand modules, with a window that waits for the interpreter meanwhile.
+
+N: pixels; K: classes of the network, P: those that the trees tell apart; C: components of the
+network's features, G: local features, I: both, C + G, M: some of them; T: trees, V: their nodes.
 """
 
 from __future__ import annotations
@@ -17,7 +20,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mdlstm_core.learning.experts import AllRows, class_weights_of
+from mdlstm_core.learning.experts import AllRows, row_weights
 
 _TREES, _DEPTH, _LEAF = 8, 7, 2
 """Of each forest, their depth at most, and rows of a leaf at least."""
@@ -26,7 +29,7 @@ _COUNTS = 0.3
 """How much of what a pixel has of their classes the trees divide among these."""
 
 _PIXELS = 1 << 13
-"""That a thread looks at together: their inputs stay in its cache."""
+"""That a thread looks at together."""
 
 _Array = NDArray[np.float32]
 _Indices = NDArray[np.intp]
@@ -79,7 +82,8 @@ def grow_forest(inputs_IN: _Array, mass_NP: _Array) -> Forest:
     feature, threshold, left, told = [], [], [], []
     for node, (rows, depth) in enumerate(todo):  # which grows meanwhile
         mass = mass_NP[rows]
-        told.append(mass.sum(axis=0) / mass.sum())
+        total = mass.sum(axis=0)
+        told.append(total / total.sum())
         split = None
         if depth < _DEPTH and len(rows) >= 2 * _LEAF and told[-1].max() < 1:
             some = drawn.permutation(len(inputs_IN))[:tried]
@@ -124,7 +128,7 @@ def _best_split(
 
 @dataclass(frozen=True)
 class Trees:
-    """Two forests: one sees a network's components, too, the other one local features alone.
+    """A forest that sees a network's components, too, and one of local features alone.
 
     Attributes:
         forests: each with its share, which sum to 1, and the first input that it sees, counted
@@ -169,7 +173,10 @@ class Trees:
 def grow(
     deep_NC: Tensor, local_NG: Tensor, rows: AllRows, share: float, is_new_K: Tensor
 ) -> Trees | None:
-    """Return trees that have learned the labeled pixels; None if fewer than two classes are new.
+    """Return trees that have learned the pixels of painted classes that are new to the network.
+
+    None if there are fewer than two such classes. One of a single pixel is none: no leaf is of
+    fewer than two.
 
     Args:
         deep_NC: the components of each row.
@@ -178,8 +185,9 @@ def grow(
         share: of the forest that sees both, 0 to 1.
         is_new_K: whether the network knows nothing of a class.
     """
-    mass_NK = class_weights_of(rows)
-    classes_P = (mass_NK.any(dim=0) & is_new_K).nonzero().flatten()
+    mass_NK = row_weights(rows)
+    is_told_K = is_new_K & ((mass_NK > 0).sum(dim=0) >= _LEAF)
+    classes_P = is_told_K.nonzero().flatten()
     if len(classes_P) < 2:
         return None
     mass_NP = mass_NK[:, classes_P]

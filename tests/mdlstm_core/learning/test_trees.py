@@ -47,17 +47,21 @@ def grown(share: float) -> Trees:
     return trees
 
 
-def told_one_by_one(forest: Forest, input_I: np.ndarray) -> np.ndarray:
+def leaves_of(forest: Forest, input_I: np.ndarray) -> list[int]:
     """Go down each of the eight trees."""
-    told = []
+    leaves = []
     for root in range(8):
         node, last = root, -1
         while node != last:
             last = node
             goes_right = input_I[forest.feature_V[node]] > forest.threshold_V[node]
-            node = forest.left_V[node] + goes_right
-        told.append(forest.told_VP[node])
-    return np.mean(told, axis=0)
+            node = int(forest.left_V[node] + goes_right)
+        leaves.append(node)
+    return leaves
+
+
+def told_one_by_one(forest: Forest, input_I: np.ndarray) -> np.ndarray:
+    return forest.told_VP[leaves_of(forest, input_I)].mean(axis=0)
 
 
 @pytest.mark.parametrize("share", [0.5, 0.75, 1.0])
@@ -93,7 +97,9 @@ def test_they_learn_as_well_as_those_of_scikit_learn() -> None:
 
 
 @given(st.integers(1, 30), st.integers(1, 4), st.integers(1, 5), st.integers(0, 99))
-def test_every_leaf_has_seen_rows(rows: int, inputs: int, classes: int, seed: int) -> None:
+def test_every_leaf_has_seen_two_rows_or_all(
+    rows: int, inputs: int, classes: int, seed: int
+) -> None:
     random = np.random.default_rng(seed)
     # Few values: many inputs divide nothing.
     inputs_IN = random.integers(3, size=(inputs, rows)).astype(np.float32)
@@ -107,16 +113,36 @@ def test_every_leaf_has_seen_rows(rows: int, inputs: int, classes: int, seed: in
         if np.isfinite(forest.threshold_V[node]):
             reached += forest.left_V[node], forest.left_V[node] + 1
     assert sorted(reached) == list(range(len(forest.left_V)))
+    leaf_TN = np.stack([leaves_of(forest, inputs_IN[:, row]) for row in range(rows)], axis=1)
+    for leaf_N in leaf_TN:
+        assert np.unique(leaf_N, return_counts=True)[1].min() >= min(2, rows)
 
 
-def test_the_same_strokes_give_the_same_to_the_last_bit() -> None:
-    found = [grown(0.75).blend(SURE_KN, SEEN_CN, SEEN_GN) for _ in range(3)]
-    np.testing.assert_array_equal(found[0], found[1])
-    np.testing.assert_array_equal(found[0], found[2])
+def test_the_same_strokes_give_the_same_to_the_last_bit(monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = grown(0.75).blend(SURE_KN, SEEN_CN, SEEN_GN)
+    for threads in (1, 4, 4):
+        monkeypatch.setattr(torch, "get_num_threads", lambda count=threads: count)
+        found = grown(0.75).blend(SURE_KN, SEEN_CN, SEEN_GN)
+        np.testing.assert_array_equal(found, expected)
 
 
 def test_one_class_alone_gives_nothing_to_tell_apart() -> None:
     assert grow(DEEP_NC, LOCAL_NG, rows_of(torch.full((ROWS,), 2)), 0.75, ALL_NEW) is None
+
+
+def test_a_class_of_a_single_row_is_left_out() -> None:
+    label_N = LABEL_N.clone()
+    label_N[0] = 0
+    trees = grow(DEEP_NC, LOCAL_NG, rows_of(label_N), 0.75, ALL_NEW)
+    assert trees is not None
+    assert trees.classes_P.tolist() == PAINTED
+
+
+def test_a_node_of_one_class_is_a_leaf() -> None:
+    mass_NP = np.zeros((300, 2), np.float32)
+    mass_NP[:, 0] = np.random.default_rng(1).random(300) + 0.1
+    forest = grow_forest(LOCAL_NG[:300].T.contiguous().numpy(), mass_NP)
+    assert forest.told_VP.tolist() == [[1, 0]] * 8
 
 
 def test_what_the_network_knows_is_left_to_it() -> None:

@@ -1,0 +1,92 @@
+"""The classifier of an image's pixels against one pixel at a time, with trees and without."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from mdlstm_core.learning.experts import ClassifierOptions, PixelRows
+from mdlstm_core.learning.pixel_classifier import PixelClassifier, at_pixels, features_at, fit
+
+SIZE, FEATURES, LOCAL = (40, 48), (6, 4), 5
+"""Of the image; of the features of two levels; of the local ones, of very unlike sizes."""
+
+WHERE = torch.arange(SIZE[0] * SIZE[1])
+
+
+def drawn(*shape: int, seed: int) -> Tensor:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+
+
+LEVELS = tuple(
+    5 + drawn(1, features, SIZE[0] // stride, SIZE[1] // stride, seed=stride)
+    for features, stride in zip(FEATURES, (8, 4), strict=True)
+)
+LOCAL_GHW = drawn(LOCAL, *SIZE, seed=1) * torch.tensor([100.0, 1, 0.01, 1, 1])[:, None, None] + 7
+DEEP_P = features_at(LEVELS, SIZE, WHERE, SIZE)[:, 0]
+LABEL_P = torch.where((LOCAL_GHW[0].flatten() > 7) & (DEEP_P > 5), 2, 1)
+"""What is painted: told apart by a local feature and one of the network's."""
+
+
+def fitted(old_KF: Tensor) -> PixelClassifier:
+    painted = WHERE[::7]
+    deep_NF = features_at(LEVELS, SIZE, painted, SIZE)
+    local_NG = LOCAL_GHW.flatten(1)[:, painted].T
+    shares = torch.nn.functional.one_hot(LABEL_P[painted], 3).float()
+    stroke_N = torch.arange(len(painted)) // 20
+    rows = PixelRows(
+        deep_NF, local_NG, shares, torch.ones(len(painted)), stroke_N, deep_NF, local_NG
+    )
+    return fit([rows], old_KF, ClassifierOptions())
+
+
+def old_weights(new: list[int]) -> Tensor:
+    old_KF = drawn(3, sum(FEATURES) + 1, seed=9)
+    old_KF[new, :-1] = 0
+    return old_KF
+
+
+@pytest.mark.parametrize("new", [[], [1], [1, 2], [0, 1, 2]])
+def test_logits_are_those_of_each_pixel(new: list[int]) -> None:
+    classifier = fitted(old_weights(new))
+    trees = classifier._trees
+    found = classifier.logits(LEVELS, LOCAL_GHW, SIZE).flatten(1)
+
+    assert (trees is not None) == ({1, 2} <= set(new))
+    deep_FN = at_pixels(padded(), SIZE, SIZE).flatten(1)
+    deep_MN = classifier._deep_MF @ deep_FN + classifier._deep_bias_M[:, None]
+    components_CN, start_KN = deep_MN[:-3], deep_MN[-3:]
+    local_GN = LOCAL_GHW.flatten(1)
+    inputs_IN = torch.cat([components_CN, local_GN])
+    summed_JN = classifier._maps_JI @ inputs_IN + classifier._bias_J[:, None]
+    expected = start_KN + summed_JN[:3] + classifier._out_KU @ summed_JN[3:].relu()
+    if trees is not None:
+        expected = trees.blend(expected.softmax(dim=0), components_CN, local_GN).log()
+        np.testing.assert_allclose(found.exp().sum(dim=0), 1, rtol=1e-5)
+    torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-3)
+    if trees is not None:  # else it goes on from a network that was drawn at random
+        assert (found.argmax(dim=0) == LABEL_P).float().mean() > 0.8
+
+
+def padded() -> list[Tensor]:
+    """Return the levels with zeros for the features of the others: side by side when added."""
+    first, second = FEATURES
+    return [
+        torch.nn.functional.pad(LEVELS[0], (0, 0, 0, 0, 0, second)),
+        torch.nn.functional.pad(LEVELS[1], (0, 0, 0, 0, first, 0)),
+    ]
+
+
+def test_trees_see_what_they_were_grown_on() -> None:
+    classifier = fitted(old_weights([1, 2]))
+    trees = classifier._trees
+    assert trees is not None
+    components = len(classifier._deep_MF) - 3
+    deep_FN = at_pixels(padded(), SIZE, SIZE).flatten(1)
+    deep_CN = (classifier._deep_MF @ deep_FN + classifier._deep_bias_M[:, None])[:components]
+    told_PN = trees._told(deep_CN.numpy(), LOCAL_GHW.flatten(1).numpy())
+    assert trees.classes_P.tolist() == [1, 2]
+    right = trees.classes_P[told_PN.argmax(axis=0)] == LABEL_P
+    assert right.float().mean() > 0.85
