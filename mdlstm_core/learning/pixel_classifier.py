@@ -80,7 +80,8 @@ class PixelClassifier:
         size = int(local_GHW.shape[1]), int(local_GHW.shape[2])
         classes = len(self._out_KU)
         components = len(self._deep_MF) - classes
-        deep_MN = at_pixels(self._parts(features), working, size).flatten(1)
+        deep_MHW = at_pixels(self._parts(features), working, size)
+        deep_MN = deep_MHW.flatten(1)
         deep_CN, logits_KN = deep_MN[:components], deep_MN[components:]
         local_GN = local_GHW.flatten(1)
         for first in range(0, local_GN.shape[1], _PIXELS):
@@ -88,10 +89,11 @@ class PixelClassifier:
             inputs_IN = torch.cat([deep_CN[:, some], local_GN[:, some]])
             sum_JN = torch.addmm(self._bias_J[:, None], self._maps_JI, inputs_IN)
             logits_KN[:, some] += sum_JN[:classes].addmm_(self._out_KU, sum_JN[classes:].relu_())
-        if self._trees is not None:
-            sure_KN = self._trees.blend(logits_KN.softmax(dim=0), deep_CN, local_GN)
-            logits_KN = sure_KN.clamp_min_(1e-9).log_()
-        return logits_KN.unflatten(1, size)
+        logits_KHW = logits_KN.unflatten(1, size)
+        if self._trees is None:
+            return logits_KHW
+        sure_KHW = logits_KHW.softmax(dim=0)
+        return self._trees.blend(sure_KHW, deep_MHW[:components], local_GHW).clamp_(1e-9).log_()
 
     def _parts(self, features: tuple[Tensor, ...]) -> list[Tensor]:
         """Return each level's share of the linear maps: they and enlarging can change places."""

@@ -24,10 +24,17 @@ LEVELS = tuple(
     5 + drawn(1, features, SIZE[0] // stride, SIZE[1] // stride, seed=stride)
     for features, stride in zip(FEATURES, (8, 4), strict=True)
 )
-LOCAL_GHW = drawn(LOCAL, *SIZE, seed=1) * torch.tensor([100.0, 1, 0.01, 1, 1])[:, None, None] + 7
+COARSE_1Ghw = drawn(1, LOCAL, SIZE[0] // 8, SIZE[1] // 8, seed=1)
+SMOOTH_GHW = torch.nn.functional.interpolate(COARSE_1Ghw, SIZE, mode="bilinear")[0]
+LOCAL_GHW = SMOOTH_GHW * torch.tensor([100.0, 1, 0.01, 1, 1])[:, None, None] + 7
 DEEP_P = features_at(LEVELS, SIZE, WHERE, SIZE)[:, 0]
-LABEL_P = torch.where((LOCAL_GHW[0].flatten() > 7) & (DEEP_P > 5), 2, 1)
+LABEL_P = torch.where(SMOOTH_GHW[0].flatten() + (DEEP_P - 5) > 0, 2, 1)
 """What is painted: told apart by a local feature and one of the network's."""
+
+
+def recall(found_P: Tensor) -> float:
+    """Return how much of either class is found, on average."""
+    return float(np.mean([(found_P[label == LABEL_P] == label).float().mean() for label in (1, 2)]))
 
 
 def fitted(old_KF: Tensor) -> PixelClassifier:
@@ -63,11 +70,12 @@ def test_logits_are_those_of_each_pixel(new: list[int]) -> None:
     summed_JN = classifier._maps_JI @ inputs_IN + classifier._bias_J[:, None]
     expected = start_KN + summed_JN[:3] + classifier._out_KU @ summed_JN[3:].relu()
     if trees is not None:
-        expected = trees.blend(expected.softmax(dim=0), components_CN, local_GN).log()
+        maps = (expected.softmax(dim=0), components_CN, local_GN)
+        expected = trees.blend(*(part.unflatten(1, SIZE) for part in maps)).log().flatten(1)
         np.testing.assert_allclose(found.exp().sum(dim=0), 1, rtol=1e-5)
     torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-3)
     if trees is not None:  # else it goes on from a network that was drawn at random
-        assert (found.argmax(dim=0) == LABEL_P).float().mean() > 0.8
+        assert recall(found.argmax(dim=0)) > 0.85
 
 
 def padded() -> list[Tensor]:
@@ -88,5 +96,4 @@ def test_trees_see_what_they_were_grown_on() -> None:
     deep_CN = (classifier._deep_MF @ deep_FN + classifier._deep_bias_M[:, None])[:components]
     told_PN = trees._told(deep_CN.numpy(), LOCAL_GHW.flatten(1).numpy())
     assert trees.classes_P.tolist() == [1, 2]
-    right = trees.classes_P[told_PN.argmax(axis=0)] == LABEL_P
-    assert right.float().mean() > 0.85
+    assert recall(trees.classes_P[told_PN.argmax(axis=0)]) > 0.85

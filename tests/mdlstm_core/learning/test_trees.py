@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 import torch
@@ -13,7 +15,7 @@ from torch import Tensor
 from mdlstm_core.learning.experts import AllRows
 from mdlstm_core.learning.trees import Forest, Trees, grow, grow_forest
 
-CLASSES, COMPONENTS, LOCAL, ROWS, PIXELS = 4, 4, 3, 400, 20_000
+CLASSES, COMPONENTS, LOCAL, ROWS, HEIGHT, WIDTH = 4, 4, 3, 400, 97, 120
 PAINTED, COUNTS = [1, 3], 0.3
 ALL_NEW = torch.ones(CLASSES, dtype=torch.bool)
 
@@ -23,8 +25,8 @@ def drawn(*shape: int, seed: int = 0) -> Tensor:
 
 
 DEEP_NC, LOCAL_NG = drawn(ROWS, COMPONENTS), drawn(ROWS, LOCAL, seed=1)
-SEEN_CN, SEEN_GN = drawn(COMPONENTS, PIXELS, seed=2), drawn(LOCAL, PIXELS, seed=3)
-SURE_KN = drawn(CLASSES, PIXELS, seed=4).softmax(dim=0)
+SEEN_CHW, SEEN_GHW = drawn(COMPONENTS, HEIGHT, WIDTH, seed=2), drawn(LOCAL, HEIGHT, WIDTH, seed=3)
+SURE_KHW = drawn(CLASSES, HEIGHT, WIDTH, seed=4).softmax(dim=0)
 
 
 def is_three(deep_CN: Tensor, local_GN: Tensor) -> Tensor:
@@ -48,9 +50,9 @@ def grown(share: float) -> Trees:
 
 
 def leaves_of(forest: Forest, input_I: np.ndarray) -> list[int]:
-    """Go down each of the eight trees."""
+    """Go down each of the trees."""
     leaves = []
-    for root in range(8):
+    for root in range(12):
         node, last = root, -1
         while node != last:
             last = node
@@ -67,30 +69,48 @@ def told_one_by_one(forest: Forest, input_I: np.ndarray) -> np.ndarray:
 @pytest.mark.parametrize("share", [0.5, 0.75, 1.0])
 def test_they_divide_what_the_painted_classes_have(share: float) -> None:
     trees = grown(share)
-    found = trees.blend(SURE_KN, SEEN_CN, SEEN_GN)
+    found = trees.blend(SURE_KHW, SEEN_CHW, SEEN_GHW)
 
-    np.testing.assert_array_equal(found[[0, 2]], SURE_KN[[0, 2]])
+    np.testing.assert_array_equal(found[[0, 2]], SURE_KHW[[0, 2]])
     assert len(trees.forests) == 1 + (share < 1)
-    for pixel in range(0, PIXELS, 997):
-        both = np.concatenate([SEEN_CN[:, pixel], SEEN_GN[:, pixel]])
-        told = share * told_one_by_one(trees.forests[0][0], both)
-        if share < 1:
-            told += (1 - share) * told_one_by_one(trees.forests[1][0], both[COMPONENTS:])
-        sure = SURE_KN[PAINTED, pixel].numpy()
+    places = list(itertools.product(range(0, HEIGHT, 32), range(0, WIDTH, 34)))
+    told_P = [told_at(trees, share, *place) for place in places]
+    for (y, x), told in zip(places, told_P, strict=True):
+        sure = SURE_KHW[PAINTED, y, x].numpy()
         expected = (1 - COUNTS) * sure + COUNTS * told * sure.sum()
-        np.testing.assert_allclose(found[PAINTED, pixel], expected, rtol=1e-5, atol=1e-6)
+        np.testing.assert_allclose(found[PAINTED, y, x], expected, rtol=1e-5, atol=1e-6)
+
+
+def told_at(trees: Trees, share: float, y: int, x: int) -> np.ndarray:
+    """Ask the trees about one pixel, of an even row and column."""
+    both = np.concatenate([SEEN_CHW[:, y, x], SEEN_GHW[:, y, x]])
+    told = share * told_one_by_one(trees.forests[0][0], both)
+    if share < 1:
+        told += (1 - share) * told_one_by_one(trees.forests[1][0], both[COMPONENTS:])
+    return told
+
+
+@pytest.mark.parametrize(("y", "x"), [(5, 8), (8, 5), (5, 7), (96, 119), (0, 119)])
+def test_between_those_they_look_at_the_neighbours_count(y: int, x: int) -> None:
+    trees, even = grown(0.75), SURE_KHW.new_full(SURE_KHW.shape, 1 / CLASSES)
+    found = trees.blend(even, SEEN_CHW, SEEN_GHW)
+    rows, columns = ({at - at % 2, min(at + at % 2, last)} for at, last in ((y, 96), (x, 118)))
+    around = [told_at(trees, 0.75, *place) for place in itertools.product(rows, columns)]
+    expected = (1 - COUNTS) / CLASSES + COUNTS * np.mean(around, axis=0) * len(PAINTED) / CLASSES
+    np.testing.assert_allclose(found[PAINTED, y, x], expected, rtol=1e-5, atol=1e-6)
 
 
 def test_they_learn_as_well_as_those_of_scikit_learn() -> None:
     random, right = np.random.default_rng(5), []
     for draw in range(40):
         inputs_IN, seen_IN = (random.normal(size=(4, n)).astype(np.float32) for n in (ROWS, 2000))
-        label_N, expected_N = ((at[0] > 0.3) & (at[1] < 0.8) for at in (inputs_IN, seen_IN))
+        one, other = random.choice(4, 2, replace=False)  # ours always draw the same ones
+        label_N, expected_N = ((at[one] > 0.3) & (at[other] < 0.8) for at in (inputs_IN, seen_IN))
         ours = grow_forest(inputs_IN, np.eye(2, dtype=np.float32)[label_N.astype(int)])
-        theirs = ExtraTreesClassifier(8, max_depth=7, min_samples_leaf=2, random_state=draw)
+        theirs = ExtraTreesClassifier(12, max_depth=7, min_samples_leaf=2, random_state=draw)
         theirs.fit(inputs_IN.T, label_N)
         found = ours.told(seen_IN).argmax(axis=0), theirs.predict(seen_IN.T)
-        right.append([(one == expected_N).mean() for one in found])
+        right.append([(each == expected_N).mean() for each in found])
     of_ours, of_theirs = np.mean(right, axis=0)
     assert of_theirs > 0.85
     assert of_ours > of_theirs - 0.02
@@ -108,7 +128,7 @@ def test_every_leaf_has_seen_two_rows_or_all(
 
     told_PN = forest.told(inputs_IN)
     np.testing.assert_allclose(told_PN.sum(axis=0), 1, rtol=1e-5)
-    reached = list(range(8))
+    reached = list(range(12))
     for node in reached:
         if np.isfinite(forest.threshold_V[node]):
             reached += forest.left_V[node], forest.left_V[node] + 1
@@ -119,10 +139,10 @@ def test_every_leaf_has_seen_two_rows_or_all(
 
 
 def test_the_same_strokes_give_the_same_to_the_last_bit(monkeypatch: pytest.MonkeyPatch) -> None:
-    expected = grown(0.75).blend(SURE_KN, SEEN_CN, SEEN_GN)
+    expected = grown(0.75).blend(SURE_KHW, SEEN_CHW, SEEN_GHW)
     for threads in (1, 4, 4):
         monkeypatch.setattr(torch, "get_num_threads", lambda count=threads: count)
-        found = grown(0.75).blend(SURE_KN, SEEN_CN, SEEN_GN)
+        found = grown(0.75).blend(SURE_KHW, SEEN_CHW, SEEN_GHW)
         np.testing.assert_array_equal(found, expected)
 
 
@@ -142,7 +162,7 @@ def test_a_node_of_one_class_is_a_leaf() -> None:
     mass_NP = np.zeros((300, 2), np.float32)
     mass_NP[:, 0] = np.random.default_rng(1).random(300) + 0.1
     forest = grow_forest(LOCAL_NG[:300].T.contiguous().numpy(), mass_NP)
-    assert forest.told_VP.tolist() == [[1, 0]] * 8
+    assert forest.told_VP.tolist() == [[1, 0]] * 12
 
 
 def test_what_the_network_knows_is_left_to_it() -> None:
@@ -153,11 +173,11 @@ def test_what_the_network_knows_is_left_to_it() -> None:
     of_three = grow(DEEP_NC, LOCAL_NG, rows_of(label_N), 0.75, ~one_is_known)
 
     assert of_three is not None
-    found = of_three.blend(SURE_KN, SEEN_CN, SEEN_GN)
-    np.testing.assert_array_equal(found[[2, 3]], SURE_KN[[2, 3]])
-    assert not torch.equal(found[0], SURE_KN[0])
+    found = of_three.blend(SURE_KHW, SEEN_CHW, SEEN_GHW)
+    np.testing.assert_array_equal(found[[2, 3]], SURE_KHW[[2, 3]])
+    assert not torch.equal(found[0], SURE_KHW[0])
     # Where the known one was painted plays no part.
     elsewhere = torch.where(label_N.unsqueeze(1) == 3, 9.0, DEEP_NC)
     again = grow(elsewhere, LOCAL_NG, rows_of(label_N), 0.75, ~one_is_known)
     assert again is not None
-    np.testing.assert_array_equal(again.blend(SURE_KN, SEEN_CN, SEEN_GN), found)
+    np.testing.assert_array_equal(again.blend(SURE_KHW, SEEN_CHW, SEEN_GHW), found)
