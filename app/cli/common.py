@@ -9,9 +9,11 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
+import platformdirs
 from tqdm import tqdm
 
 from mdlstm_core.config import DEFAULT_MODEL, DEVICE_NAMES
@@ -20,6 +22,11 @@ from mdlstm_core.errors import InputError
 
 class IncompleteError(InputError):
     """Something was left out, the rest is done: exit code 1."""
+
+
+def log_folder() -> Path:
+    """Return where the logs are, the window's too; its settings, which know it, are Qt's."""
+    return platformdirs.user_log_path("mdlstm-labeler", appauthor=False)
 
 
 def add_command(

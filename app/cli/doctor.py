@@ -8,9 +8,7 @@ import os
 import platform
 from typing import Any
 
-import platformdirs
-
-from app.cli.common import add_command, add_json_option, print_result
+from app.cli.common import add_command, add_json_option, log_folder, print_result
 from mdlstm_core import __version__
 from mdlstm_core.host_memory import host_memory
 from resources import model_names
@@ -65,7 +63,7 @@ def findings() -> dict[str, Any]:
         }
         | {f"on_{device}": f"{kernel.name}, {kernel.reason}" for device, kernel in kernels.items()},
         "models": model_names(),
-        "logs": str(platformdirs.user_log_path("mdlstm-labeler", appauthor=False)),
+        "logs": str(log_folder()),
     }
 
 

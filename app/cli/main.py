@@ -9,8 +9,6 @@ import traceback
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-import platformdirs
-
 from app.cli import (
     average,
     doctor,
@@ -25,7 +23,7 @@ from app.cli import (
     train,
     volume,
 )
-from app.cli.common import IncompleteError
+from app.cli.common import IncompleteError, log_folder
 from mdlstm_core import __version__
 from mdlstm_core.errors import InputError
 
@@ -88,7 +86,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _logged() -> str:
     """Write what was raised to the log, and say where that is."""
-    path = platformdirs.user_log_path("mdlstm-labeler", appauthor=False) / "mdlstm.log"
+    path = log_folder() / "mdlstm.log"
     trace = traceback.format_exc()
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -153,7 +153,7 @@ class Trees:
         """
         some_CHW, some_GHW = (part[:, ::_STEP, ::_STEP] for part in (deep_CHW, local_GHW))
         told_PN = self._told(some_CHW.flatten(1).numpy(), some_GHW.flatten(1).numpy())
-        told_PHW = _enlarged(torch.from_numpy(told_PN).view(-1, *some_GHW.shape[1:]), sure_KHW)
+        told_PHW = _filled_in(torch.from_numpy(told_PN).view(-1, *some_GHW.shape[1:]), sure_KHW)
         painted_PHW = sure_KHW[self.classes_P]
         blended_KHW = sure_KHW.clone()
         blended_KHW[self.classes_P] = torch.lerp(
@@ -177,8 +177,8 @@ class Trees:
         return told_PN
 
 
-def _enlarged(told_Phw: Tensor, image_KHW: Tensor) -> Tensor:
-    """Return values between every other pixel and the next, P×H×W."""
+def _filled_in(told_Phw: Tensor, image_KHW: Tensor) -> Tensor:
+    """Return values of all pixels, P×H×W, from those of every other one."""
     small, size = told_Phw.shape[1:], image_KHW.shape[1:]
     between = [_STEP * (side - 1) + 1 for side in small]
     told_1PHW = functional.interpolate(told_Phw[None], between, mode="bilinear", align_corners=True)
