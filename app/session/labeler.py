@@ -43,10 +43,13 @@ class Labeler(QObject):
     Signals:
         answered: the model said something new of the image shown.
         live_changed(bool): the model follows the strokes from now on, or no more.
+        read_strokes(int, int): of so many images, before it can follow the strokes on as many as
+            the second number says.
     """
 
     answered = Signal()
     live_changed = Signal(bool)
+    read_strokes = Signal(int, int)
 
     def __init__(self, stored: StoredProject, client: ModelClient) -> None:
         super().__init__()
@@ -91,16 +94,21 @@ class Labeler(QObject):
     def _ask(self) -> None:
         self._send(PredictRequest)
 
-    @Slot()
-    def _catch_up(self) -> None:
-        if self.is_live:
-            self._send(CatchUpRequest)
+    @Slot(int)
+    def _catch_up(self, unread: int) -> None:
+        strokes = self._send(CatchUpRequest) if self.is_live else None
+        if strokes is not None:
+            images = 1 + len(strokes.others)
+            self.read_strokes.emit(max(0, images - unread), images)
 
-    def _send(self, kind: type[PredictRequest]) -> None:
+    def _send(self, kind: type[PredictRequest]) -> LiveStrokes | None:
+        """Ask for labels of the image shown; return the strokes that they are to follow."""
         document = self._document
-        if document is not None and self._model is not None:
-            strokes = self.strokes_on(document) if self.is_live else None
-            self._client.send(kind(document.path, document.image, strokes))
+        if document is None or self._model is None:
+            return None
+        strokes = self.strokes_on(document) if self.is_live else None
+        self._client.send(kind(document.path, document.image, strokes))
+        return strokes
 
     def strokes_on(self, shown: ImageDocument) -> LiveStrokes:
         """Return what a person painted on this image and, as far as there is room, on others.

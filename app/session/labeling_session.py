@@ -90,9 +90,9 @@ class LabelingSession(QObject):
         self._disk, self._pages = DiskWorker(), PageCounter()
         self._client = ModelClient()
         self.teacher = Teacher(self.stored, self._client, base_model, device)
-        self._labeler = Labeler(self.stored, self._client)
+        self.labeler = Labeler(self.stored, self._client)
         self.exchanger = Exchanger(self.stored, self.teacher)
-        self.insight = Insight(self._client, self.teacher, self._labeler)
+        self.insight = Insight(self._client, self.teacher, self.labeler)
         self.review = Review(self.stored, self._client, self.teacher, self.edit)
         self.moved = MovedImages(self.stored)
         self._walk = HistoryWalk(self.project, self._shown_path, self.open_image, self._change)
@@ -115,8 +115,8 @@ class LabelingSession(QObject):
         self.document_changed.connect(self._walk.on_document)
         self._disk.exported.connect(self._on_exported)
         self._disk.export_failed.connect(self.warned)
-        self._labeler.answered.connect(self.prediction_changed)
-        self._labeler.live_changed.connect(self.live_changed)
+        self.labeler.answered.connect(self.prediction_changed)
+        self.labeler.live_changed.connect(self.live_changed)
         self._client.failed.connect(self.warned)
         self._client.noticed.connect(self.said)
         self._client.progressed.connect(self.progressed)
@@ -232,11 +232,11 @@ class LabelingSession(QObject):
     @property
     def is_live(self) -> bool:
         """Whether the model follows the strokes."""
-        return self._labeler.is_live
+        return self.labeler.is_live
 
     def set_live(self, on: bool) -> None:
         """Let the model follow each stroke, or show its own answer again."""
-        self._labeler.set_live(on)
+        self.labeler.set_live(on)
 
     def learn(self, seconds: float) -> None:
         """Learn from all corrections of the project, from the model it started with."""
@@ -345,7 +345,7 @@ class LabelingSession(QObject):
         self._left, self.document = self.document, document
         self.document_changed.emit(document)
         self._left = None
-        self._labeler.set_document(document)
+        self.labeler.set_document(document)
         self.review.set_document(document)
 
     @Slot(object, object)
@@ -391,7 +391,7 @@ class LabelingSession(QObject):
     @Slot(object)
     def _on_model(self, model: ModelInfo | None) -> None:
         self.model_changed.emit(model)
-        self._labeler.set_model(model)
+        self.labeler.set_model(model)
 
     @Slot(object)
     def _on_exported(self, path: Path) -> None:

@@ -73,8 +73,14 @@ def link_live(
         if session.document is not None and session.model is not None:
             status.busy.begin("predict", "Labeling …")
 
+    def show_reading(read: int, images: int) -> None:
+        text = f"Reading your strokes: {read} of {images} images …"
+        status.busy.begin("predict", text)
+        status.busy.progress("predict", text, read, images)
+
     panel.set_live_action(action)
     session.live_changed.connect(show)
+    session.labeler.read_strokes.connect(show_reading)
 
 
 def link_activity(busy: BusyBar, session: LabelingSession) -> None:

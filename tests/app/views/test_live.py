@@ -31,6 +31,11 @@ def shown(window: MainWindow) -> np.ndarray:
     return window.session.document.displayed.copy()
 
 
+def shown_path(window: MainWindow) -> Path:
+    assert window.session.document is not None
+    return window.session.document.path
+
+
 def answer(qtbot: QtBot, window: MainWindow, do: Callable[[], object]) -> np.ndarray:
     """Do something and return what is shown after the model's answer."""
     with qtbot.waitSignal(window.session.prediction_changed):
@@ -315,6 +320,30 @@ def test_many_images_are_read_a_few_at_a_time(
         session.set_live(True)
     np.testing.assert_array_equal(session.document.displayed, followed)
     session.close()
+
+
+def test_it_says_how_many_images_strokes_are_read_on(
+    qtbot: QtBot,
+    small: MainWindow,
+    photos: list[Path],
+    drag: Callable[..., None],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    third = photos[0].with_name("third.png")
+    shutil.copy(photos[0], third)
+    session, busy = small.session, small.status.busy
+    session.open_paths([photos[0].parent])
+    for photo in (photos[0], third):
+        if shown_path(small) != photo:
+            answer(qtbot, small, lambda photo=photo: session.open_image(photo))
+        paint(small, drag, 6)()
+    answer(qtbot, small, lambda: session.open_image(photos[1]))
+    monkeypatch.setattr(live_follower, "_READING_SECONDS", 1e-9)
+    said: list[str] = []
+    session.labeler.read_strokes.connect(lambda *_: said.append(busy.text))
+    answer(qtbot, small, lambda: session.set_live(True))
+    assert said == [f"Reading your strokes: {n} of 3 images …" for n in (1, 2)]
+    assert busy.text == ""
 
 
 def test_a_model_before_that_is_damaged_is_done_without(
