@@ -15,6 +15,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from mdlstm_core.learning.rows import AllRows, halves, row_weights
+
 
 @dataclass(frozen=True)
 class ClassifierOptions:
@@ -38,47 +40,6 @@ class ClassifierOptions:
     trust: float = 0.5
     steps: int = 45
     learning_rate: float = 0.03
-
-
-@dataclass(frozen=True)
-class PixelRows:
-    """What a fit needs of an image.
-
-    Attributes:
-        deep_NF: the network's features of labeled pixels.
-        local_NG: their local features.
-        shares_NK: what share of each one's labels each class has.
-        area_N: how much of it is labeled, above 0.
-        stroke_N: the stroke that it is of, counted from 0.
-        sampled_MF, sampled_MG: the features of pixels all over the image.
-    """
-
-    deep_NF: Tensor
-    local_NG: Tensor
-    shares_NK: Tensor
-    area_N: Tensor
-    stroke_N: Tensor
-    sampled_MF: Tensor
-    sampled_MG: Tensor
-
-    def every(self, labeled: int, sampled: int) -> PixelRows:
-        """Return every so manyth row."""
-        return PixelRows(
-            self.deep_NF[::labeled],
-            self.local_NG[::labeled],
-            self.shares_NK[::labeled],
-            self.area_N[::labeled],
-            self.stroke_N[::labeled],
-            self.sampled_MF[::sampled],
-            self.sampled_MG[::sampled],
-        )
-
-
-@dataclass(frozen=True)
-class AllRows(PixelRows):
-    """The rows of all images; `image_N` is which one each labeled pixel is of."""
-
-    image_N: Tensor
 
 
 @dataclass(frozen=True)
@@ -198,7 +159,7 @@ def _lesson(
     rows: AllRows,
     options: ClassifierOptions,
 ) -> _Lesson:
-    weight_SNK = _smoothed(torch.stack([_weights(rows, kept) for kept in _kept(rows)]))
+    weight_SNK = _smoothed(torch.stack([row_weights(rows, kept_N) for kept_N in halves(rows)]))
     # Twice, as the derivative of a square is; less of drawn weights, and none of biases.
     pull_E111 = 2 * _hold(rows, options)[:, None, None, None]
     pull_E1JD = pull_E111.repeat(1, 1, start_NK.shape[1] + options.hidden, len(inputs_DN))
@@ -260,11 +221,11 @@ def share_of_first(
     """
     shares = _SHARES[is_known]
     added_ESNK = experts.added(inputs_DN)[0].mT
-    kept_SN = _kept(rows)
+    kept_SN = halves(rows)
     losses = torch.zeros(len(shares))
     for half in (1, 2):
-        weight_NK = _weights(rows, ~kept_SN[half])
-        known_K = _weights(rows, kept_SN[half]).any(dim=0)
+        weight_NK = row_weights(rows, ~kept_SN[half])
+        known_K = row_weights(rows, kept_SN[half]).any(dim=0)
         weight_NK = weight_NK * known_K  # of a class that it did not learn, it knows nothing
         for place, share in enumerate(shares):
             logits = start_NK + share * added_ESNK[0, half] + (1 - share) * added_ESNK[1, half]
@@ -280,39 +241,3 @@ _SHARES = ((0.5, 0.75), (0.5, 0.75, 1.0))
 Never less than half, and not alone where the classes are new: few strokes mislead, for they lie
 where one of the experts was wrong.
 """
-
-
-def _kept(rows: AllRows) -> Tensor:
-    """Return which rows are learned from: all, those of one half of the groups, and the other.
-
-    Groups are images, since what is true of an image's strokes may be true of that image
-    alone; where only one has strokes, they are its strokes, every other one of each class.
-    """
-    groups, group_N = torch.unique(rows.image_N, return_inverse=True)
-    even_G = torch.arange(len(groups)) % 2 == 0
-    if len(groups) == 1:
-        label_N = rows.shares_NK.argmax(dim=1)
-        groups, group_N = torch.unique(rows.stroke_N, return_inverse=True)
-        label_G = torch.zeros(len(groups), dtype=torch.long).scatter_(0, group_N, label_N)
-        even_G = torch.zeros(len(groups), dtype=torch.bool)
-        for label in label_G.unique():
-            even_G[(label_G == label).nonzero().flatten()[::2]] = True
-    even_N = even_G[group_N]
-    return torch.stack([torch.ones_like(even_N), even_N, ~even_N])
-
-
-def row_weights(rows: PixelRows) -> Tensor:
-    """Return how much each row counts for each class, N×K (see `_weights`)."""
-    return _weights(rows, torch.ones_like(rows.area_N, dtype=torch.bool))
-
-
-def _weights(rows: PixelRows, kept_N: Tensor) -> Tensor:
-    """Weigh each class of some rows by the root of its area; the weights sum to 1, or to 0.
-
-    Between counting pixels, which forgets a thin structure, and counting classes alike, which
-    finds it everywhere.
-    """
-    mass_NK = rows.shares_NK * (rows.area_N * kept_N).unsqueeze(1)
-    total_K = mass_NK.sum(dim=0)
-    root_K = total_K.sqrt()
-    return mass_NK / total_K.clamp_min(1e-9) * (root_K / root_K.sum().clamp_min(1e-9))

@@ -30,6 +30,21 @@ _LINE_LEVELS = 3
 _Array = NDArray[np.float32]
 
 
+def _places_of_grain() -> tuple[int, ...]:
+    found: list[int] = []
+    first = 3  # after the colours as they are
+    for sigma in _SIGMAS:
+        first += 6
+        if sigma in _AROUND:
+            found += range(first, first + 3)
+            first += 3
+    return tuple(found)
+
+
+GRAIN = _places_of_grain()
+"""Which responses say how strong the edges all around are, and which way they run."""
+
+
 def local_features(image_HW3: NDArray[np.uint8]) -> _Array:
     """Return the filter responses of each pixel: F×H×W, of the order of 1.
 

@@ -17,15 +17,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from mdlstm_core.kernels.threads import one_thread
-from mdlstm_core.learning.experts import (
-    AllRows,
-    ClassifierOptions,
-    PixelRows,
-    mix,
-    share_of_first,
-    solve,
-    with_one,
-)
+from mdlstm_core.learning.experts import ClassifierOptions, mix, share_of_first, solve, with_one
+from mdlstm_core.learning.grain import weight_of_grain, without_grain
+from mdlstm_core.learning.rows import AllRows, PixelRows
 from mdlstm_core.learning.trees import Trees, grow
 
 _MOST_ROWS, _MOST_SAMPLES = 1500, 1500
@@ -154,13 +148,20 @@ def features_at(
 
 
 @one_thread()
-def fit(images: Sequence[PixelRows], old_KF: Tensor, options: ClassifierOptions) -> PixelClassifier:
+def fit(
+    images: Sequence[PixelRows],
+    old_KF: Tensor,
+    options: ClassifierOptions,
+    grain: Sequence[int] = (),
+) -> PixelClassifier:
     """Return a classifier that fits the labeled pixels of some images.
 
     Args:
         images: what to learn; a class counts as the root of its area.
         old_KF: the network's own weights of its features, the bias last: K×(F + 1).
         options: how.
+        grain: which of the local features tell of the edges all around. They count as much as
+            the strokes say, and the trees do not see them.
 
     Raises:
         ValueError: there are no labeled pixels.
@@ -170,8 +171,7 @@ def fit(images: Sequence[PixelRows], old_KF: Tensor, options: ClassifierOptions)
         raise ValueError("images: expected labeled pixels, given none")
     basis_FC, mean_F = _components(rows.sampled_MF)
     deep_NC = (rows.deep_NF - mean_F) @ basis_FC
-    local_mean_G = rows.sampled_MG.mean(dim=0)
-    local_scale_G = rows.sampled_MG.std(dim=0, correction=0) + 1e-2
+    local_mean_G, local_scale_G = _scales(rows, grain)
     local_NG = (rows.local_NG - local_mean_G) / local_scale_G
     old_KF = options.trust * old_KF
     start_NK = rows.deep_NF @ old_KF[:, :-1].T + old_KF[:, -1]
@@ -188,7 +188,8 @@ def fit(images: Sequence[PixelRows], old_KF: Tensor, options: ClassifierOptions)
         torch.cat([maps_JD[:, :components], local_JG], dim=1),
         maps_JD[:, -1] - local_JG @ local_mean_G,
         out_KU,
-        grow(deep_NC, rows.local_NG, rows, share, is_new_K),
+        # What is 0 everywhere divides nothing.
+        grow(deep_NC, without_grain(rows.local_NG, grain), rows, share, is_new_K),
     )
 
 
@@ -201,6 +202,16 @@ def _joined(images: Sequence[PixelRows]) -> AllRows:
     joined = {name: torch.cat([vars(part)[name] for part in parts]) for name in names}
     image_N = torch.repeat_interleave(torch.tensor([len(p.area_N) for p in parts]))
     return AllRows(**joined, image_N=image_N)
+
+
+def _scales(rows: AllRows, grain: Sequence[int]) -> tuple[Tensor, Tensor]:
+    """Return what to take from the local features, and by what to divide them then, G each."""
+    mean_G = rows.sampled_MG.mean(dim=0)
+    scale_G = rows.sampled_MG.std(dim=0, correction=0) + 1e-2
+    if grain:
+        weight = weight_of_grain((rows.local_NG - mean_G) / scale_G, rows, grain)
+        scale_G[list(grain)] /= weight
+    return mean_G, scale_G
 
 
 def _components(sampled_MF: Tensor) -> tuple[Tensor, Tensor]:

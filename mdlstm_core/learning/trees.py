@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from mdlstm_core.learning.experts import AllRows, row_weights
+from mdlstm_core.learning.rows import AllRows, row_weights
 
 _TREES, _DEPTH, _LEAF = 12, 7, 2
 """Of each forest, their depth at most, and rows of a leaf at least."""

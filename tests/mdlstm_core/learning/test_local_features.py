@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from scipy import ndimage, stats
 from skimage import color, data, transform
 
-from mdlstm_core.learning.local_features import local_features
+from mdlstm_core.learning.local_features import GRAIN, local_features
 
 _FIRST_LINE = 42
 _SCALES = {0.7: 4.0, 1.4: 8.0, 2.8: 11.2, 5.6: None, 11.2: None}
@@ -25,6 +25,7 @@ def test_each_response_is_that_of_an_independent_implementation(
     found = local_features(photograph)
     lab = color.rgb2lab(photograph) / [50, 25, 25]
     expected = [*np.moveaxis(lab, 2, 0)]
+    grain: list[int] = []
     for sigma, around in _SCALES.items():
         smooth = ndimage.gaussian_filter(lab, (sigma, sigma, 0), mode="reflect")
         padded = np.pad(smooth[..., 0], 1, mode="symmetric")
@@ -32,7 +33,9 @@ def test_each_response_is_that_of_an_independent_implementation(
         expected += [*np.moveaxis(smooth, 2, 0), np.hypot(slope_x, slope_y)]
         expected += [*_eigenvalues(padded, sigma)]
         if around is not None:
+            grain += range(len(expected), len(expected) + 3)
             expected += _structure(slope_x, slope_y, around)
+    assert tuple(grain) == GRAIN
     expected += _lines(lab[..., 0])
     assert len(found) == len(expected)
     for number, (ours, theirs) in enumerate(zip(found, expected, strict=True)):

@@ -7,8 +7,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from mdlstm_core.learning.experts import ClassifierOptions, PixelRows
+from mdlstm_core.learning.experts import ClassifierOptions
 from mdlstm_core.learning.pixel_classifier import PixelClassifier, at_pixels, features_at, fit
+from mdlstm_core.learning.rows import PixelRows
 
 SIZE, FEATURES, LOCAL = (40, 48), (6, 4), 5
 """Of the image; of the features of two levels; of the local ones, of very unlike sizes."""
@@ -37,7 +38,7 @@ def recall(found_P: Tensor) -> float:
     return float(np.mean([(found_P[label == LABEL_P] == label).float().mean() for label in (1, 2)]))
 
 
-def fitted(old_KF: Tensor) -> PixelClassifier:
+def fitted(old_KF: Tensor, grain: tuple[int, ...] = ()) -> PixelClassifier:
     painted = WHERE[::7]
     deep_NF = features_at(LEVELS, SIZE, painted, SIZE)
     local_NG = LOCAL_GHW.flatten(1)[:, painted].T
@@ -46,7 +47,7 @@ def fitted(old_KF: Tensor) -> PixelClassifier:
     rows = PixelRows(
         deep_NF, local_NG, shares, torch.ones(len(painted)), stroke_N, deep_NF, local_NG
     )
-    return fit([rows], old_KF, ClassifierOptions())
+    return fit([rows], old_KF, ClassifierOptions(), grain)
 
 
 def old_weights(new: list[int]) -> Tensor:
@@ -55,9 +56,10 @@ def old_weights(new: list[int]) -> Tensor:
     return old_KF
 
 
+@pytest.mark.parametrize("grain", [(), (2, 4)], ids=["no grain", "grain"])
 @pytest.mark.parametrize("new", [[], [1], [1, 2], [0, 1, 2]])
-def test_logits_are_those_of_each_pixel(new: list[int]) -> None:
-    classifier = fitted(old_weights(new))
+def test_logits_are_those_of_each_pixel(new: list[int], grain: tuple[int, ...]) -> None:
+    classifier = fitted(old_weights(new), grain)
     trees = classifier._trees
     found = classifier.logits(LEVELS, LOCAL_GHW, SIZE).flatten(1)
 
@@ -74,7 +76,7 @@ def test_logits_are_those_of_each_pixel(new: list[int]) -> None:
         expected = trees.blend(*(part.unflatten(1, SIZE) for part in maps)).log().flatten(1)
         np.testing.assert_allclose(found.exp().sum(dim=0), 1, rtol=1e-5)
     torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-3)
-    if trees is not None:  # else it goes on from a network that was drawn at random
+    if trees is not None and not grain:  # else it starts at random, or sees less of where it is
         assert recall(found.argmax(dim=0)) > 0.85
 
 
@@ -85,6 +87,22 @@ def padded() -> list[Tensor]:
         torch.nn.functional.pad(LEVELS[0], (0, 0, 0, 0, 0, second)),
         torch.nn.functional.pad(LEVELS[1], (0, 0, 0, 0, first, 0)),
     ]
+
+
+def test_grain_that_says_nothing_counts_less_and_no_tree_asks_for_it() -> None:
+    grain = (2, 4)
+    plain, weighed = (fitted(old_weights([0, 1, 2]), of) for of in ((), grain))
+    components = len(plain._deep_MF) - 3
+    asked = [components + feature for feature in grain]
+    strengths = [c._maps_JI[:3, asked].norm() for c in (plain, weighed)]
+    assert strengths[1] < 0.5 * strengths[0]
+    for classifier, expected in ((plain, True), (weighed, False)):
+        assert classifier._trees is not None
+        forests = classifier._trees.forests
+        assert len(forests) == 2
+        for forest, _share, first in forests:
+            splits = forest.feature_V[np.isfinite(forest.threshold_V)] + first
+            assert np.isin(splits, asked).any() == expected
 
 
 def test_trees_see_what_they_were_grown_on() -> None:

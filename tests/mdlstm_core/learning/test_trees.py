@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from sklearn.ensemble import ExtraTreesClassifier
 from torch import Tensor
 
-from mdlstm_core.learning.experts import AllRows
+from mdlstm_core.learning.rows import AllRows
 from mdlstm_core.learning.trees import Forest, Trees, grow, grow_forest
 
 CLASSES, COMPONENTS, LOCAL, ROWS, HEIGHT, WIDTH = 4, 4, 3, 400, 97, 120

@@ -1,0 +1,68 @@
+"""How much the grain of a picture counts: the edges all around a pixel.
+
+Textures differ in little else; where classes are no textures, it says of a pixel what is true of
+its neighbours, and few strokes on it mislead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from mdlstm_core.learning.experts import with_one
+from mdlstm_core.learning.rows import AllRows, halves, row_weights
+
+_IF_USELESS, _GROWTH, _LEAST = 0.3, 3.5, 0.25
+"""What it counts if it spares no error, how much more if it spares all, and at least."""
+
+_IF_UNKNOWN = 0.5
+
+_HOLD = 0.3
+"""How strongly the linear maps are held to zero."""
+
+
+def weight_of_grain(local_NG: Tensor, rows: AllRows, grain: Sequence[int]) -> float:
+    """Return by what to multiply the grain before a classifier sees it, 0 to 1.
+
+    The more it helps a linear map (ridge regression) of one half of the strokes to tell the
+    classes of the other half, the more it counts.
+
+    Args:
+        local_NG: the local features of each row, scaled alike.
+        rows: which classes they are of.
+        grain: which of the features it is.
+    """
+    both = local_NG, without_grain(local_NG, grain)
+    error, plain_error = (_unseen_error(with_one(seen_NG), rows) for seen_NG in both)
+    if plain_error == 0:
+        return _IF_UNKNOWN
+    return min(1.0, max(_LEAST, _IF_USELESS + _GROWTH * (1 - error / plain_error)))
+
+
+def without_grain(local_NG: Tensor, grain: Sequence[int]) -> Tensor:
+    """Return local features N×G with zeros for the grain."""
+    plain_NG = local_NG.clone()
+    plain_NG[:, list(grain)] = 0
+    return plain_NG
+
+
+def _unseen_error(inputs_DN: Tensor, rows: AllRows) -> float:
+    """Return the squared error on each half of the strokes of what the other half says.
+
+    0 if no class has strokes in both.
+    """
+    error = 0.0
+    for kept_N in halves(rows)[1:]:
+        seen_NK, unseen_NK = row_weights(rows, kept_N), row_weights(rows, ~kept_N)
+        unseen_NK = unseen_NK * seen_NK.any(dim=0)
+        hold_DD = torch.diag(torch.full((len(inputs_DN),), _HOLD))
+        hold_DD[-1, -1] = 1e-6  # all but free; there may be nothing to learn
+        products_DD = (inputs_DN * seen_NK.sum(dim=1)) @ inputs_DN.T
+        map_DK = torch.linalg.solve(products_DD + hold_DD, inputs_DN @ seen_NK)
+        weight_N = unseen_NK.sum(dim=1)
+        truth_NK = unseen_NK / weight_N.clamp_min(1e-12).unsqueeze(1)
+        missed_NK = (inputs_DN.T @ map_DK - truth_NK).square()
+        error += float((missed_NK.sum(dim=1) * weight_N).sum())
+    return error
