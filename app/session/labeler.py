@@ -43,13 +43,13 @@ class Labeler(QObject):
     Signals:
         answered: the model said something new of the image shown.
         live_changed(bool): the model follows the strokes from now on, or no more.
-        read_strokes(int, int): of so many images, before it can follow the strokes on as many as
-            the second number says.
+        strokes_read(int, int): how many of the other images are read, and of how many. Labels
+            follow when all are.
     """
 
     answered = Signal()
     live_changed = Signal(bool)
-    read_strokes = Signal(int, int)
+    strokes_read = Signal(int, int)
 
     def __init__(self, stored: StoredProject, client: ModelClient) -> None:
         super().__init__()
@@ -98,8 +98,9 @@ class Labeler(QObject):
     def _catch_up(self, unread: int) -> None:
         strokes = self._send(CatchUpRequest) if self.is_live else None
         if strokes is not None:
-            images = 1 + len(strokes.others)
-            self.read_strokes.emit(max(0, images - unread), images)
+            images = len(strokes.others)
+            # What was counted may have been asked for of another image.
+            self.strokes_read.emit(max(0, images - unread), images)
 
     def _send(self, kind: type[PredictRequest]) -> LiveStrokes | None:
         """Ask for labels of the image shown; return the strokes that they are to follow."""

@@ -36,6 +36,7 @@ class LabelingSession(QObject):
     """What the user works on, and the model that works along.
 
     Attributes:
+        labeler: has the model say what is on the image shown.
         teacher: loads the project's model, lets it learn, and keeps its timeline.
         moved: looks for images that are not where they were.
         review: what another model changed, and what it says of images not shown.

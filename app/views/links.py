@@ -74,13 +74,14 @@ def link_live(
             status.busy.begin("predict", "Labeling …")
 
     def show_reading(read: int, images: int) -> None:
-        text = f"Reading your strokes: {read} of {images} images …"
-        status.busy.begin("predict", text)
+        text = f"Reading your strokes on other images: {read} of {images} …"
+        if not status.busy.is_under_way("predict"):
+            status.busy.begin("predict", text)
         status.busy.progress("predict", text, read, images)
 
     panel.set_live_action(action)
     session.live_changed.connect(show)
-    session.labeler.read_strokes.connect(show_reading)
+    session.labeler.strokes_read.connect(show_reading)
 
 
 def link_activity(busy: BusyBar, session: LabelingSession) -> None:
@@ -88,6 +89,7 @@ def link_activity(busy: BusyBar, session: LabelingSession) -> None:
 
     def on_document(document: ImageDocument | None) -> None:
         busy.end("image")
+        busy.end("predict")
         if document is not None and session.model is not None:
             busy.begin("predict", "Labeling …")
 

@@ -108,6 +108,10 @@ class BusyBar(QWidget):
         """What is said to be under way, empty if nothing is."""
         return self._text.text() if self._jobs else ""
 
+    def is_under_way(self, job: str) -> bool:
+        """Whether something was begun and is not over."""
+        return job in self._jobs
+
     def begin(self, job: str, text: str) -> None:
         """Say that something is under way."""
         self._jobs[job] = text

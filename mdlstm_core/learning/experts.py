@@ -101,11 +101,6 @@ class _Lesson:
         slope.maps_ESJD.add_(by_map.view_as(at.maps_ESJD)).mul_(self.sees_E11D)
 
 
-def with_one(inputs_NC: Tensor) -> Tensor:
-    """Return the inputs of each row with a 1 at their end, D×N."""
-    return torch.cat([inputs_NC, inputs_NC.new_ones(len(inputs_NC), 1)], dim=1).T.contiguous()
-
-
 @torch.no_grad()
 def solve(
     inputs_DN: Tensor,

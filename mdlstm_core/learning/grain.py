@@ -1,7 +1,9 @@
-"""How much the grain of a picture counts: the edges all around a pixel.
+"""How much grain counts: how strong edges are all around a pixel, and which way they run.
 
 Textures differ in little else; where classes are no textures, it says of a pixel what is true of
 its neighbours, and few strokes on it mislead.
+
+N: labeled pixels; G: local features, D: these and a 1; K: classes.
 """
 
 from __future__ import annotations
@@ -11,11 +13,13 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from mdlstm_core.learning.experts import with_one
-from mdlstm_core.learning.rows import AllRows, halves, row_weights
+from mdlstm_core.learning.rows import AllRows, halves, row_weights, with_one
 
 _IF_USELESS, _GROWTH, _LEAST = 0.3, 3.5, 0.25
-"""What it counts if it spares no error, how much more if it spares all, and at least."""
+"""What it counts if it spares no error, how much more if it spares all, and at least.
+
+On textures it spares a fifth to a quarter; on membranes up to a seventh, or it costs a tenth.
+"""
 
 _IF_UNKNOWN = 0.5
 
@@ -24,7 +28,7 @@ _HOLD = 0.3
 
 
 def weight_of_grain(local_NG: Tensor, rows: AllRows, grain: Sequence[int]) -> float:
-    """Return by what to multiply the grain before a classifier sees it, 0 to 1.
+    """Return by what to multiply grain before a classifier sees it, 0.25 to 1.
 
     The more it helps a linear map (ridge regression) of one half of the strokes to tell the
     classes of the other half, the more it counts.
@@ -51,12 +55,15 @@ def without_grain(local_NG: Tensor, grain: Sequence[int]) -> Tensor:
 def _unseen_error(inputs_DN: Tensor, rows: AllRows) -> float:
     """Return the squared error on each half of the strokes of what the other half says.
 
-    0 if no class has strokes in both.
+    0 if neither half has strokes of two classes, or the other one has none of these.
     """
     error = 0.0
     for kept_N in halves(rows)[1:]:
         seen_NK, unseen_NK = row_weights(rows, kept_N), row_weights(rows, ~kept_N)
-        unseen_NK = unseen_NK * seen_NK.any(dim=0)
+        known_K = seen_NK.any(dim=0)
+        if known_K.sum() < 2:
+            continue  # any map tells one class, but for rounding
+        unseen_NK = unseen_NK * known_K
         hold_DD = torch.diag(torch.full((len(inputs_DN),), _HOLD))
         hold_DD[-1, -1] = 1e-6  # all but free; there may be nothing to learn
         products_DD = (inputs_DN * seen_NK.sum(dim=1)) @ inputs_DN.T

@@ -42,7 +42,7 @@ def _places_of_grain() -> tuple[int, ...]:
 
 
 GRAIN = _places_of_grain()
-"""Which responses say how strong the edges all around are, and which way they run."""
+"""Which responses say how strong edges are all around, and which way they run."""
 
 
 def local_features(image_HW3: NDArray[np.uint8]) -> _Array:

@@ -1,7 +1,7 @@
 """A small classifier of pixels on what a frozen network and local filters say of them.
 
 A network that was trained on photographs knows what a car's place in a street is, but not
-the grain of a micrograph; filters of the neighbourhood know that and nothing else. The
+the look of a micrograph; filters of the neighbourhood know that and nothing else. The
 classifier takes both: the network's own logits, a linear map of all features, one hidden
 layer, since a class may be of several colours, and trees for new classes. Everything but its
 inputs is learned anew at each stroke, from the same start, so that taking a stroke back takes
@@ -17,9 +17,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from mdlstm_core.kernels.threads import one_thread
-from mdlstm_core.learning.experts import ClassifierOptions, mix, share_of_first, solve, with_one
+from mdlstm_core.learning.experts import ClassifierOptions, mix, share_of_first, solve
 from mdlstm_core.learning.grain import weight_of_grain, without_grain
-from mdlstm_core.learning.rows import AllRows, PixelRows
+from mdlstm_core.learning.rows import AllRows, PixelRows, with_one
 from mdlstm_core.learning.trees import Trees, grow
 
 _MOST_ROWS, _MOST_SAMPLES = 1500, 1500
@@ -152,7 +152,7 @@ def fit(
     images: Sequence[PixelRows],
     old_KF: Tensor,
     options: ClassifierOptions,
-    grain: Sequence[int] = (),
+    grain: Sequence[int],
 ) -> PixelClassifier:
     """Return a classifier that fits the labeled pixels of some images.
 
@@ -160,8 +160,8 @@ def fit(
         images: what to learn; a class counts as the root of its area.
         old_KF: the network's own weights of its features, the bias last: K×(F + 1).
         options: how.
-        grain: which of the local features tell of the edges all around. They count as much as
-            the strokes say, and the trees do not see them.
+        grain: which of the local features are of it (see `local_features.GRAIN`). They count as
+            much as the strokes say, and the trees do not see them.
 
     Raises:
         ValueError: there are no labeled pixels.
@@ -208,9 +208,7 @@ def _scales(rows: AllRows, grain: Sequence[int]) -> tuple[Tensor, Tensor]:
     """Return what to take from the local features, and by what to divide them then, G each."""
     mean_G = rows.sampled_MG.mean(dim=0)
     scale_G = rows.sampled_MG.std(dim=0, correction=0) + 1e-2
-    if grain:
-        weight = weight_of_grain((rows.local_NG - mean_G) / scale_G, rows, grain)
-        scale_G[list(grain)] /= weight
+    scale_G[list(grain)] /= weight_of_grain((rows.local_NG - mean_G) / scale_G, rows, grain)
     return mean_G, scale_G
 
 

@@ -1,4 +1,8 @@
-"""Rows of labeled pixels that Live learns from: how much each counts, and how they are halved."""
+"""Rows of labeled pixels that Live learns from: how much each counts, and how they are halved.
+
+N: labeled pixels, M: pixels all over the images; F: features of the network, G: local ones, D: all
+inputs of a classifier and a 1; K: classes; S: all of the pixels, one half of them, the other half.
+"""
 
 from __future__ import annotations
 
@@ -50,7 +54,7 @@ class AllRows(PixelRows):
 
 
 def halves(rows: AllRows) -> Tensor:
-    """Return which rows are learned from: all, those of one half of the groups, and the other.
+    """Return which rows are learned from, S×N: all, those of one half of the groups, the other.
 
     Groups are images, since what is true of an image's strokes may be true of that image
     alone; where only one has strokes, they are its strokes, every other one of each class.
@@ -85,3 +89,8 @@ def row_weights(rows: PixelRows, kept_N: Tensor | None = None) -> Tensor:
     total_K = mass_NK.sum(dim=0)
     root_K = total_K.sqrt()
     return mass_NK / total_K.clamp_min(1e-9) * (root_K / root_K.sum().clamp_min(1e-9))
+
+
+def with_one(inputs_NC: Tensor) -> Tensor:
+    """Return the inputs of each row with a 1 at their end, D×N."""
+    return torch.cat([inputs_NC, inputs_NC.new_ones(len(inputs_NC), 1)], dim=1).T.contiguous()

@@ -1,9 +1,9 @@
 """Trees that learn a person's strokes: thresholds, where the experts draw smooth borders.
 
-Extremely randomised trees (Geurts, Ernst and Wehenkel 2006). They see what the experts see and
-count as much against one another, but they only tell apart painted classes that are new to the
-network: the others it knows better. scikit-learn has them too; importing it takes two seconds and a
-thousand modules, with a window that waits for the interpreter meanwhile.
+Extremely randomised trees (Geurts, Ernst and Wehenkel 2006). They see what the experts see, without
+grain, and count as much against one another, but they only tell apart painted classes that are new
+to the network: the others it knows better. scikit-learn has them too; importing it takes two
+seconds and a thousand modules, with a window that waits for the interpreter meanwhile.
 
 N: pixels; K: classes of the network, P: those that the trees tell apart; C: components of the
 network's features, G: local features, I: both, C + G, M: some of them; T: trees, V: their nodes.

@@ -66,7 +66,7 @@ def test_image_is_labeled_again_when_the_compiled_kernel_is_ready(
     expected = Predictor(load_checkpoint("scene"), "cpu").predict(read_image(rocket))
     np.testing.assert_array_equal(document.prediction, expected.label_map)
     # The last bits depend on the number of threads too, so the session itself is asked again.
-    session._labeler._ask()
+    session.labeler._ask()
     qtbot.waitUntil(lambda: len(answers) == 3)
     for name in ("label_map", "confidence", "uncertainty", "entropy"):
         np.testing.assert_array_equal(getattr(answers[1], name), getattr(answers[2], name))

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QToolButton
+from PySide6.QtWidgets import QProgressBar, QToolButton
 from pytestqt.qtbot import QtBot
 
 from app.document.edit import Edit
@@ -339,10 +339,14 @@ def test_it_says_how_many_images_strokes_are_read_on(
         paint(small, drag, 6)()
     answer(qtbot, small, lambda: session.open_image(photos[1]))
     monkeypatch.setattr(live_follower, "_READING_SECONDS", 1e-9)
-    said: list[str] = []
-    session.labeler.read_strokes.connect(lambda *_: said.append(busy.text))
+    (bar,) = busy.findChildren(QProgressBar)
+    said: list[tuple[str, int, int]] = []
+    session.labeler.strokes_read.connect(
+        lambda *_: said.append((busy.text, bar.value(), bar.maximum()))
+    )
     answer(qtbot, small, lambda: session.set_live(True))
-    assert said == [f"Reading your strokes: {n} of 3 images …" for n in (1, 2)]
+    text = "Reading your strokes on other images: {} of 2 …"
+    assert said == [(text.format(read), read, 2) for read in (0, 1)]
     assert busy.text == ""
 
 

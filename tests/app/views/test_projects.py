@@ -14,9 +14,12 @@ import pytest
 from PySide6.QtCore import QPoint, Qt
 from pytestqt.qtbot import QtBot
 
+from app.document.class_table import ClassTable
 from app.document.edit import edit_of_stroke
 from app.document.stroke import Stroke
+from app.exchange.project_access import writing_project
 from app.session import LabelingSession
+from app.storage.changes import SaveClasses
 from app.storage.project_file import ProjectFile
 from app.views.main_window import MainWindow
 from mdlstm_core.checkpoint import checkpoint_from_bytes, load_checkpoint, save_checkpoint
@@ -338,3 +341,19 @@ def test_a_message_does_not_move_the_image(labeled_window: MainWindow) -> None:
     assert labeled_window.canvas.size() == size
     assert labeled_window.canvas.transform == before
     assert labeled_window.messages.isVisible()
+
+
+def test_nothing_is_under_way_once_a_project_without_images_is_open(
+    qtbot: QtBot, small: MainWindow, tmp_path: Path
+) -> None:
+    empty = tmp_path / "empty" / "empty.mdlp"
+    empty.parent.mkdir()
+    with writing_project(empty, make=True) as project:
+        project.commit([SaveClasses(ClassTable(), ())])
+    session = small.session
+    session.set_live(True)
+    assert small.status.busy.text == "Labeling …"
+    session.open_paths([empty])
+    assert session.document is None
+    qtbot.waitUntil(lambda: session._client.is_idle and session.model is not None)
+    assert small.status.busy.text == ""

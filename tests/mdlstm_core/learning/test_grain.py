@@ -77,11 +77,18 @@ def test_what_is_true_of_one_image_alone_does_not_help() -> None:
 
 
 @pytest.mark.parametrize(
-    "label_N", [torch.zeros(12, dtype=torch.long), torch.arange(12) // 6], ids=["one", "two"]
+    ("label_N", "stroke_N"),
+    [
+        (torch.zeros(12, dtype=torch.long), torch.zeros(12, dtype=torch.long)),
+        (torch.zeros(12, dtype=torch.long), torch.arange(12) // 3),
+        (torch.arange(12) // 6, torch.arange(12) // 6),
+    ],
+    ids=["one stroke", "strokes of one class", "a stroke of each class"],
 )
-def test_single_strokes_say_nothing_of_it(label_N: Tensor) -> None:
-    """There is no other half that could tell."""
-    rows = rows_of(label_N, torch.zeros_like(label_N), stroke_N=label_N)
+def test_strokes_of_which_no_half_tells_of_the_other_say_nothing_of_it(
+    label_N: Tensor, stroke_N: Tensor
+) -> None:
+    rows = rows_of(label_N, torch.zeros_like(label_N), stroke_N)
     assert weight_of_grain(told(by=4)[:12], rows, GRAIN) == 0.5
 
 

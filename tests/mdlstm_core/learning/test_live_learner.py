@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,8 +11,12 @@ import torch
 
 from mdlstm_core.config import IGNORE_INDEX, NetworkConfig
 from mdlstm_core.errors import InputError
+from mdlstm_core.learning import pixel_classifier
 from mdlstm_core.learning.experts import ClassifierOptions
+from mdlstm_core.learning.grain import weight_of_grain
 from mdlstm_core.learning.live_learner import LiveImage, LiveLearner
+from mdlstm_core.learning.local_features import GRAIN
+from mdlstm_core.learning.rows import AllRows
 from mdlstm_core.network import LabelingNetwork, build_network
 from mdlstm_core.prediction import predict
 
@@ -81,6 +85,22 @@ def test_a_class_that_is_new_and_labels_that_differ(network: LabelingNetwork) ->
     assert set(np.unique(found.label_map)) <= {7, 3, 40}
     assert (found.label_map[20:40, 5:30] == 40).mean() > 0.95
     assert (found.label_map[20:40, 50:75] == 7).mean() > 0.95
+
+
+def test_grain_counts_as_much_as_strokes_say(
+    network: LabelingNetwork, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Sequence[int]] = []
+
+    def weigh(local_NG: torch.Tensor, rows: AllRows, grain: Sequence[int]) -> float:
+        asked.append(grain)
+        return weight_of_grain(local_NG, rows, grain)
+
+    monkeypatch.setattr(pixel_classifier, "weight_of_grain", weigh)
+    photo = Photo("a")
+    photo.corrections[20:40, 5:30], photo.corrections[20:40, 50:75] = 2, 1
+    LiveLearner(network).predict(photo.at(0), [], *SAME)
+    assert asked == [GRAIN]
 
 
 def test_only_what_changed_is_worked_out_and_memory_is_bounded(network: LabelingNetwork) -> None:

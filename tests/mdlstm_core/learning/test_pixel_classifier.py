@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from mdlstm_core.learning import pixel_classifier
 from mdlstm_core.learning.experts import ClassifierOptions
 from mdlstm_core.learning.pixel_classifier import PixelClassifier, at_pixels, features_at, fit
 from mdlstm_core.learning.rows import PixelRows
@@ -38,7 +39,9 @@ def recall(found_P: Tensor) -> float:
     return float(np.mean([(found_P[label == LABEL_P] == label).float().mean() for label in (1, 2)]))
 
 
-def fitted(old_KF: Tensor, grain: tuple[int, ...] = ()) -> PixelClassifier:
+def fitted(
+    old_KF: Tensor, grain: tuple[int, ...] = (), options: ClassifierOptions | None = None
+) -> PixelClassifier:
     painted = WHERE[::7]
     deep_NF = features_at(LEVELS, SIZE, painted, SIZE)
     local_NG = LOCAL_GHW.flatten(1)[:, painted].T
@@ -47,7 +50,7 @@ def fitted(old_KF: Tensor, grain: tuple[int, ...] = ()) -> PixelClassifier:
     rows = PixelRows(
         deep_NF, local_NG, shares, torch.ones(len(painted)), stroke_N, deep_NF, local_NG
     )
-    return fit([rows], old_KF, ClassifierOptions(), grain)
+    return fit([rows], old_KF, options or ClassifierOptions(), grain)
 
 
 def old_weights(new: list[int]) -> Tensor:
@@ -76,7 +79,7 @@ def test_logits_are_those_of_each_pixel(new: list[int], grain: tuple[int, ...]) 
         expected = trees.blend(*(part.unflatten(1, SIZE) for part in maps)).log().flatten(1)
         np.testing.assert_allclose(found.exp().sum(dim=0), 1, rtol=1e-5)
     torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-3)
-    if trees is not None and not grain:  # else it starts at random, or sees less of where it is
+    if trees is not None and not grain:  # else it goes on from a network drawn at random
         assert recall(found.argmax(dim=0)) > 0.85
 
 
@@ -87,6 +90,17 @@ def padded() -> list[Tensor]:
         torch.nn.functional.pad(LEVELS[0], (0, 0, 0, 0, 0, second)),
         torch.nn.functional.pad(LEVELS[1], (0, 0, 0, 0, first, 0)),
     ]
+
+
+def test_what_is_learned_from_weighed_grain_is_what_is_asked_of_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Had one side another weight, the same features would not tell the same classes."""
+    monkeypatch.setattr(pixel_classifier, "weight_of_grain", lambda *_: 0.25)
+    options = ClassifierOptions(hold=1e-3, hold_first=1e-3)
+    classifier = fitted(old_weights([0, 1, 2]), (0, 4), options)  # of these the first tells
+    found = classifier.logits(LEVELS, LOCAL_GHW, SIZE).flatten(1)
+    assert recall(found.argmax(dim=0)) > 0.9
 
 
 def test_grain_that_says_nothing_counts_less_and_no_tree_asks_for_it() -> None:
