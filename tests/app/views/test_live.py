@@ -287,6 +287,17 @@ def test_an_image_that_is_not_there_any_more_does_not_keep_it_from_following(
     session.close()
 
 
+def paint_on_two(qtbot: QtBot, window: MainWindow, photo: Path, drag: Callable[..., None]) -> None:
+    """Paint on the photograph shown and on a third one."""
+    third = photo.with_name("third.png")
+    shutil.copy(photo, third)
+    window.session.open_paths([photo.parent])
+    assert shown_path(window) == photo
+    paint(window, drag, 6)()
+    answer(qtbot, window, lambda: window.session.open_image(third))
+    paint(window, drag, 2)()
+
+
 def test_many_images_are_read_a_few_at_a_time(
     qtbot: QtBot,
     small: MainWindow,
@@ -295,13 +306,7 @@ def test_many_images_are_read_a_few_at_a_time(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Other requests come between; what is shown follows all of them."""
-    third = photos[0].with_name("third.png")
-    shutil.copy(photos[0], third)
-    small.session.open_paths([photos[0].parent])
-    for photo, label in ((photos[0], 6), (third, 2)):
-        if small.session.document.path != photo:
-            answer(qtbot, small, lambda photo=photo: small.session.open_image(photo))
-        paint(small, drag, label)()
+    paint_on_two(qtbot, small, photos[0], drag)
     monkeypatch.setattr(live_follower, "_READING_SECONDS", 1e-9)
     assert small.close()
     session = opened_anew(qtbot, photos[1])
@@ -329,14 +334,8 @@ def test_it_says_how_many_images_strokes_are_read_on(
     drag: Callable[..., None],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    third = photos[0].with_name("third.png")
-    shutil.copy(photos[0], third)
     session, busy = small.session, small.status.busy
-    session.open_paths([photos[0].parent])
-    for photo in (photos[0], third):
-        if shown_path(small) != photo:
-            answer(qtbot, small, lambda photo=photo: session.open_image(photo))
-        paint(small, drag, 6)()
+    paint_on_two(qtbot, small, photos[0], drag)
     answer(qtbot, small, lambda: session.open_image(photos[1]))
     monkeypatch.setattr(live_follower, "_READING_SECONDS", 1e-9)
     (bar,) = busy.findChildren(QProgressBar)
