@@ -89,9 +89,10 @@ def link_activity(busy: BusyBar, session: LabelingSession) -> None:
 
     def on_document(document: ImageDocument | None) -> None:
         busy.end("image")
-        busy.end("predict")
         if document is not None and session.model is not None:
             busy.begin("predict", "Labeling …")
+        else:
+            busy.end("predict")
 
     def on_learning(learning: bool) -> None:
         if learning:

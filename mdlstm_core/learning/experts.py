@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from mdlstm_core.learning.rows import AllRows, halves, row_weights
+from mdlstm_core.learning.rows import AllRows, halves, lessons_and_tests, row_weights
 
 
 @dataclass(frozen=True)
@@ -216,12 +216,8 @@ def share_of_first(
     """
     shares = _SHARES[is_known]
     added_ESNK = experts.added(inputs_DN)[0].mT
-    kept_SN = halves(rows)
     losses = torch.zeros(len(shares))
-    for half in (1, 2):
-        weight_NK = row_weights(rows, ~kept_SN[half])
-        known_K = row_weights(rows, kept_SN[half]).any(dim=0)
-        weight_NK = weight_NK * known_K  # of a class that it did not learn, it knows nothing
+    for half, (_, weight_NK) in enumerate(lessons_and_tests(rows), start=1):
         for place, share in enumerate(shares):
             logits = start_NK + share * added_ESNK[0, half] + (1 - share) * added_ESNK[1, half]
             losses[place] -= (weight_NK * functional.log_softmax(logits, dim=1)).sum()

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from mdlstm_core.learning.rows import AllRows, halves, row_weights, with_one
+from mdlstm_core.learning.rows import AllRows, lessons_and_tests, with_one
 
 _IF_USELESS, _GROWTH, _LEAST = 0.3, 3.5, 0.25
 """What it counts if it spares no error, how much more if it spares all, and at least.
@@ -39,7 +39,8 @@ def weight_of_grain(local_NG: Tensor, rows: AllRows, grain: Sequence[int]) -> fl
         grain: which of the features it is.
     """
     both = local_NG, without_grain(local_NG, grain)
-    error, plain_error = (_unseen_error(with_one(seen_NG), rows) for seen_NG in both)
+    pairs = lessons_and_tests(rows)
+    error, plain_error = (_unseen_error(with_one(seen_NG), pairs) for seen_NG in both)
     if plain_error == 0:
         return _IF_UNKNOWN
     return min(1.0, max(_LEAST, _IF_USELESS + _GROWTH * (1 - error / plain_error)))
@@ -52,18 +53,15 @@ def without_grain(local_NG: Tensor, grain: Sequence[int]) -> Tensor:
     return plain_NG
 
 
-def _unseen_error(inputs_DN: Tensor, rows: AllRows) -> float:
+def _unseen_error(inputs_DN: Tensor, pairs: Sequence[tuple[Tensor, Tensor]]) -> float:
     """Return the squared error on each half of the strokes of what the other half says.
 
     0 if neither half has strokes of two classes, or the other one has none of these.
     """
     error = 0.0
-    for kept_N in halves(rows)[1:]:
-        seen_NK, unseen_NK = row_weights(rows, kept_N), row_weights(rows, ~kept_N)
-        known_K = seen_NK.any(dim=0)
-        if known_K.sum() < 2:
+    for seen_NK, unseen_NK in pairs:
+        if seen_NK.any(dim=0).sum() < 2:
             continue  # any map tells one class, but for rounding
-        unseen_NK = unseen_NK * known_K
         hold_DD = torch.diag(torch.full((len(inputs_DN),), _HOLD))
         hold_DD[-1, -1] = 1e-6  # all but free; there may be nothing to learn
         products_DD = (inputs_DN * seen_NK.sum(dim=1)) @ inputs_DN.T

@@ -91,6 +91,18 @@ def row_weights(rows: PixelRows, kept_N: Tensor | None = None) -> Tensor:
     return mass_NK / total_K.clamp_min(1e-9) * (root_K / root_K.sum().clamp_min(1e-9))
 
 
+def lessons_and_tests(rows: AllRows) -> list[tuple[Tensor, Tensor]]:
+    """Return how much rows count, N×K, to learn from each half and to test with the other one.
+
+    Of a class that was not learned nothing is tested.
+    """
+    _, *halves_2N = halves(rows)
+    lessons = [row_weights(rows, kept_N) for kept_N in halves_2N]
+    tests = [row_weights(rows, ~kept_N) for kept_N in halves_2N]
+    pairs = zip(lessons, tests, strict=True)
+    return [(lesson_NK, test_NK * lesson_NK.any(dim=0)) for lesson_NK, test_NK in pairs]
+
+
 def with_one(inputs_NC: Tensor) -> Tensor:
     """Return the inputs of each row with a 1 at their end, D×N."""
     return torch.cat([inputs_NC, inputs_NC.new_ones(len(inputs_NC), 1)], dim=1).T.contiguous()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from mdlstm_core.learning.rows import AllRows, halves, row_weights, with_one
+from mdlstm_core.learning.rows import AllRows, halves, lessons_and_tests, row_weights, with_one
 
 
 def rows_of(
@@ -59,6 +59,17 @@ def test_of_one_image_every_other_stroke_of_each_class_is_a_half() -> None:
     assert {strokes[n] for n in places(one)} == {0, 1, 4}
     assert {strokes[n] for n in places(other)} == {2, 3}
     assert (one ^ other).all()
+
+
+def test_each_half_is_tested_with_the_other_but_for_classes_it_did_not_learn() -> None:
+    rows = rows_of([0, 1, 0, 2], [1.0, 1.0, 4.0, 4.0], [0, 0, 7, 7], [0, 1, 0, 1])
+    (first, first_test), (second, second_test) = lessons_and_tests(rows)
+    expected = torch.zeros(4, 4, 3)  # first half, its test, second half, its test
+    expected[0, [0, 1], [0, 1]] = 0.5
+    expected[1, 2, 0] = 0.5
+    expected[2, [2, 3], [0, 2]] = 0.5
+    expected[3, 0, 0] = 0.5
+    torch.testing.assert_close(torch.stack([first, first_test, second, second_test]), expected)
 
 
 def test_inputs_have_a_one_at_their_end() -> None:
