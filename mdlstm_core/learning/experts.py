@@ -44,28 +44,64 @@ class ClassifierOptions:
 
 @dataclass(frozen=True)
 class Experts:
-    """Experts E, learned from different strokes S: from all, and from each half.
+    """Experts E, learned from different strokes S: from one half, from all, from the other half.
 
     Attributes:
-        maps_ESJD: from the inputs, with a 1 at their end, to the K classes and, after these,
+        maps_SEJD: from the inputs, with a 1 at their end, to the K classes and, after these,
             to the hidden units.
-        out_ESKU: from the hidden units to the classes.
+        out_SEKU: from the hidden units to the classes.
     """
 
-    maps_ESJD: Tensor
-    out_ESKU: Tensor
+    maps_SEJD: Tensor
+    out_SEKU: Tensor
+
+    def of(self, strokes: slice) -> Experts:
+        """Return those that learned from some of S; they share memory with these."""
+        return Experts(self.maps_SEJD[strokes], self.out_SEKU[strokes])
 
     def added(self, inputs_DN: Tensor) -> tuple[Tensor, Tensor]:
-        """Return what each adds to the network's own logits, E×S×K×N, and its units, E×S×U×N."""
-        flat = self.maps_ESJD.flatten(0, 2) @ inputs_DN
-        mapped_ESJN = flat.unflatten(0, self.maps_ESJD.shape[:3])
-        classes = self.out_ESKU.shape[2]
-        hidden_ESUN = mapped_ESJN[:, :, classes:].relu_()
-        return mapped_ESJN[:, :, :classes] + self.out_ESKU @ hidden_ESUN, hidden_ESUN
+        """Return what each adds to the network's own logits, S×E×K×N, and its units, S×E×U×N."""
+        flat = self.maps_SEJD.flatten(0, 2) @ inputs_DN
+        mapped_SEJN = flat.unflatten(0, self.maps_SEJD.shape[:3])
+        classes = self.out_SEKU.shape[2]
+        hidden_SEUN = mapped_SEJN[:, :, classes:].relu_()
+        return mapped_SEJN[:, :, :classes] + self.out_SEKU @ hidden_SEUN, hidden_SEUN
 
 
-_EXPERTS, _STROKES = 2, 3
-"""Axes E and S of `Experts`."""
+_STROKES, _EXPERTS = 3, 2
+"""Axes S and E of `Experts`."""
+
+_ALL, _HALVES = 1, (0, 2)
+"""Places on axis S."""
+
+_LEARNERS = slice(0, 2), slice(1, 3)
+"""Which of axis S learn from the rows of one half, and which from the other's."""
+
+
+@dataclass(frozen=True)
+class _Half:
+    """What is learned from the rows of one half of the strokes, by two of axis S: T.
+
+    Attributes:
+        inputs_DN: of each row, with a 1 at the end.
+        start_KN: the network's own logits.
+        weight_T1KN: how much each row counts for each class.
+    """
+
+    inputs_DN: Tensor
+    start_KN: Tensor
+    weight_T1KN: Tensor
+
+    def add_slope(self, at: Experts, slope: Experts) -> None:
+        """Add the derivatives of these rows' loss to `slope`."""
+        added_TEKN, hidden_TEUN = at.added(self.inputs_DN)
+        sure_TEKN = (added_TEKN + self.start_KN).softmax(dim=2)
+        wrong_TEKN = sure_TEKN * self.weight_T1KN.sum(dim=2, keepdim=True) - self.weight_T1KN
+        slope.out_SEKU.add_(wrong_TEKN @ hidden_TEUN.mT)
+        back_TEUN = (at.out_SEKU.mT @ wrong_TEKN).mul_(hidden_TEUN > 0)
+        back_TEJN = torch.cat([wrong_TEKN, back_TEUN], dim=2)
+        by_map = back_TEJN.flatten(0, 2) @ self.inputs_DN.T
+        slope.maps_SEJD.add_(by_map.view_as(slope.maps_SEJD))
 
 
 @dataclass(frozen=True)
@@ -73,32 +109,24 @@ class _Lesson:
     """What is learned, by gradients that are spelt out: autograd would take twice as long.
 
     Attributes:
-        inputs_DN: of each row, with a 1 at the end.
-        start_KN: the network's own logits.
-        weight_SKN: how much each row counts for each class.
-        sees_E11D: which inputs an expert sees, 0 or 1.
-        pull_E1JD, pull_E111: how strongly the weights of `Experts` are drawn to zero.
+        halves: one half of the strokes and the other. From either, two of axis S learn, which
+            stand side by side there: the half alone, and all.
+        sees_E1D: which inputs an expert sees, 0 or 1.
+        pull_EJD, pull_E11: how strongly the weights of `Experts` are drawn to zero.
     """
 
-    inputs_DN: Tensor
-    start_KN: Tensor
-    weight_SKN: Tensor
-    sees_E11D: Tensor
-    pull_E1JD: Tensor
-    pull_E111: Tensor
+    halves: tuple[_Half, _Half]
+    sees_E1D: Tensor
+    pull_EJD: Tensor
+    pull_E11: Tensor
 
     def slope(self, at: Experts, slope: Experts) -> None:
         """Write the loss's derivatives by the weights into `slope`."""
-        added_ESKN, hidden_ESUN = at.added(self.inputs_DN)
-        sure_ESKN = (added_ESKN + self.start_KN).softmax(dim=2)
-        wrong_ESKN = sure_ESKN * self.weight_SKN.sum(dim=1, keepdim=True) - self.weight_SKN
-        torch.mul(self.pull_E111, at.out_ESKU, out=slope.out_ESKU)
-        slope.out_ESKU.add_(wrong_ESKN @ hidden_ESUN.mT)
-        back_ESUN = (at.out_ESKU.mT @ wrong_ESKN).mul_(hidden_ESUN > 0)
-        back_ESJN = torch.cat([wrong_ESKN, back_ESUN], dim=2)
-        by_map = back_ESJN.flatten(0, 2) @ self.inputs_DN.T
-        torch.mul(self.pull_E1JD, at.maps_ESJD, out=slope.maps_ESJD)
-        slope.maps_ESJD.add_(by_map.view_as(at.maps_ESJD)).mul_(self.sees_E11D)
+        torch.mul(self.pull_E11, at.out_SEKU, out=slope.out_SEKU)
+        torch.mul(self.pull_EJD, at.maps_SEJD, out=slope.maps_SEJD)
+        for half, learners in zip(self.halves, _LEARNERS, strict=True):
+            half.add_slope(at.of(learners), slope.of(learners))
+        slope.maps_SEJD.mul_(self.sees_E1D)
 
 
 @torch.no_grad()
@@ -111,15 +139,15 @@ def solve(
 ) -> Experts:
     """Return the experts: the first one sees all inputs, the second none of the components."""
     classes, size = start_NK.shape[1], len(inputs_DN)
-    sees_E11D = torch.ones(_EXPERTS, 1, 1, size)
-    sees_E11D[1, ..., :components] = 0
-    lesson = _lesson(inputs_DN, sees_E11D, start_NK, rows, options)
+    sees_E1D = torch.ones(_EXPERTS, 1, size)
+    sees_E1D[1, :, :components] = 0
+    lesson = _lesson(inputs_DN, sees_E1D, start_NK, rows, options)
     # One tensor of all weights: the optimizer takes as long for each, however small.
-    axes = _EXPERTS, _STROKES
+    axes = _STROKES, _EXPERTS
     shapes = (*axes, classes + options.hidden, size), (*axes, classes, options.hidden)
     weights, slope = (torch.zeros(sum(map(math.prod, shapes))) for _ in range(2))
     experts, slopes = _parts(weights, shapes), _parts(slope, shapes)
-    experts.maps_ESJD[:, :, classes:] = _drawn(sees_E11D, options.hidden)
+    experts.maps_SEJD[:, :, classes:] = _drawn(sees_E1D, options.hidden)
     weights.grad = slope
     optimizer = torch.optim.Adam([weights], lr=options.learning_rate)
     for step in range(options.steps):
@@ -136,32 +164,39 @@ def _parts(flat: Tensor, shapes: tuple[tuple[int, ...], tuple[int, ...]]) -> Exp
     return Experts(flat[:first].view(shapes[0]), flat[first:].view(shapes[1]))
 
 
-def _drawn(sees_E11D: Tensor, units: int) -> Tensor:
-    """Return the maps to the hidden units before learning: E×1×U×D."""
+def _drawn(sees_E1D: Tensor, units: int) -> Tensor:
+    """Return the maps to the hidden units before learning: E×U×D."""
     # A generator of its own: the same strokes give the same answer.
     generator = torch.Generator().manual_seed(0)
-    count = sees_E11D.shape[3] - 1
+    count = sees_E1D.shape[2] - 1
     drawn_EUC = torch.randn(_EXPERTS, units, count, generator=generator)
-    drawn_EUC *= 1.5 / (sees_E11D[:, 0].sum(dim=2, keepdim=True) - 1).sqrt()
+    drawn_EUC *= 1.5 / (sees_E1D.sum(dim=2, keepdim=True) - 1).sqrt()
     biases_EU = 0.5 * torch.randn(_EXPERTS, units, generator=generator)
-    return torch.cat([drawn_EUC, biases_EU.unsqueeze(2)], dim=2).unsqueeze(1) * sees_E11D
+    return torch.cat([drawn_EUC, biases_EU.unsqueeze(2)], dim=2) * sees_E1D
 
 
 def _lesson(
     inputs_DN: Tensor,
-    sees_E11D: Tensor,
+    sees_E1D: Tensor,
     start_NK: Tensor,
     rows: AllRows,
     options: ClassifierOptions,
 ) -> _Lesson:
-    weight_SNK = _smoothed(torch.stack([row_weights(rows, kept_N) for kept_N in halves(rows)]))
+    one_N, other_N = halves(rows)
+    learned = one_N, one_N | other_N, other_N
+    weight_SNK = _smoothed(torch.stack([row_weights(rows, kept_N) for kept_N in learned]))
+
+    def half(kept_N: Tensor, learners: slice) -> _Half:
+        weight_T1KN = weight_SNK[learners, kept_N].mT.unsqueeze(1).contiguous()
+        return _Half(inputs_DN[:, kept_N], start_NK[kept_N].T.contiguous(), weight_T1KN)
+
     # Twice, as the derivative of a square is; less of drawn weights, and none of biases.
-    pull_E111 = 2 * _hold(rows, options)[:, None, None, None]
-    pull_E1JD = pull_E111.repeat(1, 1, start_NK.shape[1] + options.hidden, len(inputs_DN))
-    pull_E1JD[:, :, start_NK.shape[1] :] *= 0.1
-    pull_E1JD[..., -1] = 0
-    start_KN, weight_SKN = start_NK.T.contiguous(), weight_SNK.mT.contiguous()
-    return _Lesson(inputs_DN, start_KN, weight_SKN, sees_E11D, pull_E1JD, pull_E111)
+    pull_E11 = 2 * _hold(rows, options)[:, None, None]
+    pull_EJD = pull_E11.repeat(1, start_NK.shape[1] + options.hidden, len(inputs_DN))
+    pull_EJD[:, start_NK.shape[1] :] *= 0.1
+    pull_EJD[..., -1] = 0
+    both = half(one_N, _LEARNERS[0]), half(other_N, _LEARNERS[1])
+    return _Lesson(both, sees_E1D, pull_EJD, pull_E11)
 
 
 def _hold(rows: AllRows, options: ClassifierOptions) -> Tensor:
@@ -190,7 +225,7 @@ def mix(experts: Experts, share: float) -> tuple[Tensor, Tensor]:
         share: of the first one, 0 to 1.
     """
     parts_E11 = torch.tensor([share, 1 - share])[:, None, None]
-    maps_EJD, out_EKU = experts.maps_ESJD[:, 0], experts.out_ESKU[:, 0]
+    maps_EJD, out_EKU = experts.maps_SEJD[_ALL], experts.out_SEKU[_ALL]
     classes = out_EKU.shape[1]
     direct_KD = (parts_E11 * maps_EJD[:, :classes]).sum(dim=0)
     hidden_UD = maps_EJD[:, classes:].flatten(0, 1)
@@ -215,11 +250,11 @@ def share_of_first(
         is_known: whether the network knows any of the classes.
     """
     shares = _SHARES[is_known]
-    added_ESNK = experts.added(inputs_DN)[0].mT
     losses = torch.zeros(len(shares))
-    for half, (_, weight_NK) in enumerate(lessons_and_tests(rows), start=1):
+    for half, (_, weight_NK) in zip(_HALVES, lessons_and_tests(rows), strict=True):
+        first_NK, second_NK = experts.of(slice(half, half + 1)).added(inputs_DN)[0][0].mT
         for place, share in enumerate(shares):
-            logits = start_NK + share * added_ESNK[0, half] + (1 - share) * added_ESNK[1, half]
+            logits = start_NK + share * first_NK + (1 - share) * second_NK
             losses[place] -= (weight_NK * functional.log_softmax(logits, dim=1)).sum()
     if not losses.any():
         return shares[1]

@@ -1,7 +1,7 @@
 """Rows of labeled pixels that Live learns from: how much each counts, and how they are halved.
 
 N: labeled pixels, M: pixels all over the images; F: features of the network, G: local ones, D: all
-inputs of a classifier and a 1; K: classes; S: all of the pixels, one half of them, the other half.
+inputs of a classifier and a 1; K: classes.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class AllRows(PixelRows):
 
 
 def halves(rows: AllRows) -> Tensor:
-    """Return which rows are learned from, S×N: all, those of one half of the groups, the other.
+    """Return which rows are of one half of the groups, and which of the other: 2×N.
 
     Groups are images, since what is true of an image's strokes may be true of that image
     alone; where only one has strokes, they are its strokes, every other one of each class.
@@ -69,7 +69,7 @@ def halves(rows: AllRows) -> Tensor:
         for label in label_G.unique():
             even_G[(label_G == label).nonzero().flatten()[::2]] = True
     even_N = even_G[group_N]
-    return torch.stack([torch.ones_like(even_N), even_N, ~even_N])
+    return torch.stack([even_N, ~even_N])
 
 
 def row_weights(rows: PixelRows, kept_N: Tensor | None = None) -> Tensor:
@@ -96,7 +96,7 @@ def lessons_and_tests(rows: AllRows) -> list[tuple[Tensor, Tensor]]:
 
     Of a class that was not learned nothing is tested.
     """
-    _, *halves_2N = halves(rows)
+    halves_2N = halves(rows)
     lessons = [row_weights(rows, kept_N) for kept_N in halves_2N]
     tests = [row_weights(rows, ~kept_N) for kept_N in halves_2N]
     pairs = zip(lessons, tests, strict=True)
