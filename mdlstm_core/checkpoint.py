@@ -145,7 +145,7 @@ def load_checkpoint(name_or_path: str | Path) -> Checkpoint:
     """Load a checkpoint by the name of a shipped model or from a file.
 
     Raises:
-        InputError: there is none, or it is truncated or of another kind.
+        InputError: there is none, or it is damaged or of another kind.
     """
     path = model_path(str(name_or_path)) or Path(name_or_path)
     if not path.is_file():
@@ -163,7 +163,7 @@ def checkpoint_from_bytes(content: bytes, name: str = "The stored model") -> Che
     """Read what `checkpoint_to_bytes` returned; `name` stands for it in errors.
 
     Raises:
-        InputError: the bytes are truncated or of another kind.
+        InputError: the bytes are truncated or of another kind, or weights are no numbers.
     """
     try:
         weights = load(content)
@@ -174,6 +174,8 @@ def checkpoint_from_bytes(content: bytes, name: str = "The stored model") -> Che
     metadata = header.get("__metadata__", {})
     if metadata.get("format") != FORMAT:
         raise InputError(f"{name} is a safetensors file, but not one of a labeling model.")
+    if not all(weight.isfinite().all() for weight in weights.values()):
+        raise InputError(f"{name} is damaged: some of its weights are no finite numbers.")
     try:
         return Checkpoint(
             config=NetworkConfig.from_json(json.loads(metadata["config"])),

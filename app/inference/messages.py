@@ -25,7 +25,7 @@ class LoadRequest:
 
     Attributes:
         model: a shipped one's name, a file, or a checkpoint's bytes.
-        fallback: what to load if that is damaged, None for nothing.
+        fallback: what to load if that is damaged; None to let the present model go on.
         device: where it is to run.
         base: gives the model that it learned from, or itself, in any thread; called if strokes
             are to be followed. None for itself.
@@ -62,6 +62,19 @@ class ModelInfo:
     warning: str = ""
     notice: str = ""
     source: str | Path | bytes = ""
+
+
+@dataclass(frozen=True)
+class NotLoaded:
+    """The model that was asked for is damaged, and the one before goes on.
+
+    Attributes:
+        source: what was asked for (see `LoadRequest.model`).
+        reason: why, in one sentence.
+    """
+
+    source: str | Path | bytes
+    reason: str
 
 
 @dataclass(frozen=True)

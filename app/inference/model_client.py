@@ -21,6 +21,7 @@ from app.inference.messages import (
     LearnRequest,
     LoadRequest,
     ModelInfo,
+    NotLoaded,
     Prediction,
     PredictRequest,
     Progress,
@@ -48,6 +49,7 @@ class ModelClient(QObject):
 
     Signals:
         model_loaded(ModelInfo), predicted(Prediction), insight_answered(InsightAnswer): answers.
+        not_loaded(NotLoaded): the model that was asked for is damaged; the one before goes on.
         fell_behind(int): nothing is predicted before the strokes on so many images are read.
         outdated: what was predicted by a kernel that stood in may come out otherwise now.
         progressed(Progress): learning did a step.
@@ -59,6 +61,7 @@ class ModelClient(QObject):
     """
 
     model_loaded = Signal(object)
+    not_loaded = Signal(object)
     predicted = Signal(object)
     fell_behind = Signal(int)
     insight_answered = Signal(object)
@@ -173,13 +176,18 @@ class ModelClient(QObject):
                 return
 
     @Slot(object)
-    def _on_answer(self, answer: Answer | Behind) -> None:
+    def _on_answer(self, answer: Answer | Behind | NotLoaded) -> None:
         self._busy = False
         if isinstance(answer, Behind):
             self.fell_behind.emit(answer.unread)
-            self._send_next()
-            return
-        self._pass_on_notice(answer)
+        elif isinstance(answer, NotLoaded):
+            self.not_loaded.emit(answer)
+        else:
+            self._pass_on_notice(answer)
+            self._hand_on(answer)
+        self._send_next()
+
+    def _hand_on(self, answer: Answer) -> None:
         if isinstance(answer, ModelInfo):
             self.model_loaded.emit(answer)
         elif isinstance(answer, Prediction):
@@ -189,7 +197,6 @@ class ModelClient(QObject):
                 self._kernel_timer.start()
         else:
             self.insight_answered.emit(answer)
-        self._send_next()
 
     @Slot()
     def _look_at_kernel(self) -> None:

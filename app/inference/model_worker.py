@@ -24,6 +24,7 @@ from app.inference.messages import (
     LearnRequest,
     LoadRequest,
     ModelInfo,
+    NotLoaded,
     Prediction,
     PredictRequest,
     Progress,
@@ -48,7 +49,7 @@ class ModelWorker(QObject):
     """Answers requests with the model that serves; one answer for each request.
 
     Signals:
-        answered(object): a `ModelInfo`, `Prediction`, `Behind` or `InsightAnswer`.
+        answered(object): a `ModelInfo`, `NotLoaded`, `Prediction`, `Behind` or `InsightAnswer`.
         failed(str): why the request could not be answered, in one sentence.
     """
 
@@ -88,7 +89,7 @@ class ModelWorker(QObject):
 
     def _answer(
         self, request: LoadRequest | PredictRequest | InsightRequest
-    ) -> ModelInfo | Prediction | Behind | InsightAnswer:
+    ) -> ModelInfo | NotLoaded | Prediction | Behind | InsightAnswer:
         if isinstance(request, LoadRequest):
             return self._load(request)
         if not isinstance(request, PredictRequest):
@@ -97,7 +98,7 @@ class ModelWorker(QObject):
             raise InputError("No model is loaded yet.")
         return self._predict(request, self._predictor)
 
-    def _load(self, request: LoadRequest) -> ModelInfo:
+    def _load(self, request: LoadRequest) -> ModelInfo | NotLoaded:
         with long_lived():
             from mdlstm_core.predictor import Predictor
 
@@ -106,7 +107,7 @@ class ModelWorker(QObject):
             checkpoint = load_model(source)
         except InputError as error:
             if request.fallback is None:
-                raise
+                return NotLoaded(source, str(error))
             checkpoint, warning = load_model(request.fallback), f"{error} Its base model serves."
             source = request.fallback
         predictor = Predictor(checkpoint, request.device)

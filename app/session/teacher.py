@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PySide6.QtCore import QObject, Signal, Slot
 
+from app.document.steps import Roles
 from app.inference.messages import (
     CorrectedFile,
     Improved,
@@ -18,6 +19,7 @@ from app.inference.messages import (
     LearnRequest,
     LoadRequest,
     ModelInfo,
+    NotLoaded,
 )
 from app.inference.model_client import ModelClient
 from app.session.stored_project import StoredProject
@@ -64,13 +66,14 @@ class Teacher(QObject):
         self.timeline = Timeline(stored)
         self._stored, self._client = stored, client
         self._base_model, self.device = base_model, device
-        self._before: str | Path | None = None
-        self._is_import = False
-        self._asked: tuple[str | Path | bytes, str | Path | bytes] = base_model, base_model
-        self._imported: int | None = None
+        self._asked: str | Path | bytes = base_model
+        self._then: Callable[[], None] | None = None
+        self._served: Roles | None = None
+        self._loaded: int | None = None
         self._is_trial = False
         self._notice = ""
         client.model_loaded.connect(self._on_model_loaded)
+        client.not_loaded.connect(self._on_not_loaded)
         client.improved.connect(self._on_improved)
         client.learned.connect(self._on_learned)
         client.learning_failed.connect(self._on_learning_failed)
@@ -102,10 +105,10 @@ class Teacher(QObject):
         except InputError as error:
             self.warned.emit(str(error))
         fallback = base or self._base_model
-        self._load(learned or fallback, fallback, self._gives_base())
+        self._load(learned or fallback, self._gives_base(), fallback=fallback)
 
     def use(self, model: str | Path, *, keep: bool = False) -> None:
-        """Load another model; the present one goes on if it does not fit the project.
+        """Load another model; the present one goes on if it is damaged or does not fit.
 
         Args:
             model: a shipped one's name, or a file.
@@ -115,23 +118,23 @@ class Teacher(QObject):
             InputError: learning is under way.
         """
         self._check_not_learning()
-        self._before, self._base_model, self._is_import = self._base_model, model, keep
-        self._load(model, self._before)
+        self._load(model, then=lambda: self._begin_with(model, keep=keep))
 
     def go_back(self, number: int) -> None:
-        """Let a model of the timeline serve again; undoable.
+        """Let a model of the timeline serve again, undoable; if it is damaged, nothing changes.
 
         Raises:
             InputError: learning is under way, or the model is gone.
         """
         self._check_not_learning()
-        self.timeline.go_back(number)
+        base = partial(self.timeline.checkpoint, self.timeline.roles_of(number).base)
+        self._load(self.timeline.checkpoint(number), base, then=lambda: self._note(number))
 
     def forget(self) -> None:
         """Let no model serve: another project is open."""
         self._client.cancel_learning()
         self._is_trial = False
-        self.model = self.source = None
+        self.model = self.source = self._then = self._served = None
         self.timeline.load()
         self.model_changed.emit(None)
 
@@ -163,10 +166,13 @@ class Teacher(QObject):
     def _load(
         self,
         model: str | Path | bytes,
-        fallback: str | Path | bytes,
         base: Callable[[], str | Path | bytes] | None = None,
+        *,
+        fallback: str | Path | bytes | None = None,
+        then: Callable[[], None] | None = None,
     ) -> None:
-        self._asked = model, fallback
+        """Have a model loaded; `then` is called when it serves."""
+        self._asked, self._then = model, then
         self._client.send(LoadRequest(model, fallback, self.device, base))
 
     def _stored_model(self, role: Literal["base", "learned"]) -> bytes | None:
@@ -191,45 +197,79 @@ class Teacher(QObject):
 
     @Slot(object)
     def _on_model_loaded(self, info: ModelInfo) -> None:
+        then = None
+        if info.source == self._asked:  # and not one that was asked for before
+            then, self._then = self._then, None
         try:
             self._stored.use_model_classes(info.classes)
+            if then is not None:
+                then()
         except InputError as error:
             self.warned.emit(str(error))
-            self._take_back()
+            if then is not None:
+                self._take_back()  # in the model's thread the chosen one has taken its place
             return
         if info.warning:
             self.warned.emit(info.warning)
-        self._keep_choice(is_loaded=not info.warning)
         before, self.model = self.source, info
         if not self._is_trial:
-            self.source = self._asked[1 if info.warning else 0]
+            self.source, self._served = info.source, self.timeline.roles
         self.model_changed.emit(info)
         if before is not None and before != self.source:
             self.model_replaced.emit(before, self.source)
 
-    def _keep_choice(self, *, is_loaded: bool) -> None:
-        """Let a project that has models of its own begin with the chosen one from now on."""
-        if self._before is None:
-            return
-        may_store = self._stored.path is not None and not self._stored.journal.is_read_only
-        if not is_loaded:
-            self._base_model = self._before
-        elif may_store and (self._is_import or self.timeline.roles):
-            start, chosen = (_file(m).read_bytes() for m in (self._before, self._base_model))
-            self.timeline.add(start, NewModel("imported", chosen), serves=False)
-        self._before = None
+    @Slot(object)
+    def _on_not_loaded(self, answer: NotLoaded) -> None:
+        self.warned.emit(f"{answer.reason} The model before stays.")
+        if self.model is None:
+            self.start()
+        elif answer.source == self._asked:
+            self._stay()
 
     def _take_back(self) -> None:
-        """Let the model go on that was there before the user chose another one."""
-        if self._before is not None:
-            self._base_model, self._before = self._before, None
+        """Load the model that was there before another one was chosen."""
+        self._stay()
+        if self.source is None:
             self.start()
+        else:
+            self._load(self.source, self._gives_base(), fallback=self._base_model)
+
+    def _stay(self) -> None:
+        """Let the timeline say that the model before goes on."""
+        self._then = None
+        if self._served is not None and self._served != self.timeline.roles:
+            self.timeline.stay_with(self._served)
+
+    def _begin_with(self, model: str | Path, *, keep: bool) -> None:
+        """Let a project that has models of its own begin with the chosen one from now on.
+
+        Raises:
+            InputError: it cannot be read any more.
+        """
+        may_store = self._stored.path is not None and not self._stored.journal.is_read_only
+        if may_store and (keep or self.timeline.roles):
+            start, chosen = _content(self._base_model), _content(model)
+            self.timeline.add(start, NewModel("imported", chosen), serves=False)
+        self._base_model = model
+
+    def _note(self, number: int) -> None:
+        """Let the history say that a checkpoint of the timeline serves, which does already.
+
+        Raises:
+            InputError: it is gone, or another one is just being stored.
+        """
+        self._loaded = number
+        try:
+            self.timeline.go_back(number)
+        finally:
+            self._loaded = None
+        self._served = self.timeline.roles
 
     @Slot(object)
     def _on_improved(self, improved: Improved) -> None:
         if improved.project == self._stored.path:
             self._is_trial = True
-            self._load(improved.checkpoint, self._base_model, self._gives_base())
+            self._load(improved.checkpoint, self._gives_base())
 
     @Slot(object)
     def _on_learned(self, learned: Learned) -> None:
@@ -249,8 +289,10 @@ class Teacher(QObject):
         """Let a new model serve, now that it is stored."""
         row = self.timeline.row(number)
         if row is not None and row.origin == "imported":
-            self._imported = number  # it serves already
-            self.timeline.go_back(number)
+            try:
+                self._note(number)
+            except InputError as error:
+                self.warned.emit(str(error))
             return
         self._serve(number)
         said = "The model has learned from your corrections. J steps through what it changed."
@@ -268,18 +310,17 @@ class Teacher(QObject):
 
     @Slot(int)
     def _on_model_chosen(self, number: int) -> None:
-        if number != self._imported:
+        if number != self._loaded:
             self._serve(number)
-        self._imported = None
 
     def _serve(self, number: int) -> None:
         """Load a model of the timeline."""
         self._is_trial = False
         try:
-            model = self.timeline.checkpoint(number)
-            self._load(model, self._base_model, self._gives_base())
+            self._load(self.timeline.checkpoint(number), self._gives_base())
         except InputError as error:
             self.warned.emit(str(error))
+            self._stay()
 
     def _gives_base(self) -> Callable[[], str | Path | bytes]:
         """Return a call, for any thread, that gives the model that learning starts from now."""
@@ -299,6 +340,14 @@ class Teacher(QObject):
             self.start()
 
 
-def _file(model: str | Path) -> Path:
-    """Return the file of a model: of a shipped one's name, or the one that is named."""
-    return model_path(str(model)) or Path(model)
+def _content(model: str | Path) -> bytes:
+    """Return the bytes of a model's file: of a shipped one's name, or the one that is named.
+
+    Raises:
+        InputError: it cannot be read.
+    """
+    path = model_path(str(model)) or Path(model)
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise InputError(f"The model {path} cannot be read: {error.strerror}.") from error

@@ -120,14 +120,28 @@ class Timeline(QObject):
         Raises:
             InputError: it is gone, or another one is just being stored.
         """
+        before, after = self.roles, self.roles_of(number)
+        if before is not None:
+            self._stored.project.change_models(before, after, "use another model")
+
+    def roles_of(self, number: int) -> Roles:
+        """Return the roles with which a checkpoint would serve again.
+
+        Raises:
+            InputError: it is gone, or another one is just being stored.
+        """
         if self._awaited:
             raise InputError("Another model is just being stored; try again in a moment.")
-        roles, row = self.roles, self.row(number)
-        if roles is None or row is None:
+        if self.roles is None or self.row(number) is None:
             raise InputError("This model is not in the timeline any more; choose another one.")
         starts = [r.number for r in self.rows if r.origin != "learned" and r.number <= number]
-        after = Roles(max(starts, default=roles.base), number)
-        self._stored.project.change_models(roles, after, "use another model")
+        return Roles(max(starts, default=self.roles.base), number)
+
+    def stay_with(self, roles: Roles) -> None:
+        """Let these checkpoints go on, since another one that was chosen cannot be read."""
+        self.roles = roles
+        self._stored.journal.record(SaveCheckpoints((), roles, None))
+        self.changed.emit()
 
     def set_thumbnail(self, number: int, thumbnail: bytes) -> None:
         """Keep a small picture (PNG) of what a checkpoint said of the image shown."""

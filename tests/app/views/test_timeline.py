@@ -264,3 +264,100 @@ def test_a_damaged_stored_model_gives_way_to_its_base(
         session.start_model()
     assert "base model serves" in warnings[0]
     session.close()
+
+
+def damaged_file(path: Path, content: str) -> Path:
+    path.write_bytes(b"hello")
+    if content == "weights that are no numbers":
+        shipped = load_checkpoint("scene")
+        weights = {name: weight * np.nan for name, weight in shipped.weights.items()}
+        save_checkpoint(dataclasses.replace(shipped, weights=weights), path)
+    return path
+
+
+@pytest.mark.parametrize("content", ["no model at all", "weights that are no numbers"])
+def test_a_damaged_file_changes_nothing_of_a_model_that_learned(
+    qtbot: QtBot,
+    opened: MainWindow,
+    drag: Callable[..., None],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    content: str,
+) -> None:
+    session, panel = opened.session, opened.learning_views.timeline
+    learn(qtbot, opened, drag, 6, 40.0)
+    learned, rows = prediction(opened), session.teacher.timeline.rows
+    file = damaged_file(tmp_path / "other.safetensors", content)
+    monkeypatch.setattr(QFileDialog, "getOpenFileName", lambda *_a: (str(file), ""))
+    with qtbot.waitSignal(session.warned):
+        qtbot.mouseClick(panel.import_, Qt.MouseButton.LeftButton)
+    assert str(file) in opened.messages.text
+    assert "The model before stays" in opened.messages.text
+    with qtbot.waitSignal(session.warned):
+        session.use_model(file)
+    settle(qtbot, opened)
+    np.testing.assert_array_equal(prediction(opened), learned)
+    assert session.teacher.timeline.rows == rows
+    assert session.teacher.timeline.roles == Roles(1, 2)
+    assert session.teacher.base == session.teacher.timeline.checkpoint(1)
+    learn(qtbot, opened, drag, 2, 120.0)
+    assert session.teacher.timeline.roles == Roles(1, 3)
+
+
+def damage(window: MainWindow, command: str) -> None:
+    """Change the checkpoints in the project file behind the program's back."""
+    assert window.session.journal.store()
+    assert window.session.project_path is not None
+    database = sqlite3.connect(window.session.project_path)
+    database.execute(command)
+    database.commit()
+    database.close()
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "UPDATE checkpoints SET checkpoint = x'00' WHERE number = 2",
+        "DELETE FROM checkpoints WHERE number = 2",
+    ],
+)
+def test_going_back_to_a_damaged_model_changes_nothing(
+    qtbot: QtBot, opened: MainWindow, drag: Callable[..., None], command: str
+) -> None:
+    session, panel = opened.session, opened.learning_views.timeline
+    learn(qtbot, opened, drag, 6, 40.0)
+    learn(qtbot, opened, drag, 2, 120.0)
+    serving, steps = prediction(opened), session.project.undo_stack.count()
+    damage(opened, command)
+    panel.choose(2)
+    with qtbot.waitSignal(session.warned):
+        qtbot.mouseClick(panel.back, Qt.MouseButton.LeftButton)
+    settle(qtbot, opened)
+    np.testing.assert_array_equal(prediction(opened), serving)
+    assert session.project.undo_stack.count() == steps
+    assert session.teacher.timeline.roles == Roles(1, 3)
+    file = stored(opened)
+    assert file.roles() == Roles(1, 3)
+    file.close()
+
+
+def test_taking_back_a_step_to_a_damaged_model_leaves_the_present_one(
+    qtbot: QtBot, opened: MainWindow, drag: Callable[..., None]
+) -> None:
+    session, panel = opened.session, opened.learning_views.timeline
+    learn(qtbot, opened, drag, 6, 40.0)
+    panel.choose(1)
+    with qtbot.waitSignal(session.model_changed):
+        qtbot.mouseClick(panel.back, Qt.MouseButton.LeftButton)
+    settle(qtbot, opened)
+    own = prediction(opened)
+    damage(opened, "UPDATE checkpoints SET checkpoint = x'00' WHERE number = 2")
+    with qtbot.waitSignal(session.warned):
+        qtbot.keyClick(opened, Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
+    settle(qtbot, opened)
+    np.testing.assert_array_equal(prediction(opened), own)
+    assert "serves" in panel.list.item(1).text()
+    assert session.teacher.timeline.roles == Roles(1, 1)
+    file = stored(opened)
+    assert file.roles() == Roles(1, 1)
+    file.close()
