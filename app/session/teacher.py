@@ -138,6 +138,10 @@ class Teacher(QObject):
         self.timeline.load()
         self.model_changed.emit(None)
 
+    def stop(self) -> None:
+        """End learning soon; what was learned is kept."""
+        self._client.stop_learning()
+
     def cancel(self) -> None:
         """End learning soon; nothing of it is kept."""
         self._client.cancel_learning()

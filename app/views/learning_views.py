@@ -93,7 +93,7 @@ class LearningViews(QObject):
     def _link_learning(self) -> None:
         session, panel = self._session, self._learning
         panel.learn_asked.connect(session.learn)
-        panel.stop_asked.connect(session.stop_learning)
+        panel.stop_asked.connect(session.teacher.stop)
         panel.cancel_asked.connect(session.teacher.cancel)
         session.model_changed.connect(self._on_model)
         session.learning_changed.connect(self._on_learning)

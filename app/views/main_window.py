@@ -158,7 +158,7 @@ class MainWindow(QMainWindow):
             "export": self._ask_export,
             **exchange_slots(self),
             "quit": self.close,
-            "undo": session.undo,
+            "undo": self._undo,
             "redo": session.redo,
             "abort": lambda: (canvas.abort_gesture(), canvas.setFocus()),
             "larger": partial(self.options_bar.scale_diameter, 1.25),
@@ -310,6 +310,10 @@ class MainWindow(QMainWindow):
     def _enable(self, names: Iterable[str], enabled: bool) -> None:
         for name in names:
             self.actions_by_name[name].setEnabled(enabled)
+
+    def _undo(self) -> None:
+        if not self.canvas.remove_last():
+            self.session.undo()
 
     def _search(self) -> None:
         self.docks.show("Images")

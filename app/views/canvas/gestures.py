@@ -117,6 +117,12 @@ class GestureWidget(QWidget):
         self.update()
         return aborted
 
+    def remove_last(self) -> bool:
+        """Take back the last click of a gesture of several; return whether there was one."""
+        removed = self._tool.remove_last()
+        self.update()
+        return removed
+
     def finish_gesture(self) -> None:
         """End the gesture under way, if any, as letting go would."""
         self._take(self._tool.finish() if self._tool.is_active else None)
@@ -306,9 +312,7 @@ class GestureWidget(QWidget):
                 self.update()
         elif key in (Qt.Key.Key_Return, Qt.Key.Key_Enter) and self._tool.is_active:
             self.finish_gesture()
-        elif key == Qt.Key.Key_Backspace and self._tool.remove_last():
-            self.update()
-        else:
+        elif key != Qt.Key.Key_Backspace or not self.remove_last():
             super().keyPressEvent(event)
 
     def keyReleaseEvent(self, event: QKeyEvent) -> None:

@@ -289,6 +289,48 @@ def test_edits_are_worked_out_in_the_order_they_began(scene: Scene, held: _Held)
     assert scene.is_set.all()
 
 
+def test_undo_in_the_middle_of_a_stroke_takes_that_stroke_back(qtbot: QtBot, scene: Scene) -> None:
+    scene.use("brush")
+    scene.drag(scene.window, [(20.0, 20.0), (60.0, 20.0)])
+    before = scene.corrections
+    scene.drag(scene.window, [(20.0, 80.0), (60.0, 80.0)], release=False)
+    qtbot.keyClick(scene.window, Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
+    qtbot.mouseRelease(scene.canvas, _LEFT, pos=scene.view(60, 80))
+    np.testing.assert_array_equal(scene.corrections, before)
+    qtbot.keyClick(scene.window, Qt.Key.Key_Y, Qt.KeyboardModifier.ControlModifier)
+    assert scene.is_set[80, 20:61].all()  # and it can be made again
+
+
+def test_undo_in_the_middle_of_a_polygon_takes_its_last_corner_back(
+    qtbot: QtBot, scene: Scene
+) -> None:
+    scene.use("rectangle")
+    scene.drag(scene.window, [(2.5, 2.5), (4.5, 4.5)])
+    scene.use("polygon")
+    for corner in (*CORNERS, (150.0, 110.0)):
+        scene.drag(scene.window, [corner])
+    qtbot.keyClick(scene.window, Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
+    qtbot.keyClick(scene.canvas, Qt.Key.Key_Enter)
+    assert scene.is_set[30, 45]
+    assert scene.is_set[3, 3]
+    assert not scene.is_set[72:, :].any()
+    assert scene.stack.count() == 2
+
+
+def test_undo_waits_for_what_is_worked_out_and_takes_that_back(
+    qtbot: QtBot, scene: Scene, held: _Held
+) -> None:
+    scene.use("rectangle")
+    scene.drag(scene.window, [(50.5, 40.5), (70.5, 55.5)])
+    before = scene.corrections
+    qtbot.keyClick(scene.window, Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
+    np.testing.assert_array_equal(scene.corrections, before)
+    held.go.set()
+    scene.wait()
+    np.testing.assert_array_equal(scene.corrections, before)
+    assert scene.stack.to_redo() is not None
+
+
 @pytest.mark.parametrize("leave", ["close", "image", "project"])
 def test_what_is_worked_out_is_waited_for_before_its_image_goes(
     scene: Scene, held: _Held, tmp_path: Path, leave: str
@@ -318,8 +360,8 @@ def test_the_window_is_alive_while_another_image_waits_for_what_is_worked_out(
     session, document, other = scene.window.session, scene.document, tmp_path / "other.png"
     Image.fromarray(np.zeros((120, 160, 3), np.uint8)).save(other)
     held_back: list[bool] = []
-    may_leave = session.may_leave
-    session.may_leave = lambda: held_back.append(may_leave()) or held_back[-1]
+    may_leave = session.drawing.may_leave
+    session.drawing.may_leave = lambda: held_back.append(may_leave()) or held_back[-1]
     session.open_paths([other])
     qtbot.waitUntil(lambda: held_back == [False])
     assert session.document is document

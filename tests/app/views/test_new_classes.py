@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QPoint, Qt
 from PySide6.QtWidgets import QFileDialog
 from pytestqt.qtbot import QtBot
 
@@ -134,6 +134,37 @@ def test_starts_from_a_list_of_the_users(
     file = ProjectFile(session.project_path)
     assert file.model_classes() == ("", "", "sky")
     file.close()
+
+
+@pytest.mark.parametrize("leave", ["undo", "delete", "merge"])
+def test_a_class_that_leaves_in_the_middle_of_its_stroke_leaves_no_pixel_without_one(
+    qtbot: QtBot, opened: MainWindow, drag: Callable[..., None], leave: str
+) -> None:
+    session = opened.session
+    opened.actions_by_name["class-add"].trigger()
+    label = session.project.classes.classes[-1].label
+    opened.classes.choose_label(label)
+    drag(opened, [(40.0, 64.0), (100.0, 64.0)], release=False)
+    if leave == "undo":
+        opened.canvas.setFocus()
+        qtbot.keyClick(opened, Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
+    elif leave == "delete":
+        session.delete_class(label)
+    else:
+        session.merge_class(label, 2)
+    end = QPoint(*map(round, opened.canvas.transform.to_view(100.0, 64.0)))
+    qtbot.mouseRelease(opened.canvas, Qt.MouseButton.LeftButton, pos=end)
+    assert session.document is not None
+    painted = set(np.unique(session.document.corrections.snapshot()).tolist())
+    assert painted == ({2, IGNORE_INDEX} if leave == "merge" else {IGNORE_INDEX})
+    assert session.journal.store()  # what reaches over all images can be undone then
+    session.undo()
+    labels = [c.label for c in session.project.classes.classes]
+    if leave == "undo":
+        assert label not in labels
+    else:
+        assert label in labels
+        assert (session.document.corrections.snapshot() == label).any()
 
 
 def test_merged_and_deleted_classes_go_on(

@@ -49,7 +49,7 @@ def learn(
         with qtbot.waitSignal(session.progressed):
             session.learn(60)
         with until_learned(session):
-            session.stop_learning()
+            session.teacher.stop()
 
     return learn
 

@@ -115,7 +115,7 @@ def test_learning_goes_on_and_says_how(
         qtbot.keyClick(labeled_window, Qt.Key.Key_L)
     assert labeled_window.messages.text == ON_CPU
     with until_learned(session):
-        session.stop_learning()
+        session.teacher.stop()
     assert said[-2] == ON_CPU
     assert said[-1].startswith("The model has learned from your corrections.")
 
