@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PySide6.QtCore import QObject, QThreadPool, QTimer, Signal, Slot
 
 from app.document.document import ImageDocument
-from app.document.regions.uncertain import UncertainRegion, worth
+from app.document.regions.uncertain import UncertainRegion, labeled_colors, worth
 from app.inference.messages import Prediction
 from app.inference.model_client import ModelClient
 from app.inference.survey_worker import Look, LookRequest, SurveyThread
@@ -32,6 +32,8 @@ _MOST_IMAGES = 40
 
 _MOST_BYTES = 64 << 20
 """Of the label maps that are kept, packed."""
+
+_NO_COLORS = np.zeros((0, 3), dtype=np.float32)
 
 
 class Survey(QObject):
@@ -53,6 +55,7 @@ class Survey(QObject):
         self._models: dict[Hashable, Source] = {}
         self._looks: dict[tuple[Hashable, Path], Look] = {}
         self._failed: set[tuple[Hashable, Path]] = set()
+        self._revisions: dict[Path, Hashable] = {}
         self._document: ImageDocument | None = None
         self._is_resting = False
         self._held: list[Source] = []
@@ -93,22 +96,27 @@ class Survey(QObject):
         """Return what a model said of an image, None if it has not looked yet."""
         return self._looks.get((self._key(model), image))
 
-    def ranked(self, labeled_N3: NDArray[np.float32]) -> list[tuple[float, Path, UncertainRegion]]:
-        """Return places on images that are not shown, most rewarding first (see `worth`).
+    def labeled_colors(self) -> NDArray[np.float32]:
+        """Return colours that are labeled, as far as looked up, N×3 in CIE L*a*b*."""
+        shown = self._document
+        of_shown = labeled_colors(shown.image, shown.corrections.values) if shown else _NO_COLORS
+        found = [look.colors for look in self._others() if look.colors is not None]
+        return np.concatenate([of_shown, *found])
 
-        `labeled_N3` is what is labeled on the image shown; the rest was looked up.
-        """
-        looks = [look for key in list(self._models)[:1] for look in self._of(key)]
-        shown = self._document.path if self._document else None
-        others = [look for look in looks if look.image_path != shown]
-        colors = [labeled_N3, *(look.colors for look in others if look.colors is not None)]
-        known = np.concatenate(colors)
+    def ranked(self, labeled_N3: NDArray[np.float32]) -> list[tuple[float, Path, UncertainRegion]]:
+        """Return places on images that are not shown, most rewarding first (see `worth`)."""
         found = [
-            (worth(region, known), look.image_path, region)
-            for look in others
+            (worth(region, labeled_N3), look.image_path, region)
+            for look in self._others()
             for region in look.regions or ()
         ]
         return sorted(found, key=lambda place: -place[0])
+
+    def _others(self) -> list[Look]:
+        """Return what the model that serves said of the images that are not shown."""
+        looks = [look for key in list(self._models)[:1] for look in self._of(key)]
+        shown = self._document.path if self._document else None
+        return [look for look in looks if look.image_path != shown]
 
     def has_looked(self, image: Path) -> bool:
         """Return whether it is known where the model that serves is unsure of an image."""
@@ -183,10 +191,14 @@ class Survey(QObject):
         """Return whether a model has more to say of an image."""
         look, serving = self._looks.get((key, image)), next(iter(self._models))
         is_shown = self._document is not None and self._document.path == image
-        return look is None or (look.regions is None and key == serving and not is_shown)
+        if look is None or key != serving or is_shown:
+            return look is None
+        is_past = self._revisions.get(image) != self._stored.project.revision(image)
+        return look.regions is None or is_past
 
     def _request(self, key: Hashable, model: Source, image: Path) -> LookRequest:
         shown, in_memory = self._document, self._stored.project.corrections(image)
+        self._revisions[image] = self._stored.project.revision(image)
         picture: Callable[[], NDArray[np.uint8]] = partial(read_image, image)
         if shown is not None and shown.path == image:
             picture = partial(np.asarray, shown.image)

@@ -13,7 +13,6 @@ from app.document.document import ImageDocument
 from app.document.regions.uncertain import (
     UncertainRegion,
     difference,
-    labeled_colors,
     uncertain_regions,
     worth,
 )
@@ -84,7 +83,7 @@ class WhereNext(QObject):
         is worth a stroke is left out.
         """
         survey, images = self._session.review.survey, self._session.project.images
-        places = survey.ranked(labeled_colors(document.image, document.corrections.values))
+        places = survey.ranked(survey.labeled_colors())
         ranked = [path for _, path, region in places if region.box not in self._seen[path]]
         after = images.index(document.path) + 1
         unknown = [p for p in [*images[after:], *images[: after - 1]] if not survey.has_looked(p)]
@@ -99,11 +98,12 @@ class WhereNext(QObject):
             document.uncertainty, corrections != IGNORE_INDEX, document.image, seen
         )
         if places:
-            labeled = labeled_colors(document.image, corrections)
+            labeled = self._session.review.survey.labeled_colors()
             found = max(places, key=lambda region: worth(region, labeled))
             self._seen[document.path].append(found.box)
             self._canvas.show_box(found.box)
-            self._session.said.emit(self._reason(document, found, difference(found, labeled)))
+            differs = difference(found, labeled) if len(labeled) else None
+            self._session.said.emit(self._reason(document, found, differs))
             return
         self._seen.pop(document.path, None)
         if self._left:
@@ -112,16 +112,20 @@ class WhereNext(QObject):
         else:
             self._session.said.emit("There is no place left where the model is unsure.")
 
-    def _reason(self, document: ImageDocument, found: UncertainRegion, differs: float) -> str:
-        """Say why this place."""
+    def _reason(
+        self, document: ImageDocument, found: UncertainRegion, differs: float | None
+    ) -> str:
+        """Say why this place; `differs` is None if nothing is labeled anywhere."""
         classes = self._session.classes
         labels = document.shown(found.box)
         label = int(np.bincount(labels.ravel()).argmax())
         name = f", most of it shown as {classes[label].name}" if label < len(classes) else ""
+        colors = "nothing is labeled so far"
+        if differs is not None:
+            colors = f"colours {differs:.0%} unlike those labeled so far"
         return (
             f"The model is unsure here: {found.uncertainty:.0%} on average over "
-            f"{found.pixels:,} pixels that nobody labeled{name}; colours {differs:.0%} unlike "
-            "those labeled so far."
+            f"{found.pixels:,} pixels that nobody labeled{name}; {colors}."
         )
 
     @Slot()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +13,8 @@ from PySide6.QtCore import Qt
 from pytestqt.qtbot import QtBot
 from skimage import data
 
+from app.document.edit import Edit
+from app.document.stroke import Box, Region
 from app.views.main_window import MainWindow
 
 
@@ -125,7 +128,7 @@ def test_goes_on_to_the_image_where_a_stroke_brings_most(
         assert session.document is not None
         assert session.document.path == ranked[0]
         assert "unsure here" in window.messages.text
-        assert "unlike those labeled" in window.messages.text
+        assert "nothing is labeled so far" in window.messages.text
     # Images without an unsure place are not gone to.
     assert set(ranked) <= set(others)
 
@@ -140,6 +143,37 @@ def test_what_looks_like_labeled_pixels_ranks_lower(qtbot: QtBot, opened: MainWi
     value, image, region = places[0]
     again = survey.ranked(np.array([region.color], np.float32))
     assert next(v for v, i, r in again if (i, r) == (image, region)) == pytest.approx(0.2 * value)
+
+
+def test_what_is_labeled_on_another_image_counts_in_the_reason(
+    qtbot: QtBot, window: MainWindow, tmp_path: Path
+) -> None:
+    folder = tmp_path / "twins"
+    folder.mkdir()
+    for name in "ab":
+        Image.fromarray(np.ascontiguousarray(data.rocket()[200:320, 100:260])).save(
+            folder / f"{name}.png"
+        )
+    session = window.session
+    with qtbot.waitSignal(session.prediction_changed):
+        session.open_paths([folder])
+    survey = session.review.survey
+    qtbot.waitUntil(lambda: survey.has_looked(folder / "b.png"))
+    assert not len(survey.labeled_colors())
+    with qtbot.waitSignal(session.prediction_changed):
+        session.open_image(folder / "b.png")
+    box = Box(0, 0, 120, 160)
+    whole = Region(box, np.ones(box.shape, dtype=bool))
+    session.edit(folder / "b.png", Edit(whole, np.full(120 * 160, 5, np.uint8), "all"))
+    with qtbot.waitSignal(session.prediction_changed):
+        session.open_image(folder / "a.png")
+    # It was looked at before it was labeled, and is looked at again.
+    qtbot.waitUntil(lambda: len(survey.labeled_colors()) > 0)
+    say(window, [(slice(20, 44), slice(100, 130))])
+    qtbot.keyClick(window, Qt.Key.Key_N)
+    told = re.search(r"colours (\d+)% unlike those labeled", window.messages.text)
+    assert told is not None
+    assert 20 <= int(told[1]) < 50
 
 
 def test_the_entropy_is_shown_in_place_of_the_margin(qtbot: QtBot, opened: MainWindow) -> None:
