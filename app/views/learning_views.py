@@ -18,6 +18,7 @@ from app.inference.messages import ModelInfo
 from app.session import LabelingSession
 from app.views.canvas.canvas_view import CanvasView
 from app.views.canvas.marks import Marks
+from app.views.dialogs.file_dialogs import ask_file_to_write
 from app.views.docks import RIGHT, Docks, Place
 from app.views.panels.changes_panel import ChangesPanel
 from app.views.panels.learning_panel import LearningPanel
@@ -197,11 +198,10 @@ class LearningViews(QObject):
         self._do(compare, changes=False)
 
     def _export(self, number: int) -> None:
-        name, _ = QFileDialog.getSaveFileName(
-            self._canvas.window(), "Export a model", f"model-{number}.safetensors", _MODEL_FILES
-        )
-        if name:
-            path = Path(name).with_suffix(".safetensors")
+        proposed = Path(f"model-{number}.safetensors")
+        window = self._canvas.window()
+        path = ask_file_to_write(window, "Export a model", proposed, _MODEL_FILES)
+        if path is not None:
             export = self._session.teacher.timeline.export
             self._do(lambda: export(number, path), changes=False)
 

@@ -30,13 +30,31 @@ def ask_export(parent: QWidget, image: Path) -> Path | None:
     folder = image.parent / "masks"
     with suppress(OSError):
         folder.mkdir(exist_ok=True)
-    proposed = str(folder / f"{image.stem}.png")
-    name, _ = QFileDialog.getSaveFileName(parent, "Export mask", proposed, "PNG (*.png)")
-    if name:
-        return Path(name).with_suffix(".png")
+    proposed = folder / f"{image.stem}.png"
+    path = ask_file_to_write(parent, "Export mask", proposed, "PNG (*.png)")
+    if path is not None:
+        return path
     with suppress(OSError):
         folder.rmdir()  # only if it is empty
     return None
+
+
+def ask_file_to_write(parent: QWidget, title: str, proposed: Path, kinds: str) -> Path | None:
+    """Let the user choose where a file is written; None if nowhere.
+
+    A name without the suffix of `proposed` gets it. If there is such a file, the dialog comes
+    again with that name: it warns of what would be replaced, but only of the name it shows.
+    """
+    suffix = proposed.suffix
+    while True:
+        name, _ = QFileDialog.getSaveFileName(parent, title, str(proposed), kinds)
+        if not name:
+            return None
+        if Path(name).suffix.lower() == suffix:
+            return Path(name)
+        proposed = Path(f"{name}{suffix}")
+        if not proposed.exists():
+            return proposed
 
 
 def ask_target_folder(parent: QWidget) -> Path | None:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QComboBox, QDialog
+from PySide6.QtWidgets import QComboBox, QDialog, QFileDialog
 from pytestqt.qtbot import QtBot
 
 from app.document.edit import Edit
@@ -313,3 +313,32 @@ def test_imported_labels_are_on_disk(opened: MainWindow, qtbot: QtBot, tiny_data
     assert [found.status for found in file.images()] == ["started"] * 4
     assert all(found.fingerprint is not None for found in file.images())
     file.close()
+
+
+def test_a_mask_keeps_the_points_in_its_name_and_replaces_nothing_unasked(
+    qtbot: QtBot, opened: MainWindow, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paint(opened, 1, Box(0, 0, 5, 5))
+    document = opened.session.document
+    assert document is not None
+    sky = np.zeros((document.height, document.width), np.uint8)
+    document.set_prediction(sky, np.full_like(sky, 200))
+    opened.session.prediction_changed.emit()
+    other = tmp_path / "mask-1.png"
+    other.write_bytes(b"precious")
+    there = tmp_path / "mask-1.5.png"
+    there.write_bytes(b"replaced")
+    proposed: list[str] = []
+
+    def choose(_parent: object, _title: str, suggestion: str, _kinds: str) -> tuple[str, str]:
+        proposed.append(suggestion)
+        return (str(tmp_path / "mask-1.5") if len(proposed) == 1 else suggestion), ""
+
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", choose)
+    with qtbot.waitSignal(opened.session.exported) as exported:
+        opened.actions_by_name["export"].trigger()
+    assert exported.args == [there]
+    assert proposed[1] == str(there)  # the dialog came again, and warns of what is there
+    assert other.read_bytes() == b"precious"
+    with Image.open(there) as mask:
+        assert mask.size == (document.width, document.height)
