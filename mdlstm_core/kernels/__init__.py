@@ -1,14 +1,15 @@
 """The 2D-LSTM operator: one contract, several backends that give the same numbers.
 
-Each backend has `run` and `states`, as described in `reference`. One that must be made
-ready, or that cannot run everywhere, also has `unavailable(dtype, wait=...)`, which returns
-None or why it cannot run now.
+Each backend has `run` and `states`, as described in `reference`. One that does not take all
+tensors also has `unfit(device, dtype)`, and one that must be made ready
+`unavailable(dtype, wait=...)`: each returns None or why it cannot run, or not now.
 """
 
 from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Callable
 from functools import lru_cache
 from importlib import import_module
 from types import ModuleType
@@ -16,6 +17,7 @@ from typing import NamedTuple
 
 import torch
 
+from mdlstm_core.errors import InputError
 from mdlstm_core.kernels import compiled_wavefront, reference, wavefront
 from mdlstm_core.kernels.weights import MDLSTMStates, MDLSTMWeights, NotFiniteError
 
@@ -26,6 +28,7 @@ __all__ = [
     "MDLSTMStates",
     "MDLSTMWeights",
     "NotFiniteError",
+    "check_name",
     "select_kernel",
 ]
 
@@ -65,6 +68,22 @@ class KernelChoice(NamedTuple):
     is_provisional: bool = False
 
 
+def check_name(name: str, argument: str) -> None:
+    """Check the name of a backend.
+
+    Args:
+        name: "auto" or of a backend.
+        argument: what the user gave it as.
+
+    Raises:
+        InputError: there is no backend of that name.
+    """
+    names = [*KERNELS, *GPU_KERNELS]
+    if name not in ("auto", *names):
+        known = ", ".join(names)
+        raise InputError(f"{argument}: expected auto or one of {known}, given {name!r}.")
+
+
 def select_kernel(
     name: str = "auto",
     device: torch.device | str = "cpu",
@@ -75,60 +94,62 @@ def select_kernel(
     """Return the backend for a device and a type of numbers.
 
     Size plays no part: on a CPU the compiled kernel was the fastest at every size measured (see
-    docs/performance.md). A backend that is still being made ready, or cannot be loaded,
-    is stood in for by torch; the log says once why. One that is asked for by name is
-    waited for.
+    docs/performance.md). A backend that is still being made ready, cannot be loaded, or does
+    not take such tensors, is stood in for by torch; the log says once why, unless nobody asked
+    for it and it only does not take them. One that is asked for by name is waited for.
 
     Args:
         name: of the backend; "auto" asks the environment variable MDLSTM_KERNEL, and
-            without that takes the fastest.
+            without that, or where it is empty, takes the fastest.
         device: that the input is on.
         dtype: of the input and the weights.
         wait: until the fastest one is ready.
 
     Raises:
-        ValueError: there is no backend of that name.
+        InputError: there is no backend of that name.
     """
-    why = "asked for"
-    if name == "auto" and (asked := os.environ.get(ENVIRONMENT_VARIABLE, "auto")) != "auto":
+    device, why = torch.device(device), "asked for"
+    check_name(name, "name")
+    if name == "auto" and (asked := os.environ.get(ENVIRONMENT_VARIABLE)):
+        check_name(asked, ENVIRONMENT_VARIABLE)
         name, why = asked, f"{ENVIRONMENT_VARIABLE} asks for it"
-    given, wait = name, wait or name != "auto"
-    if name == "auto":
-        kind = torch.device(device).type
-        if kind not in _FASTEST:
-            why = f"no kernel of our own was measured on {kind}; {ENVIRONMENT_VARIABLE} can ask"
-            return KernelChoice("torch", wavefront, why)
-        name, why = _FASTEST[kind], f"the fastest on {kind}"
-    if name in GPU_KERNELS:
-        return _choose_triton(name, torch.device(device), dtype, why)
-    if name not in KERNELS:
-        names = ", ".join([*KERNELS, *GPU_KERNELS])
-        raise ValueError(f"name: expected auto or one of {names}, given {given!r}")
-    module = KERNELS[name]
-    unavailable = getattr(module, "unavailable", None)
-    missing = unavailable(dtype, wait=wait) if unavailable else None
-    if missing is not None:
-        is_provisional = missing == compiled_wavefront.BEING_MADE
-        return KernelChoice("torch", wavefront, f"instead of {name}: {missing}", is_provisional)
-    return KernelChoice(name, module, why)
+    is_forced = name != "auto"
+    if not is_forced:
+        if device.type not in _FASTEST:
+            why = f"no kernel of our own was measured on {device.type}; "
+            return KernelChoice("torch", wavefront, f"{why}{ENVIRONMENT_VARIABLE} can ask")
+        name, why = _FASTEST[device.type], f"the fastest on {device.type}"
+    module, missing = (KERNELS[name], None) if name in KERNELS else _load_triton(name)
+    if module is not None:
+        missing = _ask(module, "unfit", device, dtype)
+        if missing is not None and is_forced:
+            _say_unfit(name, missing)
+        missing = missing or _ask(module, "unavailable", dtype, wait=wait or is_forced)
+        if missing is None:
+            return KernelChoice(name, module, why)
+    is_provisional = missing == compiled_wavefront.BEING_MADE
+    return KernelChoice("torch", wavefront, f"instead of {name}: {missing}", is_provisional)
 
 
-def _choose_triton(name: str, device: torch.device, dtype: torch.dtype, why: str) -> KernelChoice:
-    module, failure = _load_triton(name)
-    if module is None:
-        return KernelChoice("torch", wavefront, f"instead of {name}: {failure}")
-    if device.type == "cpu" and not module.INTERPRETED:
-        return KernelChoice("torch", wavefront, f"instead of {name}: it runs on GPUs only")
-    if dtype not in module.DTYPES:
-        return KernelChoice("torch", wavefront, f"instead of {name}: it has no {dtype}")
-    return KernelChoice(name, module, why)
+def _ask(module: ModuleType, question: str, *given: object, **options: bool) -> str | None:
+    """Return what a backend answers; None where it has no such function."""
+    answer: Callable[..., str | None] = getattr(module, question, lambda *_, **__: None)
+    return answer(*given, **options)
 
 
 @lru_cache
-def _load_triton(name: str) -> tuple[ModuleType | None, str]:
+def _say_unfit(name: str, why: str) -> None:
+    """Say it once: a network passes here at every layer."""
+    _log.warning("The kernel %s cannot be used, torch serves: %s", name, why)
+
+
+@lru_cache
+def _load_triton(name: str) -> tuple[ModuleType | None, str | None]:
     """Return a Triton backend, or None and why it cannot be loaded; tries once."""
     try:
-        return import_module(GPU_KERNELS[name]), ""
-    except ImportError as error:
-        _log.warning("The Triton kernel cannot be used, torch serves: %s", error)
-        return None, str(error)
+        return import_module(GPU_KERNELS[name]), None
+    # Whatever goes wrong in a foreign library, there is another backend.
+    except Exception as error:
+        failure = f"{type(error).__name__}: {error}".splitlines()[0]
+        _log.warning("The Triton kernel cannot be used, torch serves: %s", failure)
+        return None, failure

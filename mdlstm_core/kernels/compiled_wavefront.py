@@ -45,15 +45,20 @@ BEING_MADE = "the compiled kernel is being made ready"
 """Why it is not available at a first start, for some seconds."""
 
 
+def unfit(device: torch.device, dtype: torch.dtype) -> str | None:
+    """Return why this backend does not take such tensors, None if it does."""
+    if device.type != "cpu":
+        return "it runs on the CPU only"
+    return None if dtype in NUMBERS else f"{dtype} has no compiled kernel"
+
+
 def unavailable(dtype: torch.dtype, *, wait: bool = False) -> str | None:
     """Return why this backend cannot run now, None if it can.
 
     Args:
-        dtype: of input and weights.
+        dtype: of input and weights, one that it takes.
         wait: until it is compiled.
     """
-    if dtype not in NUMBERS:
-        return f"{dtype} has no compiled kernel"
     native = loader(dtype.itemsize * 8)
     if native.get(wait=wait) is not None:
         return None

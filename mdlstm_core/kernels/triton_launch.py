@@ -34,6 +34,13 @@ MOST_GRAPHS = 64
 """Graphs kept, the least recently used dropped first: images come in many sizes."""
 
 
+def unfit(device: torch.device, dtype: torch.dtype) -> str | None:
+    """Return why the kernels do not take such tensors, None if they do."""
+    if device.type not in (("cuda", "cpu") if INTERPRETED else ("cuda",)):
+        return "it runs on CUDA GPUs only"
+    return None if dtype in DTYPES else f"it has no {dtype}"
+
+
 class Pass(NamedTuple):
     """What determines the launches of one pass over a grid."""
 

@@ -27,10 +27,11 @@ from mdlstm_core.kernels.triton_launch import (
     assert_readable,
     constants_for,
     launch_pass,
+    unfit,
 )
 from mdlstm_core.kernels.weights import MDLSTMStates, MDLSTMWeights
 
-__all__ = ["DTYPES", "launch_bands", "run", "states"]
+__all__ = ["DTYPES", "launch_bands", "run", "states", "unfit"]
 
 _log = logging.getLogger(__name__)
 

@@ -8,11 +8,14 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from PIL import Image
 
 from mdlstm_core import kernels
+from mdlstm_core.errors import InputError
 from mdlstm_core.kernels import GPU_KERNELS, KERNELS, native, select_kernel
 from mdlstm_core.layers import MDLSTM
 
@@ -22,9 +25,11 @@ def fresh_loader(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[No
     """Nothing is loaded, nothing was ever kept, and nobody asks for a kernel."""
     monkeypatch.setattr(native, "cache_folder", lambda: tmp_path / "kernels")
     monkeypatch.delenv("MDLSTM_KERNEL", raising=False)
-    native.loader.cache_clear()
+    for cache in (native.loader, kernels._load_triton, kernels._say_unfit):
+        cache.cache_clear()
     yield
-    native.loader.cache_clear()
+    for cache in (native.loader, kernels._load_triton, kernels._say_unfit):
+        cache.cache_clear()
 
 
 def run_layer(kernel: str) -> torch.Tensor:
@@ -58,8 +63,34 @@ def test_argument_goes_before_environment_variable(monkeypatch: pytest.MonkeyPat
 def test_unknown_name_in_environment_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MDLSTM_KERNEL", "abacus")
 
-    with pytest.raises(ValueError, match=r"expected auto or one of .*, given 'abacus'"):
+    expected = "MDLSTM_KERNEL: expected auto or one of reference, torch, compiled, triton, "
+    with pytest.raises(InputError, match=rf"^{expected}triton-persistent, given 'abacus'\.$"):
         select_kernel()
+
+
+@pytest.mark.parametrize("command", [["doctor"], ["predict", "image.png", "--out", "labels"]])
+def test_unknown_name_in_environment_ends_a_command_with_2(
+    mdlstm: Callable[..., Any],
+    command: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Image.new("RGB", (9, 9)).save("image.png")
+    monkeypatch.setenv("MDLSTM_KERNEL", "abacus")
+
+    result = mdlstm(*command)
+
+    assert (result.code, result.out) == (2, "")
+    assert result.err.startswith("mdlstm: MDLSTM_KERNEL: expected auto or one of reference, ")
+    assert result.err.endswith(", given 'abacus'.\n")
+    assert result.err.count("\n") == 1
+
+
+def test_empty_environment_variable_counts_as_unset(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MDLSTM_KERNEL", "")
+
+    assert select_kernel(wait=True).reason == "the fastest on cpu"
 
 
 def test_other_number_types_go_to_torch() -> None:
@@ -161,20 +192,67 @@ def test_triton_is_taken_when_asked_for(name: str, monkeypatch: pytest.MonkeyPat
     assert select_kernel(name, "cpu").name == "torch"
 
 
-@pytest.mark.parametrize("name", GPU_KERNELS)
-def test_without_triton_torch_serves_and_the_log_says_so_once(
-    name: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize(
+    ("name", "device", "dtype", "why"),
+    [
+        ("compiled", "cuda", torch.float32, "it runs on the CPU only"),
+        ("compiled", "cpu", torch.bfloat16, "torch.bfloat16 has no compiled kernel"),
+        ("triton", "cpu", torch.float32, "it runs on CUDA GPUs only"),
+        ("triton", "mps", torch.float32, "it runs on CUDA GPUs only"),
+        ("triton-persistent", "cuda", torch.float64, "it has no torch.float64"),
+    ],
+)
+def test_kernel_that_does_not_take_the_tensors_is_logged_once_and_torch_serves(
+    name: str,
+    device: str,
+    dtype: torch.dtype,
+    why: str,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
-    monkeypatch.setitem(sys.modules, GPU_KERNELS[name], None)
-    kernels._load_triton.cache_clear()
+    if name in GPU_KERNELS:
+        pytest.importorskip("triton", reason="triton comes for Linux only")
+    by_argument = select_kernel(name, device, dtype)
+    monkeypatch.setenv("MDLSTM_KERNEL", name)
+    by_variable = select_kernel(device=device, dtype=dtype)
+
+    for choice in (by_argument, by_variable):
+        assert (choice.name, choice.reason) == ("torch", f"instead of {name}: {why}")
+    assert [record.getMessage() for record in caplog.records] == [
+        f"The kernel {name} cannot be used, torch serves: {why}"
+    ]
+
+
+def test_nothing_is_logged_where_nobody_asked_for_a_kernel(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    select_kernel(dtype=torch.bfloat16)
+
+    assert not caplog.records
+
+
+@pytest.mark.parametrize("name", GPU_KERNELS)
+@pytest.mark.parametrize("error", ["ImportError", "RuntimeError", "OSError", "AttributeError"])
+def test_without_triton_torch_serves_and_the_log_says_so_once(
+    name: str,
+    error: str,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    tmp_path: Path,
+) -> None:
+    module = f"broken_by_{error}"
+    (tmp_path / f"{module}.py").write_text(f"raise {error}('no driver\\nmore lines')")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setitem(GPU_KERNELS, name, module)
+    why = f"{error}: no driver"
 
     for _ in range(3):
         choice = select_kernel(name, "cuda")
-        assert choice.name == "torch"
-        assert choice.reason.startswith(f"instead of {name}: ")
+        assert (choice.name, choice.reason) == ("torch", f"instead of {name}: {why}")
 
-    kernels._load_triton.cache_clear()
-    assert [record.getMessage()[:24] for record in caplog.records] == ["The Triton kernel cannot"]
+    assert [record.getMessage() for record in caplog.records] == [
+        f"The Triton kernel cannot be used, torch serves: {why}"
+    ]
 
 
 def test_on_a_gpu_torch_serves_unless_asked() -> None:
