@@ -2,7 +2,8 @@
 
 LLVM comes with llvmlite, so that the user's machine needs no compiler. The object code is
 kept in the user's cache folder under a name made from everything that it depends on; a
-later start loads it at once. The first time, a thread compiles while the caller goes on.
+later start loads it at once. The first time, a thread compiles while the caller goes on; a
+fork waits for it.
 """
 
 from __future__ import annotations
@@ -11,12 +12,14 @@ import ctypes
 import hashlib
 import importlib.metadata
 import logging
+import os
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
+from weakref import WeakSet
 
 import platformdirs
 
@@ -34,6 +37,13 @@ _SOURCES = (
     "task_code.py",
     "native.py",
 )
+
+
+_lock = threading.Lock()
+"""Held while kept code is loaded or a thread begins, and during a fork."""
+
+_compiling: WeakSet[threading.Thread] = WeakSet()
+"""Threads that compile, or have."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +80,6 @@ class NativeLoader:
         self.bits = bits
         self.failure: str | None = None
         self._sweeps: Sweeps | None = None
-        self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
         self._looked = False
 
@@ -82,7 +91,7 @@ class NativeLoader:
         """
         if self._sweeps is not None or self.failure is not None:
             return self._sweeps
-        with self._lock:
+        with _lock:
             if not self._looked:
                 self._looked = True
                 self._guarded(_load_kept)
@@ -91,6 +100,7 @@ class NativeLoader:
                 self._thread = threading.Thread(
                     target=self._guarded, args=(_compile,), name="compile sweeps"
                 )
+                _compiling.add(self._thread)
                 self._thread.start()
             thread = self._thread
         if wait and thread is not None:
@@ -111,6 +121,22 @@ class NativeLoader:
 def loader(bits: int) -> NativeLoader:
     """Return the one loader of a precision."""
     return NativeLoader(bits)
+
+
+def _wait_for_threads() -> None:
+    """Let what is being compiled be done before a fork.
+
+    The child has none of the threads, but LLVM's locks as they held them.
+    """
+    _lock.acquire()
+    for thread in list(_compiling):
+        thread.join()
+
+
+if hasattr(os, "register_at_fork"):  # Windows knows no fork
+    os.register_at_fork(
+        before=_wait_for_threads, after_in_parent=_lock.release, after_in_child=_lock.release
+    )
 
 
 def cache_folder() -> Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -150,6 +151,36 @@ def test_a_later_start_compiles_nothing(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(native, "_compile", never)
 
     assert select_kernel().name == "compiled"
+
+
+FORK = """
+import os, sys, pathlib
+from mdlstm_core.kernels import KERNELS, native, select_kernel
+from mdlstm_core.layers import MDLSTM
+import torch
+
+native.cache_folder = lambda: pathlib.Path(sys.argv[1])
+torch.set_num_threads(1)
+assert select_kernel().is_provisional
+child = os.fork()
+name = select_kernel(wait=True).name
+with torch.no_grad():
+    hidden = KERNELS["compiled"].run(torch.ones(1, 3, 3, 3), MDLSTM(3, 4).weights)
+print(name, hidden.shape[-1], flush=True)
+if not child:
+    os._exit(0)
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows knows no fork")
+def test_a_fork_during_the_first_compilation_has_the_kernel_too(tmp_path: Path) -> None:
+    # Python 3.12 warns of a fork of any process that has threads, and torch has some.
+    command = [sys.executable, "-W", "ignore::DeprecationWarning", "-c", FORK, tmp_path]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == "compiled 4\n" * 2
 
 
 @pytest.mark.parametrize("content", [b"", b"not code", b"\0" * 4096])
