@@ -29,12 +29,12 @@ from mdlstm_core.kernels.sweep_layout import (
     diagonal_table,
     fresh,
     gate_panels,
+    in_memory,
     panels_to,
     ring_slots,
-    rows_of_numbers,
 )
 from mdlstm_core.kernels.sweep_tasks import Call, run_tasks
-from mdlstm_core.kernels.weights import MDLSTMStates, MDLSTMWeights, check_shapes
+from mdlstm_core.kernels.weights import MDLSTMStates, MDLSTMWeights, check_arguments, of_shape
 
 _PARTS = 4
 """Into how many groups the images are split backward. Their weight gradients are summed in
@@ -71,19 +71,19 @@ def run(input_BRCI: Tensor, weights: MDLSTMWeights, forget_scale: float = 1.0) -
     Differentiable once in the input and all weights. See `reference.run`.
 
     Raises:
-        ValueError: shapes, types or devices do not fit.
+        ValueError: an argument does not fit, or is not finite.
         RuntimeError: the kernel cannot be compiled on this machine.
     """
-    _check(input_BRCI, weights)
-    if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in (input_BRCI, *weights)):
-        return _Layer.apply(input_BRCI, *weights, forget_scale)
-    return _forward(input_BRCI, weights, forget_scale, keep=False).output_DBRCH
+    _check(input_BRCI, weights, forget_scale)
+    # `ctx.needs_input_grad` would say yes under `no_grad` too.
+    trained = torch.is_grad_enabled() and any(t.requires_grad for t in (input_BRCI, *weights))
+    return _Layer.apply(input_BRCI, *weights, forget_scale, trained)
 
 
 @torch.no_grad()
 def states(input_BRCI: Tensor, weights: MDLSTMWeights, forget_scale: float = 1.0) -> MDLSTMStates:
     """Return all gates, cell and hidden states (see `run`), without gradients."""
-    _check(input_BRCI, weights)
+    _check(input_BRCI, weights, forget_scale)
     kept = _forward(input_BRCI, weights, forget_scale, keep=True)
     rows, columns = input_BRCI.shape[1:3]
     slots = torch.cat([torch.arange(d.slot, d.slot + d.length) for d in walk(rows, columns)])
@@ -100,13 +100,17 @@ def states(input_BRCI: Tensor, weights: MDLSTMWeights, forget_scale: float = 1.0
     )
 
 
-def _check(input_BRCI: Tensor, weights: MDLSTMWeights) -> None:
-    check_shapes(input_BRCI, weights)
+def _check(input_BRCI: Tensor, weights: MDLSTMWeights, forget_scale: float) -> None:
+    check_arguments(input_BRCI, weights, forget_scale)
     if input_BRCI.device.type != "cpu":
-        raise ValueError(f"input_BRCI: expected the device cpu, given {input_BRCI.device}")
+        raise ValueError(
+            "input_BRCI: expected the device cpu, "
+            f"given {input_BRCI.device}{of_shape(input_BRCI.shape)}"
+        )
     if input_BRCI.dtype not in NUMBERS:
         raise ValueError(
-            f"input_BRCI: expected torch.float32 or torch.float64, given {input_BRCI.dtype}"
+            f"input_BRCI: expected torch.float32 or torch.float64, "
+            f"given {input_BRCI.dtype}{of_shape(input_BRCI.shape)}"
         )
 
 
@@ -133,7 +137,8 @@ def _forward(
 ) -> _Kept:
     """Sweep all directions over all images."""
     sweeps = _sweeps(input_BRCI.dtype)
-    input_BRCI = rows_of_numbers(input_BRCI)
+    input_BRCI, *tensors = map(in_memory, (input_BRCI, *weights))
+    weights = MDLSTMWeights(*tensors)
     kept = _memory(input_BRCI, weights.units, sweeps.lanes, keep=keep)
     batch, rows, columns, features = input_BRCI.shape
     width, slots = kept.hidden_DBSU.shape[3], 2 * ring_slots(rows, columns)
@@ -184,27 +189,28 @@ class _Layer(Function):
 
     @staticmethod
     def forward(ctx: Any, input_BRCI: Tensor, *rest: Any) -> Tensor:
-        *tensors, forget_scale = rest
+        *tensors, forget_scale, trained = rest
         weights = MDLSTMWeights(*tensors)
-        kept = _forward(input_BRCI, weights, forget_scale, keep=True)
-        ctx.save_for_backward(input_BRCI, *weights, *kept[1:])
-        ctx.forget_scale = forget_scale
+        kept = _forward(input_BRCI, weights, forget_scale, keep=trained)
+        if trained:
+            ctx.save_for_backward(input_BRCI, *weights, *kept[1:])
+            ctx.forget_scale = forget_scale
         return kept.output_DBRCH
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         input_BRCI, *tensors, hidden, cell, gates = ctx.saved_tensors
-        weights = MDLSTMWeights(*tensors)
-        kept = _Kept(rows_of_numbers(grads[0]), hidden, cell, gates)
+        grad_DBRCH, input_BRCI, *tensors = map(in_memory, (grads[0], input_BRCI, *tensors))
+        weights, kept = MDLSTMWeights(*tensors), _Kept(grad_DBRCH, hidden, cell, gates)
         grad_input, total = _backward(
-            rows_of_numbers(input_BRCI), weights, kept, ctx.forget_scale, ctx.needs_input_grad[0]
+            input_BRCI, weights, kept, ctx.forget_scale, ctx.needs_input_grad[0]
         )
         units = weights.units
         of_input, of_row, of_column, of_bias = total.split(
             [input_BRCI.shape[3], units, units, 1], 1
         )
-        return grad_input, of_input, of_row, of_column, of_bias.squeeze(1), None
+        return grad_input, of_input, of_row, of_column, of_bias.squeeze(1), None, None
 
 
 def _backward(

@@ -10,7 +10,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from mdlstm_core.kernels.weights import MDLSTMStates, MDLSTMWeights, check_shapes
+from mdlstm_core.kernels.weights import MDLSTMStates, MDLSTMWeights, check_arguments
 
 _FLIPS: tuple[tuple[int, ...], ...] = ((), (2,), (1,), (1, 2))
 """Axes of a B×R×C×… tensor to flip so that a direction's sweep starts at the top left."""
@@ -25,14 +25,14 @@ def run(input_BRCI: Tensor, weights: MDLSTMWeights, forget_scale: float = 1.0) -
         forget_scale: factor on both forget gates; 1 is the paper's cell.
 
     Raises:
-        ValueError: shapes or types do not fit.
+        ValueError: an argument does not fit, or is not finite.
     """
     return states(input_BRCI, weights, forget_scale).hidden
 
 
 def states(input_BRCI: Tensor, weights: MDLSTMWeights, forget_scale: float = 1.0) -> MDLSTMStates:
     """Return all gates, cell and hidden states (see `run`)."""
-    check_shapes(input_BRCI, weights)
+    check_arguments(input_BRCI, weights, forget_scale)
     directions = []
     for direction, flip in enumerate(_FLIPS):
         of_direction = MDLSTMWeights(*(weight[direction] for weight in weights))

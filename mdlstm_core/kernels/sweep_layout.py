@@ -46,8 +46,14 @@ def panels_to(weights_DXG: Tensor, lanes: int) -> Tensor:
     return padded.unflatten(2, (-1, lanes)).transpose(1, 2).contiguous()
 
 
-def rows_of_numbers(values: Tensor) -> Tensor:
-    """Return a tensor whose last axis lies in memory without gaps."""
+def in_memory(values: Tensor) -> Tensor:
+    """Return a tensor whose numbers are those in memory, its last axis without gaps.
+
+    Torch has tensors of zeros that lie nowhere, and views that are their memory's negative.
+    """
+    if values._is_zerotensor():
+        return torch.zeros_like(values, memory_format=torch.contiguous_format)
+    values = values.resolve_neg()
     return values if values.stride(-1) == 1 else values.contiguous()
 
 

@@ -25,7 +25,7 @@ from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
 from mdlstm_core.kernels.triton_launch import DTYPES, INTERPRETED, Pass, launch_pass, unfit
-from mdlstm_core.kernels.weights import MDLSTMStates, MDLSTMWeights, check_shapes
+from mdlstm_core.kernels.weights import MDLSTMStates, MDLSTMWeights, check_arguments, of_shape
 
 __all__ = ["Launch", "run", "run_with", "states", "states_with", "unfit"]
 
@@ -45,7 +45,7 @@ def run(input_BRCI: Tensor, weights: MDLSTMWeights, forget_scale: float = 1.0) -
     memory does not suffice, the batch is halved, which gives the same; the log says so.
 
     Raises:
-        ValueError: shapes, types or devices do not fit.
+        ValueError: an argument does not fit, or is not finite.
         torch.OutOfMemoryError: the GPU's memory does not suffice (see `mdlstm_core.memory`).
     """
     return run_with(launch_pass, input_BRCI, weights, forget_scale)
@@ -60,7 +60,7 @@ def run_with(
     launch: Launch, input_BRCI: Tensor, weights: MDLSTMWeights, forget_scale: float
 ) -> Tensor:
     """Return what `run` does, with passes that run in another way."""
-    _check(input_BRCI, weights)
+    _check(input_BRCI, weights, forget_scale)
 
     # `ctx.needs_input_grad` would say yes under `no_grad` too.
     trained = torch.is_grad_enabled() and any(t.requires_grad for t in (input_BRCI, *weights))
@@ -81,7 +81,7 @@ def states_with(
     launch: Launch, input_BRCI: Tensor, weights: MDLSTMWeights, forget_scale: float
 ) -> MDLSTMStates:
     """Return what `states` does, with passes that run in another way."""
-    _check(input_BRCI, weights)
+    _check(input_BRCI, weights, forget_scale)
 
     def of(part_BRCI: Tensor) -> MDLSTMStates:
         swept = _sweep(launch, part_BRCI, weights, float(forget_scale), keep_gates=True)
@@ -278,15 +278,20 @@ def _halves(input_BRCI: Tensor) -> tuple[Tensor, ...]:
     return input_BRCI.split((input_BRCI.shape[0] + 1) // 2)
 
 
-def _check(input_BRCI: Tensor, weights: MDLSTMWeights) -> None:
+def _check(input_BRCI: Tensor, weights: MDLSTMWeights, forget_scale: float) -> None:
     """Check that the kernels can run.
 
     Raises:
-        ValueError: as `check_shapes`, or a type or device that the kernels do not have.
+        ValueError: as `check_arguments`, or a type or device that the kernels do not have.
     """
-    check_shapes(input_BRCI, weights)
+    check_arguments(input_BRCI, weights, forget_scale)
     if input_BRCI.dtype not in DTYPES:
         names = " or ".join(str(dtype) for dtype in DTYPES)
-        raise ValueError(f"input_BRCI: expected {names}, given {input_BRCI.dtype}")
+        raise ValueError(
+            f"input_BRCI: expected {names}, given {input_BRCI.dtype}{of_shape(input_BRCI.shape)}"
+        )
     if not input_BRCI.is_cuda and not INTERPRETED:
-        raise ValueError(f"input_BRCI: expected a tensor on a CUDA GPU, given {input_BRCI.device}")
+        raise ValueError(
+            "input_BRCI: expected a tensor on a CUDA GPU, "
+            f"given {input_BRCI.device}{of_shape(input_BRCI.shape)}"
+        )

@@ -19,7 +19,7 @@ from torch.autograd.function import once_differentiable
 
 from mdlstm_core.kernels.diagonals import Diagonal, DiagonalLayout, diagonal_layout
 from mdlstm_core.kernels.threads import one_thread
-from mdlstm_core.kernels.weights import MDLSTMStates, MDLSTMWeights, check_shapes
+from mdlstm_core.kernels.weights import MDLSTMStates, MDLSTMWeights, check_arguments
 
 
 def run(input_BRCI: Tensor, weights: MDLSTMWeights, forget_scale: float = 1.0) -> Tensor:
@@ -27,7 +27,7 @@ def run(input_BRCI: Tensor, weights: MDLSTMWeights, forget_scale: float = 1.0) -
 
     Differentiable once in the input and all weights. See `reference.run`.
     """
-    check_shapes(input_BRCI, weights)
+    check_arguments(input_BRCI, weights, forget_scale)
     _, rows, columns, _ = input_BRCI.shape
     layout = diagonal_layout(rows, columns, input_BRCI.device)
     hidden_DPBH = _Recurrence.apply(
@@ -43,7 +43,7 @@ def run(input_BRCI: Tensor, weights: MDLSTMWeights, forget_scale: float = 1.0) -
 @torch.no_grad()
 def states(input_BRCI: Tensor, weights: MDLSTMWeights, forget_scale: float = 1.0) -> MDLSTMStates:
     """Return all gates, cell and hidden states (see `run`), without gradients."""
-    check_shapes(input_BRCI, weights)
+    check_arguments(input_BRCI, weights, forget_scale)
     _, rows, columns, _ = input_BRCI.shape
     layout = diagonal_layout(rows, columns, input_BRCI.device)
     swept = _sweep(

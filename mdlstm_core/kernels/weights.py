@@ -5,6 +5,10 @@ Axes: D direction, I input feature, H hidden unit, G gate (5·H, blocks in `GATE
 
 from __future__ import annotations
 
+import math
+from collections import Counter
+from collections.abc import Iterable
+from numbers import Real
 from typing import NamedTuple
 
 import torch
@@ -50,7 +54,7 @@ class MDLSTMStates(NamedTuple):
     hidden: Tensor
 
 
-def check_shapes(input_BRCI: Tensor, weights: MDLSTMWeights) -> None:
+def check_arguments(input_BRCI: Tensor, weights: MDLSTMWeights, forget_scale: float) -> None:
     """Check that a backend can run.
 
     On a GPU the input's numbers are not looked at: that would wait for all that is queued.
@@ -60,6 +64,11 @@ def check_shapes(input_BRCI: Tensor, weights: MDLSTMWeights) -> None:
             or the input is not finite (`NotFiniteError`); the message names it, what was
             expected and what was given.
     """
+    check_tensor("input_BRCI", input_BRCI)
+    if not isinstance(weights, MDLSTMWeights):
+        raise ValueError(f"weights: expected MDLSTMWeights, given {type(weights).__name__}")
+    for name, weight in weights._asdict().items():
+        check_tensor(name, weight)
     if input_BRCI.dim() != 4 or 0 in input_BRCI.shape:
         raise ValueError(
             "input_BRCI: expected batch × rows × columns × features, none of them zero, "
@@ -67,19 +76,63 @@ def check_shapes(input_BRCI: Tensor, weights: MDLSTMWeights) -> None:
         )
     if input_BRCI.dtype not in NUMBER_TYPES:
         known = ", ".join(map(str, NUMBER_TYPES))
-        raise ValueError(f"input_BRCI: expected one of {known}, given {input_BRCI.dtype}")
-    features, units = input_BRCI.shape[3], weights.units
-    expected = {
-        "input_DIG": (4, features, 5 * units),
-        "recurrent_row_DHG": (4, units, 5 * units),
-        "recurrent_column_DHG": (4, units, 5 * units),
-        "bias_DG": (4, 5 * units),
-    }
+        raise ValueError(
+            f"input_BRCI: expected one of {known}, "
+            f"given {input_BRCI.dtype}{of_shape(input_BRCI.shape)}"
+        )
+    _check_weights(input_BRCI, weights)
+    check_forget_scale(forget_scale)
+    if input_BRCI.device.type == "cpu":
+        _check_finite(input_BRCI.detach())
+
+
+def check_tensor(name: str, given: object) -> None:
+    """Check that an argument is a tensor whose numbers all lie in memory.
+
+    Raises:
+        ValueError: it is none.
+    """
+    shape = getattr(given, "shape", None)
+    if not isinstance(given, Tensor):
+        kind = type(given).__name__
+        raise ValueError(f"{name}: expected a tensor, given {kind}{of_shape(shape)}")
+    if given.layout != torch.strided:
+        raise ValueError(f"{name}: expected a dense tensor, given {given.layout}{of_shape(shape)}")
+
+
+def check_forget_scale(forget_scale: float) -> None:
+    """Check the factor on the forget gates.
+
+    Raises:
+        ValueError: it is no finite number.
+    """
+    is_number = isinstance(forget_scale, Real)
+    if not is_number or not math.isfinite(forget_scale):
+        given = forget_scale if is_number else type(forget_scale).__name__
+        raise ValueError(f"forget_scale: expected a finite number, given {given}")
+
+
+def of_shape(shape: Iterable[int] | None) -> str:
+    """Return what to add to a message where something other than the shape is wrong."""
+    return "" if shape is None else f" of shape {tuple(shape)}"
+
+
+def _check_weights(input_BRCI: Tensor, weights: MDLSTMWeights) -> None:
+    """Check that the weights fit the input and one another."""
+    # What most of them say, so that the one that is wrong is named.
+    gates = Counter(weight.shape[-1] for weight in weights if weight.dim())
+    units = gates.most_common(1)[0][0] // 5 if gates else 0
     if units == 0:
         raise ValueError(
             "recurrent_row_DHG: expected at least one hidden unit, "
             f"given shape {tuple(weights.recurrent_row_DHG.shape)}"
         )
+    expected = {
+        "input_DIG": (4, input_BRCI.shape[3], 5 * units),
+        "recurrent_row_DHG": (4, units, 5 * units),
+        "recurrent_column_DHG": (4, units, 5 * units),
+        "bias_DG": (4, 5 * units),
+    }
     for name, shape in expected.items():
         given = getattr(weights, name)
         if tuple(given.shape) != shape:
@@ -88,10 +141,8 @@ def check_shapes(input_BRCI: Tensor, weights: MDLSTMWeights) -> None:
             if getattr(given, of) != getattr(input_BRCI, of):
                 raise ValueError(
                     f"{name}: expected the {of} {getattr(input_BRCI, of)} of input_BRCI, "
-                    f"given {getattr(given, of)}"
+                    f"given {getattr(given, of)}{of_shape(given.shape)}"
                 )
-    if input_BRCI.device.type == "cpu":
-        _check_finite(input_BRCI.detach())
 
 
 def _check_finite(input_BRCI: Tensor) -> None:

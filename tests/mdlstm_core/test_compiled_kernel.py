@@ -284,6 +284,47 @@ def test_input_that_is_not_finite_is_named(number: float, dtype: torch.dtype) ->
         compiled_wavefront.run(image, MDLSTMWeights(*weights))
 
 
+@pytest.mark.parametrize("of", range(5))
+@pytest.mark.parametrize("units", [3, 16])
+def test_negative_views_are_read_as_what_they_say(of: int, units: int) -> None:
+    tensors = draw(6, 5, 2, 4, units, torch.float64)
+    plain = list(tensors)
+    tensors[of], plain[of] = torch._neg_view(tensors[of]), -tensors[of]
+
+    for run in (without_gradients, partial(results, compiled_wavefront.run)):
+        for given, expected in zip(run(tensors), run(plain), strict=True):
+            assert torch.equal(given, expected)
+
+
+def without_gradients(tensors: list[Tensor]) -> list[Tensor]:
+    image, *weights = tensors
+    return [compiled_wavefront.run(image, MDLSTMWeights(*weights), 0.5)]
+
+
+@pytest.mark.parametrize("of", range(5))
+def test_zeros_that_lie_nowhere_are_zeros(of: int) -> None:
+    tensors = draw(6, 5, 2, 4, 3, torch.float64)
+    plain = list(tensors)
+    tensors[of] = torch._efficientzerotensor(tensors[of].shape, dtype=torch.float64)
+    plain[of] = torch.zeros_like(plain[of])
+
+    assert torch.equal(without_gradients(tensors)[0], without_gradients(plain)[0])
+
+
+def test_gradients_that_are_no_plain_memory() -> None:
+    leaves = [tensor.requires_grad_() for tensor in draw(6, 5, 2, 4, 3, torch.float64)]
+    (hidden,) = without_gradients(leaves)
+    ones = torch.ones_like(hidden)
+
+    def gradients(grad: Tensor) -> tuple[Tensor, ...]:
+        return torch.autograd.grad(hidden, leaves, grad, retain_graph=True)
+
+    nowhere = torch._efficientzerotensor(hidden.shape, dtype=torch.float64)
+    assert not any(of_leaf.any() for of_leaf in gradients(nowhere))
+    negative = gradients(torch._neg_view(ones))
+    assert all(torch.equal(a, b) for a, b in zip(negative, gradients(-ones), strict=True))
+
+
 def test_large_numbers_are_finite() -> None:
     image, *weights = draw(4, 3, 1, 2, 3, torch.float32)
     # Their sum is not.

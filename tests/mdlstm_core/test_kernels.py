@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import itertools
+import math
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.autograd import forward_ad
 
 from mdlstm_core.config import DIRECTIONS
 from mdlstm_core.kernels import KERNELS, MDLSTMWeights, reference, select_kernel
@@ -217,7 +220,10 @@ def test_a_cell_reaches_the_cells_behind_it(backend: str) -> None:
         ("recurrent_row_DHG", torch.zeros(4, 3, 12), "(4, 3, 12)"),
         ("recurrent_column_DHG", torch.zeros(3, 3, 15), "(3, 3, 15)"),
         ("bias_DG", torch.zeros(4, 16), "(4, 16)"),
-        ("bias_DG", torch.zeros(4, 15, dtype=torch.float32), "float32"),
+        ("bias_DG", torch.zeros(4, 15, dtype=torch.float32), "float32 of shape (4, 15)"),
+        ("recurrent_row_DHG", torch.zeros(4, 4, 20), "(4, 4, 20)"),
+        ("recurrent_row_DHG", torch.zeros(15), "(15,)"),
+        ("recurrent_row_DHG", torch.tensor(0.0), "()"),
     ],
 )
 def test_errors_name_argument_expected_and_given(
@@ -234,6 +240,84 @@ def test_errors_name_argument_expected_and_given(
         getattr(KERNELS[backend], function)(image, weights)
 
     assert given in str(caught.value)
+
+
+@pytest.mark.parametrize("backend", KERNELS)
+@pytest.mark.parametrize("function", ["run", "states"])
+@pytest.mark.parametrize("argument", ["input_BRCI", "input_DIG", "recurrent_row_DHG", "bias_DG"])
+@pytest.mark.parametrize(
+    ("wrong", "given"),
+    [
+        (None, "NoneType"),
+        ([1.0], "list"),
+        (np.zeros((4, 15)), "ndarray of shape (4, 15)"),
+        (torch.zeros(4, 15).to_sparse(), "torch.sparse_coo of shape (4, 15)"),
+    ],
+)
+def test_what_is_no_dense_tensor_is_named(
+    backend: str, function: str, argument: str, wrong: Any, given: str
+) -> None:
+    image, weights = draw(4, 3)
+    arguments = {"input_BRCI": image, **weights._asdict(), argument: wrong}
+    image = arguments.pop("input_BRCI")
+
+    with pytest.raises(ValueError, match=f"^{argument}: expected a .*tensor, given ") as caught:
+        getattr(KERNELS[backend], function)(image, MDLSTMWeights(**arguments))
+
+    assert str(caught.value).endswith(f"given {given}")
+
+
+@pytest.mark.parametrize("backend", KERNELS)
+def test_weights_of_another_kind_are_named(backend: str) -> None:
+    image, weights = draw(4, 3)
+
+    with pytest.raises(ValueError, match=r"^weights: expected MDLSTMWeights, given tuple$"):
+        KERNELS[backend].run(image, tuple(weights))
+
+
+@pytest.mark.parametrize("backend", KERNELS)
+@pytest.mark.parametrize("function", ["run", "states"])
+@pytest.mark.parametrize(
+    ("scale", "given"),
+    [
+        (math.nan, "nan"),
+        (math.inf, "inf"),
+        (None, "NoneType"),
+        ("a", "str"),
+        (torch.tensor(0.5), "Tensor"),
+    ],
+)
+def test_scale_that_is_no_finite_number_is_named(
+    backend: str, function: str, scale: Any, given: str
+) -> None:
+    expected = f"^forget_scale: expected a finite number, given {given}$"
+    with pytest.raises(ValueError, match=expected):
+        getattr(KERNELS[backend], function)(*draw(4, 3), scale)
+
+
+@pytest.mark.parametrize("backend", KERNELS)
+@pytest.mark.parametrize("function", ["run", "states"])
+def test_type_that_no_backend_has_is_named_with_its_shape(backend: str, function: str) -> None:
+    image, weights = draw(4, 3)
+
+    with pytest.raises(
+        ValueError, match=r"^input_BRCI: .* given torch.int64 of shape \(2, 4, 3, 3"
+    ):
+        getattr(KERNELS[backend], function)(image.long(), weights)
+
+
+# Torch's own forward mode still loads what torch itself warns of.
+@pytest.mark.filterwarnings("ignore:`torch.jit.script` is:DeprecationWarning")
+@pytest.mark.parametrize("backend", FAST)
+@pytest.mark.parametrize("of", range(5))
+def test_tangent_is_refused_and_not_dropped(backend: str, of: int) -> None:
+    image, weights = draw(4, 3)
+    arguments = [image, *weights]
+    with forward_ad.dual_level():
+        arguments[of] = forward_ad.make_dual(arguments[of], torch.ones_like(arguments[of]))
+
+        with pytest.raises(NotImplementedError, match="jvp"):
+            KERNELS[backend].run(arguments[0], MDLSTMWeights(*arguments[1:]))
 
 
 def test_unknown_kernel_is_named() -> None:
