@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from mdlstm_core.config import GATES
-from mdlstm_core.kernels import KernelChoice, MDLSTMStates, MDLSTMWeights, select_kernel
+from mdlstm_core.kernels import MDLSTMStates, MDLSTMWeights, check_name, select_kernel
+from mdlstm_core.kernels.weights import check_forget_scale, check_tensor
 
 
 class MDLSTM(nn.Module):
@@ -19,12 +21,20 @@ class MDLSTM(nn.Module):
         units: hidden units of each direction.
         forget_scale: factor on both forget gates (see `NetworkConfig`).
         kernel: the backend's name; "auto" for the fastest (see `kernels.select_kernel`).
+
+    Raises:
+        ValueError: there are no inputs or units, or another argument does not fit.
     """
 
     def __init__(
         self, inputs: int, units: int, forget_scale: float = 1.0, kernel: str = "auto"
     ) -> None:
         super().__init__()
+        for name, number in (("inputs", inputs), ("units", units)):
+            if number < 1:
+                raise ValueError(f"{name}: expected 1 or more, given {number}")
+        check_forget_scale(forget_scale)
+        check_name(kernel, "kernel")
         self.units = units
         self.forget_scale = forget_scale
         self.kernel = kernel
@@ -59,23 +69,26 @@ class MDLSTM(nn.Module):
             blocks[:, GATES.index("forget_row") : GATES.index("forget_column") + 1] = 1.0
 
     def forward(self, input_BRCI: Tensor) -> Tensor:
-        """Return the hidden states of the four directions, D×B×R×C×H."""
-        # The kernels choose their own precision; autocast must not look inside.
-        with torch.autocast(input_BRCI.device.type, enabled=False):
-            hidden: Tensor = self._choose(input_BRCI).module.run(
-                input_BRCI, self.weights, self.forget_scale
-            )
+        """Return the hidden states of the four directions, D×B×R×C×H.
+
+        Raises:
+            ValueError: the input does not fit, or is not finite.
+        """
+        hidden: Tensor = self._ask("run", input_BRCI)
         return hidden
 
     def states(self, input_BRCI: Tensor) -> MDLSTMStates:
-        """Return all gates, cell and hidden states."""
-        states: MDLSTMStates = self._choose(input_BRCI).module.states(
-            input_BRCI, self.weights, self.forget_scale
-        )
+        """Return all gates, cell and hidden states (see `forward`)."""
+        states: MDLSTMStates = self._ask("states", input_BRCI)
         return states
 
-    def _choose(self, input_BRCI: Tensor) -> KernelChoice:
-        return select_kernel(self.kernel, input_BRCI.device, input_BRCI.dtype)
+    def _ask(self, function: str, input_BRCI: Tensor) -> Any:
+        """Return what a function of the kernel returns."""
+        check_tensor("input_BRCI", input_BRCI)
+        module = select_kernel(self.kernel, input_BRCI.device, input_BRCI.dtype).module
+        # The kernels choose their own precision; autocast must not look inside.
+        with torch.autocast(input_BRCI.device.type, enabled=False):
+            return getattr(module, function)(input_BRCI, self.weights, self.forget_scale)
 
 
 class NeighborhoodLayer(nn.Module):
