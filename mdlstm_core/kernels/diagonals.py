@@ -8,6 +8,8 @@ either end of every diagonal stands for the cells outside the grid.
 
 from __future__ import annotations
 
+import threading
+from collections import OrderedDict
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -51,10 +53,42 @@ class DiagonalLayout(NamedTuple):
     row_slots: Tensor
     column_slots: Tensor
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all indices."""
+        return sum(indices.nbytes for indices in self if isinstance(indices, Tensor))
 
-@lru_cache(maxsize=64)
+
+MOST_LAYOUTS = 64
+"""How many are kept, on all devices together."""
+
+MOST_BYTES = 64 << 20
+"""Of all that are kept; 22 MiB is one of 512×512 cells."""
+
+_lock = threading.Lock()
+
+_kept: OrderedDict[tuple[int, int, torch.device], DiagonalLayout] = OrderedDict()
+"""Layouts by their grid and device, the least recently used first."""
+
+
 def diagonal_layout(rows: int, columns: int, device: torch.device) -> DiagonalLayout:
     """Return the layout of a rows × columns grid, its indices on `device`."""
+    key = (rows, columns, device)
+    with _lock:
+        found = _kept.get(key)
+        if found is not None:
+            _kept.move_to_end(key)
+            return found
+    made = _make_layout(*key)
+    with _lock:
+        _kept[key] = made
+        size = sum(layout.nbytes for layout in _kept.values())
+        while size > MOST_BYTES or len(_kept) > MOST_LAYOUTS:
+            size -= _kept.popitem(last=False)[1].nbytes
+    return made
+
+
+def _make_layout(rows: int, columns: int, device: torch.device) -> DiagonalLayout:
     diagonals, canonical = walk(rows, columns), cells_in_order(rows, columns)
     grid = torch.arange(rows * columns).view(rows, columns)
     order = torch.cat(
