@@ -42,6 +42,23 @@ class Prediction:
     notice: str = ""
 
 
+def check_image(image_HW3: object) -> None:
+    """Check that an argument is an image: H×W×3 of uint8.
+
+    Raises:
+        InputError: it is none; the message names it, what was expected and what was given.
+    """
+    given = type(image_HW3).__name__
+    if isinstance(image_HW3, np.ndarray):
+        shape = image_HW3.shape
+        if len(shape) == 3 and shape[2] == 3 and image_HW3.size and image_HW3.dtype == np.uint8:
+            return
+        given = f"{shape} of {image_HW3.dtype}"
+    raise InputError(
+        f"image_HW3: expected height × width × 3 of uint8, neither side zero, given {given}."
+    )
+
+
 def device_of(network: LabelingNetwork) -> torch.device:
     """Return the device that the network's weights are on."""
     return next(network.parameters()).device

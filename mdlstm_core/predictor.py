@@ -26,13 +26,15 @@ from mdlstm_core.learning.fine_tuning import (
 from mdlstm_core.learning.lessons import CorrectedImage
 from mdlstm_core.memory import Attempt, first_that_fits
 from mdlstm_core.network import LabelingNetwork
-from mdlstm_core.prediction import Prediction, predict
+from mdlstm_core.prediction import Prediction, check_image, predict
 
 __all__ = ["Predictor"]
 
 
 class Predictor:
     """A model on a device.
+
+    Each method that takes an image raises `InputError` where it is none (see `check_image`).
 
     Args:
         checkpoint: the trained model.
@@ -81,6 +83,7 @@ class Predictor:
             InputError: the weights give no finite numbers.
             MemoryError: the computer's own memory does not suffice.
         """
+        check_image(image_HW3)
         return predict(self.network, image_HW3, exact=exact)
 
     def gate_map(self, image_HW3: NDArray[np.uint8], query: GateQuery) -> GateMap:
@@ -90,6 +93,7 @@ class Predictor:
             InputError: layer, direction, gate or unit is out of range, or see `record`.
             MemoryError: the computer's own memory does not suffice.
         """
+        check_image(image_HW3)
         return gate_map(record(self.network, image_HW3, [query.layer], logits=False), query)
 
     def record(
@@ -114,6 +118,7 @@ class Predictor:
                 not fit into the memory, or the weights give no finite numbers.
             MemoryError: the computer's own memory does not suffice.
         """
+        check_image(image_HW3)
         return record(self.network, image_HW3, layers, logits=logits)
 
     def contributions(self, image_HW3: NDArray[np.uint8], pixel: Pixel) -> Contributions:
@@ -123,6 +128,7 @@ class Predictor:
             InputError: the pixel lies outside the image, or see `record`.
             MemoryError: the computer's own memory does not suffice.
         """
+        check_image(image_HW3)
         return contributions(record(self.network, image_HW3, []), pixel)
 
     def gradient(self, image_HW3: NDArray[np.uint8], query: ContextQuery) -> ContextMap:
@@ -132,6 +138,7 @@ class Predictor:
             InputError: pixel or class does not exist, or it would not fit into the memory.
             MemoryError: the computer's own memory does not suffice.
         """
+        check_image(image_HW3)
         return gradient(self.network, image_HW3, query)
 
     def occlusion(
@@ -153,6 +160,7 @@ class Predictor:
             InputError: pixel or class does not exist.
             MemoryError: the computer's own memory does not suffice.
         """
+        check_image(image_HW3)
         return occlusion(self.network, image_HW3, query, on_progress, stop)
 
     def health(self, image_HW3: NDArray[np.uint8]) -> tuple[DirectionHealth, ...]:
@@ -162,6 +170,7 @@ class Predictor:
             InputError: see `record`.
             MemoryError: the computer's own memory does not suffice.
         """
+        check_image(image_HW3)
         return health(record(self.network, image_HW3, logits=False))
 
     def learn(
