@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import platform
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +14,20 @@ import torch
 Row = dict[str, Any]
 
 
-def write_tables(document: Path, rows: list[Row], arguments: str) -> None:
+Size = tuple[int, int, int, int]
+"""Rows and columns of a grid, hidden units, batch."""
+
+_NOT_MEASURED = "not measured"
+_PASSES = ("forward", "forward+backward")
+
+
+def write_tables(document: Path, rows: list[Row], sizes: Sequence[Size], arguments: str) -> None:
     """Replace the tables of the device that was measured; the rest of the document stays.
 
     Args:
         document: has a pair of lines <!-- cpu --> and <!-- end cpu -->, likewise for cuda.
         rows: of one device.
+        sizes: all that the tables tell of, whether they were run or not.
         arguments: that the benchmark was called with.
     """
     device = rows[0]["device"]
@@ -26,8 +36,8 @@ def write_tables(document: Path, rows: list[Row], arguments: str) -> None:
     before, rest = text.split(begin)
     _, after = rest.split(end)
     tables = [_machine(device, arguments)]
-    tables += [_table(rows, which) for which in ("forward", "forward+backward")]
-    tables.append(_busy_table(rows))
+    tables += [_table(rows, sizes, which) for which in _PASSES]
+    tables.append(_busy_table(rows, sizes))
     document.write_text(before + begin + "\n".join(tables) + end + after, encoding="utf-8")
 
 
@@ -54,13 +64,7 @@ def _milliseconds(seconds: float) -> str:
     return f"{seconds * 1e3:.3g}" if seconds < 1 else f"{seconds * 1e3:.0f}"
 
 
-def _sizes(rows: list[Row]) -> list[tuple[int, int, int, int]]:
-    return list(dict.fromkeys((*row["grid"], row["hidden"], row["batch"]) for row in rows))
-
-
-def _find(
-    rows: list[Row], size: tuple[int, ...], which: str, backend: str, *, busy: bool
-) -> Row | None:
+def _find(rows: list[Row], size: Size, which: str, backend: str, *, busy: bool) -> Row | None:
     for row in rows:
         if (
             (*row["grid"], row["hidden"], row["batch"]) == size
@@ -70,40 +74,43 @@ def _find(
     return None
 
 
-def _table(rows: list[Row], which: str) -> str:
+def _table(rows: list[Row], sizes: Sequence[Size], which: str) -> str:
     backends = list(dict.fromkeys(row["backend"] for row in rows))
     lines = [
         f"### {which.capitalize()}, milliseconds (times the floor)\n",
         f"| grid | H | batch | floor | {' | '.join(backends)} |",
         "|---|---|---|---|" + "---|" * len(backends),
     ]
-    for size in _sizes(rows):
+    for size in sizes:
         found = [_find(rows, size, which, backend, busy=False) for backend in backends]
         floors = [_milliseconds(row["floor_seconds"]) for row in found if row]
         cells = [
             f"{_milliseconds(row['seconds'])} ({row['seconds'] / row['floor_seconds']:.1f})"
             if row
-            else "not measured"
+            else _NOT_MEASURED
             for row in found
         ]
         grid = f"{size[0]}×{size[1]}"
-        floor = floors[0] if floors else "not measured"
+        floor = floors[0] if floors else _NOT_MEASURED
         lines.append(f"| {grid} | {size[2]} | {size[3]} | {floor} | {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 
 
-def _busy_table(rows: list[Row]) -> str:
+def _busy_table(rows: list[Row], sizes: Sequence[Size]) -> str:
+    backends = dict.fromkeys(row["backend"] for row in rows if row["busy"])
     lines = [
         "### With another process that keeps one core busy, times the quiet time\n",
         "| grid | H | batch | pass | backend | milliseconds | times quiet |",
         "|---|---|---|---|---|---|---|",
     ]
-    for row in rows:
-        size = (*row["grid"], row["hidden"], row["batch"])
-        quiet = _find(rows, size, row["pass"], row["backend"], busy=False)
-        if row["busy"] and quiet:
-            lines.append(
-                f"| {size[0]}×{size[1]} | {size[2]} | {size[3]} | {row['pass']} | {row['backend']} "
-                f"| {_milliseconds(row['seconds'])} | {row['seconds'] / quiet['seconds']:.1f} |"
-            )
+    for size, which, backend in itertools.product(sizes, _PASSES, backends):
+        busy = _find(rows, size, which, backend, busy=True)
+        quiet = _find(rows, size, which, backend, busy=False)
+        cells = [_NOT_MEASURED] * 2
+        if busy and quiet:
+            cells = [_milliseconds(busy["seconds"]), f"{busy['seconds'] / quiet['seconds']:.1f}"]
+        grid = f"{size[0]}×{size[1]}"
+        lines.append(
+            f"| {grid} | {size[2]} | {size[3]} | {which} | {backend} | {' | '.join(cells)} |"
+        )
     return "\n".join(lines) + "\n"

@@ -25,6 +25,8 @@ from app.cli.doctor import findings
 from benchmarks.measuring import time_in_turn
 from benchmarks.peers import autograd_diagonal, equal_lstm, floor_products, layer_flops
 from benchmarks.tables import write_tables
+from mdlstm_core.devices import select_device
+from mdlstm_core.errors import InputError
 from mdlstm_core.freed_memory import keep_freed
 from mdlstm_core.kernels import GPU_KERNELS, KERNELS, MDLSTMWeights, reference, select_kernel
 
@@ -217,10 +219,14 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--seconds", type=float, default=10.0, help="most that a run may take")
     parser.add_argument("--document", type=Path, default=Path("docs/performance.md"))
     options = parser.parse_args(arguments)
-    device, dtype = torch.device(options.device), getattr(torch, options.dtype)
+    try:
+        device, dtype = select_device(options.device).device, getattr(torch, options.dtype)
+    except InputError as error:
+        parser.exit(2, f"{parser.prog}: {error}\n")
     bench = Bench(device, dtype, options.seconds, _free_memory(device))
-    sizes = itertools.product([(64, 48), (128, 96), (512, 512)], (20, 50, 100), (1, 16))
-    for size in [Size((9, 7), 5, 2)] if options.quick else itertools.starmap(Size, sizes):
+    grids = [(64, 48), (128, 96), (512, 512)]
+    sizes = [Size(*size) for size in itertools.product(grids, (20, 50, 100), (1, 16))]
+    for size in [Size((9, 7), 5, 2)] if options.quick else sizes:
         check_equality(bench, size)
         for which, busy in itertools.product(_PASSES, (False, True)):
             with keep_freed():
@@ -228,7 +234,8 @@ def main(arguments: list[str] | None = None) -> None:
     options.json.write_text(json.dumps(bench.rows, indent=1) + "\n", encoding="utf-8")
     if not options.quick:
         command = f"--device {device} --dtype {options.dtype} --seconds {options.seconds:g}"
-        write_tables(options.document, bench.rows, f"{command} --json FILE")
+        told = [(*size.grid, size.hidden, size.batch) for size in sizes]
+        write_tables(options.document, bench.rows, told, f"{command} --json FILE")
 
 
 if __name__ == "__main__":

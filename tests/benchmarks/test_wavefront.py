@@ -54,6 +54,19 @@ def test_a_wrong_kernel_is_not_timed(monkeypatch: pytest.MonkeyPatch, tmp_path: 
         wavefront.main(["--quick", "--json", str(tmp_path / "rows.json")])
 
 
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA GPU")
+def test_gpu_that_is_not_there_is_said_in_one_sentence(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as caught:
+        wavefront.main(["--device", "cuda", "--json", str(tmp_path / "rows.json")])
+
+    assert caught.value.code == 2
+    said = capsys.readouterr().err
+    assert said.startswith("python -m benchmarks.wavefront: The device cuda cannot be used: ")
+    assert said.count("\n") == 1
+
+
 @pytest.mark.parametrize("size", [(1, 1), (1, 5), (4, 1), (5, 3), (3, 6)])
 def test_autograd_peer_equals_reference(size: tuple[int, int]) -> None:
     torch.manual_seed(2)
@@ -84,7 +97,8 @@ def test_tables_replace_only_their_own_part(tmp_path: Path) -> None:
         "floor_seconds": 0.002,
     }  # fmt: skip
 
-    write_tables(document, [row, {**row, "busy": True, "seconds": 0.012}], "--json FILE")
+    rows = [row, {**row, "busy": True, "seconds": 0.012}]
+    write_tables(document, rows, [(64, 48, 20, 1), (512, 512, 50, 16)], "--json FILE")
 
     text = document.read_text("utf-8")
     assert text.startswith("top\n<!-- cpu -->\n")
@@ -93,3 +107,7 @@ def test_tables_replace_only_their_own_part(tmp_path: Path) -> None:
     assert "| 64×48 | 20 | 1 | 2 | 6 (3.0) |" in text
     assert "| 64×48 | 20 | 1 | forward | torch | 12 | 2.0 |" in text
     assert "| 64×48 | 20 | 1 | not measured | not measured |" in text
+    # A size that nobody ran stands in each of the tables.
+    assert text.count("\n| 512×512 | 50 | 16 | not measured | not measured |\n") == 2
+    for which in ("forward", "forward+backward"):
+        assert f"\n| 512×512 | 50 | 16 | {which} | torch | not measured | not measured |\n" in text
