@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -83,7 +84,17 @@ class MDLSTM(nn.Module):
         return states
 
     def _ask(self, function: str, input_BRCI: Tensor) -> Any:
-        """Return what a function of the kernel returns."""
+        """Return what a function of the kernel returns; `torch.compile` does not look inside.
+
+        What that traces with has no address, which the compiled kernel needs, and a loop over
+        diagonals would become a graph as long as the grid is large.
+        """
+        if torch.compiler.is_dynamo_compiling():
+            untraced: Callable[[str, Tensor], Any] = torch.compiler.disable(self._answer)
+            return untraced(function, input_BRCI)
+        return self._answer(function, input_BRCI)
+
+    def _answer(self, function: str, input_BRCI: Tensor) -> Any:
         check_tensor("input_BRCI", input_BRCI)
         module = select_kernel(self.kernel, input_BRCI.device, input_BRCI.dtype).module
         # The kernels choose their own precision; autocast must not look inside.

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from torch import Tensor
 
 from mdlstm_core.kernels import KERNELS
 from mdlstm_core.layers import MDLSTM
@@ -24,6 +25,28 @@ def test_autocast_does_not_look_inside(kernel: str, dtype: torch.dtype) -> None:
     with torch.autocast("cpu", torch.bfloat16):
         assert torch.equal(layer(image), hidden)
         assert all(torch.equal(a, b) for a, b in zip(layer.states(image), states, strict=True))
+
+
+# Torch's tracing asks what torch warns of, and lets only what is no error pass.
+@pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor:UserWarning")
+@pytest.mark.parametrize("kernel", ["auto", *KERNELS])
+def test_torch_compile_leaves_the_numbers_as_they_are(kernel: str) -> None:
+    torch.manual_seed(1)
+    layer, image = MDLSTM(3, 4, kernel=kernel), torch.randn(2, 3, 2, 3)
+    torch.compiler.reset()
+    compiled = torch.compile(layer, backend="eager")
+    states = torch.compile(layer.states, backend="eager")
+
+    def gradients(hidden: Tensor) -> tuple[Tensor, ...]:
+        return torch.autograd.grad(hidden.square().sum(), list(layer.parameters()))
+
+    hidden = compiled(image)
+    torch.testing.assert_close(hidden, layer(image), rtol=0, atol=0)
+    torch.testing.assert_close(gradients(hidden), gradients(layer(image)), rtol=0, atol=0)
+    torch.testing.assert_close(states(image), layer.states(image), rtol=0, atol=0)
+    with torch.no_grad():
+        torch.testing.assert_close(compiled(image), hidden.detach(), rtol=0, atol=0)
+    torch.compiler.reset()
 
 
 @pytest.mark.parametrize(
