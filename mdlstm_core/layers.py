@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from mdlstm_core.config import GATES
 from mdlstm_core.kernels import MDLSTMStates, MDLSTMWeights, check_name, select_kernel
-from mdlstm_core.kernels.weights import check_forget_scale, check_tensor
+from mdlstm_core.kernels.weights import check_forget_scale, check_input
 
 
 class MDLSTM(nn.Module):
@@ -95,7 +95,7 @@ class MDLSTM(nn.Module):
         return self._answer(function, input_BRCI)
 
     def _answer(self, function: str, input_BRCI: Tensor) -> Any:
-        check_tensor("input_BRCI", input_BRCI)
+        check_input(input_BRCI)
         module = select_kernel(self.kernel, input_BRCI.device, input_BRCI.dtype).module
         # The kernels choose their own precision; autocast must not look inside.
         with torch.autocast(input_BRCI.device.type, enabled=False):

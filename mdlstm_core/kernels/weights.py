@@ -64,11 +64,11 @@ def check_arguments(input_BRCI: Tensor, weights: MDLSTMWeights, forget_scale: fl
             or the input is not finite (`NotFiniteError`); the message names it, what was
             expected and what was given.
     """
-    check_tensor("input_BRCI", input_BRCI)
+    check_input(input_BRCI)
     if not isinstance(weights, MDLSTMWeights):
         raise ValueError(f"weights: expected MDLSTMWeights, given {type(weights).__name__}")
     for name, weight in weights._asdict().items():
-        check_tensor(name, weight)
+        _check_tensor(name, weight)
     if input_BRCI.dim() != 4 or 0 in input_BRCI.shape:
         raise ValueError(
             "input_BRCI: expected batch × rows × columns × features, none of them zero, "
@@ -86,12 +86,20 @@ def check_arguments(input_BRCI: Tensor, weights: MDLSTMWeights, forget_scale: fl
         _check_finite(input_BRCI.detach())
 
 
-def check_tensor(name: str, given: object) -> None:
-    """Check that an argument is a tensor whose numbers all lie in memory.
+def check_input(input_BRCI: Tensor) -> None:
+    """Check that the input can be asked for its type and device, and has numbers.
 
     Raises:
-        ValueError: it is none.
+        ValueError: it is no tensor, or none with numbers that all lie in memory.
     """
+    _check_tensor("input_BRCI", input_BRCI)
+    if input_BRCI.is_meta:
+        raise ValueError(
+            f"input_BRCI: expected a tensor with numbers, given meta{of_shape(input_BRCI.shape)}"
+        )
+
+
+def _check_tensor(name: str, given: object) -> None:
     shape = getattr(given, "shape", None)
     if not isinstance(given, Tensor):
         kind = type(given).__name__

@@ -72,6 +72,7 @@ def test_bad_arguments_are_named_at_once(arguments: tuple[Any, ...], message: st
         (None, "NoneType"),
         (np.zeros((1, 2, 2, 3), np.float32), r"ndarray of shape \(1, 2, 2, 3\)"),
         (torch.zeros(2, 2, 3), r"\(2, 2, 3\)"),
+        (torch.zeros(1, 2, 2, 3, device="meta"), r"meta of shape \(1, 2, 2, 3\)"),
     ],
 )
 def test_bad_input_is_named(function: str, image: Any, given: str) -> None:
