@@ -180,6 +180,7 @@ class Predictor:
         on_progress: Callable[[LearningProgress], None] = lambda _progress: None,
         stop: threading.Event | None = None,
         on_improved: Callable[[Checkpoint], None] = lambda _checkpoint: None,
+        labels: Sequence[int] | None = None,
     ) -> LearningResult:
         """Fine-tune a copy of the model on a person's corrections and return it.
 
@@ -193,6 +194,8 @@ class Predictor:
             stop: set it to end after the step under way; what was learned is kept.
             on_improved: called once, on the calling thread, with a model whose last layer
                 fits the corrections, as soon as there is one.
+            labels: of each class, of which merged classes share one: each of these is as right
+                as the others. None if each class has its own.
 
         Raises:
             InputError: there is nothing to learn from, or the loss is not finite.
@@ -206,4 +209,5 @@ class Predictor:
             on_progress,
             stop or threading.Event(),
             on_improved,
+            labels,
         )

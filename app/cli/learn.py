@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -113,7 +113,7 @@ def _learn(
     outputs = view.classes.outputs(base.classes)
     predictor = Predictor(with_outputs(base, outputs.sources, outputs.classes), options.device)
     result, last = _fine_tuned(
-        predictor, lambda: _corrected(view, images, outputs), options.seconds
+        predictor, lambda: _corrected(view, images, outputs), outputs.labels, options.seconds
     )
     content = checkpoint_to_bytes(result.checkpoint)
     figures = result.figures.to_json() if result.figures else ""
@@ -140,7 +140,10 @@ def _base(options: argparse.Namespace, project: OpenProject) -> tuple[Checkpoint
 
 
 def _fine_tuned(
-    predictor: Predictor, corrected: Callable[[], Iterator[CorrectedImage]], seconds: float
+    predictor: Predictor,
+    corrected: Callable[[], Iterator[CorrectedImage]],
+    labels: Sequence[int],
+    seconds: float,
 ) -> tuple[LearningResult, LearningProgress | None]:
     """Learn with a bar on a terminal; return what that led to, and its last step."""
     from mdlstm_core.learning.fine_tuning import LearningOptions
@@ -157,7 +160,9 @@ def _fine_tuned(
             bar.set_postfix(loss=f"{progress.loss:.3f}", refresh=False)
             bar.update(progress.step - bar.n)
 
-        result = predictor.learn(corrected, LearningOptions(seconds=seconds), show, stop)
+        result = predictor.learn(
+            corrected, LearningOptions(seconds=seconds), show, stop, labels=labels
+        )
     return result, last[-1] if last else None
 
 

@@ -218,7 +218,9 @@ class LearningWorker(QObject):
 
         options = LearningOptions(seconds=request.seconds)
         with _memory_to_learn():
-            result = predictor.learn(reading.images, options, report, self.stop, show)
+            result = predictor.learn(
+                reading.images, options, report, self.stop, show, outputs.labels
+            )
         self._check_cancelled()
         return Learned(
             request.project,

@@ -16,12 +16,12 @@ from __future__ import annotations
 import math
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from mdlstm_core.checkpoint import Checkpoint, checkpoint_of
 from mdlstm_core.config import IGNORE_INDEX, LEARNING_SECONDS
@@ -41,6 +41,7 @@ from mdlstm_core.learning.lessons import (
 from mdlstm_core.learning.live import LiveOptions, refit
 from mdlstm_core.learning.measuring import Measuring
 from mdlstm_core.learning.shrinking import checkpoint_weights, shrink
+from mdlstm_core.learning.targets import OutputLabels
 from mdlstm_core.losses import balanced_weights, class_shares, soft_cross_entropy
 from mdlstm_core.memory import Attempt, first_that_fits
 from mdlstm_core.network import LabelingNetwork
@@ -142,8 +143,11 @@ def fine_tune(
     on_progress: Callable[[LearningProgress], None],
     stop: threading.Event,
     on_improved: Callable[[Checkpoint], None] = lambda _checkpoint: None,
+    labels: Sequence[int] | None = None,
 ) -> LearningResult:
     """Return what learning led to (see `Predictor.learn`)."""
+    classes = OutputLabels(range(len(checkpoint.classes)) if labels is None else labels)
+    names = [checkpoint.classes[output].name for output in classes.outputs]
     # One for all attempts: the time is what the user gave.
     clock = _Clock(options, stop)
 
@@ -152,15 +156,15 @@ def fine_tune(
         # All steps with one kernel: learning again gives the same to the last bit.
         select_kernel(device=attempt.device, wait=True)
         with finite_weights():
-            lessons, left_out = _lessons(network, corrected(), attempt.share, clock)
-            fitted = refit(network, [lesson.cells for lesson in lessons], LiveOptions())
-        notice = _notice(checkpoint, network, lessons) or left_out
+            preparation = Preparation(network, attempt.share, classes)
+            lessons, left_out = _lessons(preparation, corrected(), clock)
+            fitted = refit(network, [lesson.cells for lesson in lessons], LiveOptions(), classes)
+        notice = _notice(names, classes.known(has_weights(network)), lessons) or left_out
         on_improved(checkpoint_of(fitted, checkpoint))
         # From where a new class starts, gradients take long; and there may be no time for any.
         if not has_weights(network).all() or not clock.has_time_for(0):
             network = fitted
-        names = tuple(c.name for c in checkpoint.classes)
-        run = _Run(network, lessons, options, clock, Measuring(lessons, names))
+        run = _Run(network, lessons, options, clock, Measuring(lessons, tuple(names)))
         run.learn(on_progress, attempt.notice)
         return run.result(checkpoint, notice)
 
@@ -201,6 +205,7 @@ class _Run:
         measuring: Measuring,
     ) -> None:
         self._network, self._lessons, self._options = network, lessons, options
+        self._labels = lessons[0].labels
         self._clock, self._measuring = clock, measuring
         self._generator = np.random.default_rng(options.seed)
         self._losses: list[float] = []
@@ -224,7 +229,8 @@ class _Run:
             for group in optimizer.param_groups:
                 group["lr"] = options.learning_rate * _cycle(share)
             start = clock.seconds
-            self._losses.append(_step(self._network, self._view(step, share), optimizer, options))
+            views = self._view(step, share)
+            self._losses.append(_step(self._network, views, self._labels, optimizer, options))
             self._longest = max(self._longest, clock.seconds - start)
             if not math.isfinite(self._losses[-1]):
                 raise InputError(_FAILED)
@@ -311,20 +317,15 @@ class _Run:
 
 @torch.no_grad()
 def _lessons(
-    network: LabelingNetwork, corrected: Iterable[CorrectedImage], share: float, clock: _Clock
+    preparation: Preparation, corrected: Iterable[CorrectedImage], clock: _Clock
 ) -> tuple[list[Lesson], str]:
     """Prepare the images that have corrections; say which there was no time for."""
-    classes = network.config.classes
-    preparation = Preparation(network, share)
     left_out = 0
     for sample in corrected:
         if clock.is_stopped and len(preparation):
             break
-        known = sample.corrections[sample.corrections != IGNORE_INDEX]
-        if known.size and int(known.max()) >= classes:
-            raise InputError(f"The corrections have a class that the model's {classes} lack.")
         if clock.share > _PREPARING and len(preparation):
-            left_out += bool(known.size)
+            left_out += bool((sample.corrections != IGNORE_INDEX).any())
             continue
         preparation.add(sample)
     if not len(preparation):
@@ -337,18 +338,21 @@ def _lessons(
     return preparation.lessons(), ""
 
 
-def _notice(checkpoint: Checkpoint, network: LabelingNetwork, lessons: list[Lesson]) -> str:
+def _notice(names: list[str], knows_K: Tensor, lessons: list[Lesson]) -> str:
     """Say what keeps the strokes from teaching much.
+
+    Args:
+        names: of the labels.
+        knows_K: which of them the model knows.
+        lessons: what there is to learn.
 
     Raises:
         InputError: they can teach nothing.
     """
-    painted = np.zeros(network.config.classes, dtype=bool)
+    painted, knows = np.zeros(len(names), dtype=bool), knows_K.cpu().numpy()
     for lesson in lessons:
         labels = lesson.split.learned
         painted[np.unique(labels[labels != IGNORE_INDEX])] = True
-    knows = has_weights(network).cpu().numpy()
-    names = [c.name for c in checkpoint.classes]
     (first, *others) = np.flatnonzero(painted)
     if not others and not np.delete(knows, first).any():
         raise InputError(
@@ -367,16 +371,17 @@ def _notice(checkpoint: Checkpoint, network: LabelingNetwork, lessons: list[Less
 def _step(
     network: LabelingNetwork,
     views: Views,
+    labels: OutputLabels,
     optimizer: torch.optim.Optimizer,
     options: LearningOptions,
 ) -> float:
     """Learn from views of one image and return the loss on its corrections."""
     try:
         # In evaluation mode: no dropout, the network learns as it predicts.
-        logits = network(views.images_B3HW)
+        logits = labels.logits(network(views.images_B3HW))
     except NotFiniteError:
         return math.nan
-    shares, area = class_shares(views.labels_BHW, network.config.classes, network.output_stride)
+    shares, area = class_shares(views.labels_BHW, len(labels), network.output_stride)
     reach = shares.shape[2:]
     seen = logits[:, :, : reach[0], : reach[1]]
     loss = soft_cross_entropy(seen, shares, balanced_weights(shares, area))

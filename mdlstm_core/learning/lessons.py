@@ -13,9 +13,10 @@ from torch import Tensor
 from torch.nn import functional
 
 from mdlstm_core.config import IGNORE_INDEX
+from mdlstm_core.errors import InputError
 from mdlstm_core.learning.live import LabeledCells, labeled_cells, labeled_places
 from mdlstm_core.learning.set_aside import Split, Strokes, split_all, strokes_of
-from mdlstm_core.learning.targets import label_masses
+from mdlstm_core.learning.targets import OutputLabels, label_masses
 from mdlstm_core.losses import class_shares
 from mdlstm_core.network import LabelingNetwork
 from mdlstm_core.prediction import network_input
@@ -33,7 +34,8 @@ class CorrectedImage:
 
     Attributes:
         image: H×W×3 RGB, 0 to 255.
-        corrections: class index of each pixel H×W, `IGNORE_INDEX` where nobody set one.
+        corrections: class index of each pixel H×W, `IGNORE_INDEX` where nobody set one; of
+            merged classes any one.
         name: tells it from others: which strokes are set aside hangs on it.
     """
 
@@ -44,17 +46,19 @@ class CorrectedImage:
 
 @dataclass(frozen=True)
 class Lesson:
-    """One image at the network's working size.
+    """One image at the network's working size; K labels, as many as classes if none are merged.
 
     Attributes:
+        labels: what the network's outputs stand for.
         image_13HW: as the network sees it.
         split: the corrections to learn and those to measure on.
         cells: the features of the learned cells (see `live.refit`).
         before_Khw: the probabilities before learning, of the output cells.
         kept_hw: 1 where a cell is held to them.
-        said_HW: the most probable class before.
+        said_HW: the most probable label before.
     """
 
+    labels: OutputLabels
     image_13HW: Tensor
     split: Split
     cells: LabeledCells
@@ -69,7 +73,7 @@ class Views:
 
     Attributes:
         images_B3HW: what the network sees.
-        labels_BHW: the class of each pixel, `IGNORE_INDEX` where there is none.
+        labels_BHW: the label of each pixel, `IGNORE_INDEX` where there is none.
         before_BKhw: the probabilities that cells are held to.
         kept_Bhw: where they are.
     """
@@ -98,10 +102,14 @@ class Preparation:
     Args:
         network: the one that is to learn.
         share: of the pixels that the network usually looks at (see `network_input`).
+        labels: what the network's outputs stand for; each for its own if None.
     """
 
-    def __init__(self, network: LabelingNetwork, share: float) -> None:
+    def __init__(
+        self, network: LabelingNetwork, share: float, labels: OutputLabels | None = None
+    ) -> None:
         self._network, self._share = network, share
+        self._labels = labels or OutputLabels(range(network.config.classes))
         self._looked: list[_Looked] = []
 
     def __len__(self) -> int:
@@ -109,20 +117,28 @@ class Preparation:
 
     @torch.no_grad()
     def add(self, sample: CorrectedImage) -> None:
-        """Look at an image; one without corrections is left out."""
-        network = self._network
-        known = np.bincount(sample.corrections.ravel(), minlength=256)[:IGNORE_INDEX].nonzero()[0]
+        """Look at an image; one without corrections is left out.
+
+        Raises:
+            InputError: the corrections have a class that the network lacks.
+        """
+        network, classes = self._network, self._network.config.classes
+        given = sample.corrections[sample.corrections != IGNORE_INDEX]
+        if given.size and int(given.max()) >= classes:
+            raise InputError(f"The corrections have a class that the model's {classes} lack.")
+        corrections = self._labels.label_map(sample.corrections)
+        known = np.bincount(corrections.ravel(), minlength=256)[:IGNORE_INDEX].nonzero()[0]
         if not len(known):
             return
         image = network_input(sample.image, network, self._share)
-        masses = label_masses(sample.corrections, known.tolist(), *image.shape[2:])
+        masses = label_masses(corrections, known.tolist(), *image.shape[2:])
         labels = known[masses.argmax(axis=0)].astype(np.uint8)
         labels[masses.max(axis=0) <= 0] = IGNORE_INDEX
         strokes = strokes_of(labels, sample.name)
         features = network.features(image)
         logits = network.classify(features)
         targets = torch.from_numpy(labels).to(image.device).unsqueeze(0)
-        shares, area = class_shares(targets, network.config.classes, network.output_stride)
+        shares, area = class_shares(targets, len(self._labels), network.output_stride)
         # The features may reach beyond, over the padding.
         shares, area = (_padded(t, logits.shape[2:]) for t in (shares, area))
         seen = network.enlarge(logits, *image.shape[2:])[0].argmax(dim=0)
@@ -132,8 +148,8 @@ class Preparation:
                 strokes,
                 labeled_cells(features, shares, area),
                 self._stroke_of_cells(strokes.numbers, area),
-                logits.softmax(dim=1)[0],
-                seen.cpu().numpy().astype(np.uint8),
+                self._labels.logits(logits).softmax(dim=1)[0],
+                self._labels.label_map(seen.cpu().numpy().astype(np.uint8)),
             )
         )
 
@@ -149,8 +165,8 @@ class Preparation:
     def _lesson(self, looked: _Looked, split: Split, knows: Tensor) -> Lesson:
         size = looked.before_Khw.shape[1:]
         labels = torch.from_numpy(looked.strokes.labels).to(looked.before_Khw.device)[None]
-        network = self._network
-        shares, area = class_shares(labels, network.config.classes, network.output_stride)
+        stride = self._network.output_stride
+        shares, area = class_shares(labels, len(self._labels), stride)
         shares, area = (_padded(t, size) for t in (shares, area))
         kept = (area == 0) & ~_overruled(shares, area, looked.before_Khw[None])
         # A model that knows none of the classes has nothing to keep.
@@ -158,6 +174,7 @@ class Preparation:
         is_learned = np.array([False, *_learned(looked.strokes, split)])[looked.stroke_N]
         cells, mask = looked.cells, torch.from_numpy(is_learned).to(looked.before_Khw.device)
         return Lesson(
+            self._labels,
             looked.image_13HW,
             split,
             LabeledCells(
@@ -182,9 +199,9 @@ class Preparation:
 
 @torch.no_grad()
 def label_map_of(network: LabelingNetwork, lesson: Lesson) -> NDArray[np.uint8]:
-    """Return what a network says of a lesson's image at its working size, H×W."""
+    """Return the labels that a network gives a lesson's image at its working size, H×W."""
     logits = network.enlarge(network(lesson.image_13HW), *lesson.image_13HW.shape[2:])
-    return logits[0].argmax(dim=0).cpu().numpy().astype(np.uint8)
+    return lesson.labels.label_map(logits[0].argmax(dim=0).cpu().numpy().astype(np.uint8))
 
 
 def learned_strokes(lessons: Sequence[Lesson]) -> int:

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from mdlstm_core.learning.targets import OutputLabels
 from mdlstm_core.network import LabelingNetwork, with_classes
 
 _MOST_LABELED = 4000
@@ -90,7 +91,10 @@ def labeled_places(area_1hw: Tensor) -> Tensor:
 
 
 def refit(
-    network: LabelingNetwork, images: Sequence[LabeledCells], options: LiveOptions
+    network: LabelingNetwork,
+    images: Sequence[LabeledCells],
+    options: LiveOptions,
+    labels: OutputLabels | None = None,
 ) -> LabelingNetwork:
     """Return a copy of a network whose class layers fit the labeled cells of some images.
 
@@ -98,6 +102,7 @@ def refit(
         network: gave the features; unchanged.
         images: what to learn; each class that was painted counts alike, however large.
         options: how.
+        labels: what the outputs stand for: the classes of the shares. Each its own if None.
 
     Raises:
         ValueError: there are no labeled cells.
@@ -115,14 +120,21 @@ def refit(
     # change · features = moved · (features / scale), and the punished change is |moved|².
     scaled_NF = labeled_NF / scale_F
     start_NK = labeled_NF @ old_KF.T
-    moved_KF = _solved(scaled_NF, start_NK, weight_NK, options)
+    labels = labels or OutputLabels(range(network.config.classes))
+    moved_KF = _solved(scaled_NF, start_NK, weight_NK, options, labels)
     change_KF = moved_KF / scale_F
     fitted = with_classes(network, range(network.config.classes))
     _set_weights(fitted, (old_KF + change_KF).float())
     return fitted
 
 
-def _solved(scaled_NF: Tensor, start_NK: Tensor, weight_NK: Tensor, options: LiveOptions) -> Tensor:
+def _solved(
+    scaled_NF: Tensor,
+    start_NK: Tensor,
+    weight_NK: Tensor,
+    options: LiveOptions,
+    labels: OutputLabels,
+) -> Tensor:
     """Return the change K×F of the weights, for features that are scaled."""
     size = start_NK.shape[1], scaled_NF.shape[1]
     moved_KF = scaled_NF.new_zeros(size).requires_grad_()
@@ -132,7 +144,7 @@ def _solved(scaled_NF: Tensor, start_NK: Tensor, weight_NK: Tensor, options: Liv
 
     def loss() -> Tensor:
         solver.zero_grad()
-        logits_NK = start_NK + scaled_NF @ moved_KF.T
+        logits_NK = labels.logits(start_NK + scaled_NF @ moved_KF.T)
         fit = -(weight_NK * functional.log_softmax(logits_NK, dim=1)).sum()
         value: Tensor = fit + options.hold * moved_KF.square().sum()
         value.backward()

@@ -22,7 +22,7 @@ class Measuring:
 
     Args:
         lessons: what is learned, and what is set aside.
-        names: of the classes.
+        names: of the labels.
 
     Attributes:
         before: figures of the model before; None if nothing was set aside.

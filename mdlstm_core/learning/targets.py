@@ -11,8 +11,60 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from mdlstm_core.config import IGNORE_INDEX
 from mdlstm_core.losses import pool_shares
 from mdlstm_core.network import LabelingNetwork
+
+
+class OutputLabels:
+    """Which of a network's outputs stand for one label: those of classes that were merged.
+
+    A label is as probable as its outputs together, and said where one of them is. Labels are
+    counted from 0, in the order of the outputs that they are called by.
+
+    Args:
+        labels: of each output, K of them; any numbers, of which some may be alike.
+
+    Attributes:
+        outputs: the output that each label is called by, L of them: its last one.
+    """
+
+    def __init__(self, labels: Sequence[int]) -> None:
+        last = {label: output for output, label in enumerate(labels)}
+        self.outputs = tuple(sorted(last.values()))
+        self._label_K = [self.outputs.index(last[label]) for label in labels]
+
+    def __len__(self) -> int:
+        return len(self.outputs)
+
+    def logits(self, logits_BKhw: Tensor) -> Tensor:
+        """Return logits B×L×h×w whose softmax is the sum of the outputs' probabilities.
+
+        Args:
+            logits_BKhw: of the outputs; or B×K.
+        """
+        if len(self) == len(self._label_K):
+            return logits_BKhw
+        return torch.stack(
+            [
+                logits_BKhw[:, self._outputs_of(label)].logsumexp(dim=1)
+                for label in range(len(self))
+            ],
+            dim=1,
+        )
+
+    def known(self, known_K: Tensor) -> Tensor:
+        """Return for each label whether the network knows one of its outputs at least."""
+        return torch.stack([known_K[self._outputs_of(label)].any() for label in range(len(self))])
+
+    def label_map(self, said_HW: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Return the labels of outputs; `IGNORE_INDEX` stays."""
+        table = np.full(256, IGNORE_INDEX, dtype=np.uint8)
+        table[: len(self._label_K)] = self._label_K
+        return table[said_HW]
+
+    def _outputs_of(self, label: int) -> list[int]:
+        return [output for output, own in enumerate(self._label_K) if own == label]
 
 
 def shares_of_outputs(shares_NL: Tensor, labels: Sequence[int], outputs: Sequence[int]) -> Tensor:

@@ -17,6 +17,7 @@ from app.document.edit import Edit
 from app.document.stroke import Box, Region
 from app.inference.messages import Prediction
 from app.session import LabelingSession
+from app.session.stored_project import StoredProject
 from app.storage.project_file import ProjectFile
 from mdlstm_core.checkpoint import checkpoint_from_bytes, load_checkpoint
 from mdlstm_core.learning import fine_tuning
@@ -252,6 +253,29 @@ def test_learn_stores_what_it_learned(
     np.testing.assert_array_equal(
         np.load(tmp_path / "o" / f"{stem}.npy"), session.document.displayed
     )
+
+
+def test_figures_count_a_merged_class_as_the_one_it_is_now(
+    disk: Disk, mdlstm: Mdlstm, filled: Path, checkpoint_file: Path
+) -> None:
+    for number in range(3):
+        for place in range(6):
+            box = Box(4 * place, 6 * place, 4 * place + 3, 6 * place + 5)
+            disk.paint(filled, filled.parent / f"scene_{number}.png", place % 3, box)
+    learned = mdlstm("learn", filled, "--model", checkpoint_file, "--seconds", "1")
+    assert learned.code == 0, learned.err
+    stored = StoredProject()
+    stored.open(filled)
+    stored.project.merge_class(1, 2)
+    assert stored.journal.store()
+    stored.close()
+
+    result = mdlstm("learn", filled, "--seconds", "1", "--json")
+
+    assert json.loads(result.out)["classes"] == ["grass", "sky", "road"]
+    file = ProjectFile(filled)
+    assert json.loads(file.checkpoints()[-1].figures)["classes"] == ["sky", "road"]
+    file.close()
 
 
 @pytest.fixture

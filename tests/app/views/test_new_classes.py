@@ -13,6 +13,7 @@ from PySide6.QtCore import QPoint, Qt
 from PySide6.QtWidgets import QFileDialog
 from pytestqt.qtbot import QtBot
 
+from app.inference.messages import Learned
 from app.session import LabelingSession
 from app.storage.project_file import ProjectFile
 from app.views.main_window import MainWindow
@@ -194,6 +195,32 @@ def test_merged_and_deleted_classes_go_on(
     before = [c.name for c in checkpoint_from_bytes(base).classes]
     names = [c.name for c in checkpoint_from_bytes(learned).classes]
     assert sorted(names) == sorted(before[1:])
+
+
+def test_figures_count_what_a_merged_class_is_given_as_right(
+    qtbot: QtBot,
+    labeled_window: MainWindow,
+    drag: Callable[..., None],
+    until_learned: Callable[..., AbstractContextManager[None]],
+) -> None:
+    """Painted with road where the model says sky, which is merged into road: it is right there."""
+    session = labeled_window.session
+    names = [c.name for c in session.classes]
+    sky, road, tree = (names.index(name) for name in ("sky", "road", "tree"))
+    for place in range(8):
+        for label, left in ((road, 10.0), (tree, 500.0)):
+            labeled_window.classes.choose_label(label)
+            drag(labeled_window, [(left, 40.0 + 40 * place), (left + 80, 40.0 + 40 * place)])
+    session.merge_class(sky, road)
+    ends: list[Learned] = []
+    session.teacher.learned.connect(ends.append)
+    with until_learned(session):
+        session.learn(5)
+    (learned,) = ends
+    assert learned.before is not None
+    assert "sky" not in learned.before.classes
+    road_among = learned.before.classes.index("road")
+    assert learned.before.confusion[road_among, road_among] > 100
 
 
 def learn_for(qtbot: QtBot, window: MainWindow, seconds: float) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -59,11 +59,18 @@ def learned(
     images: list[CorrectedImage],
     on_progress: Callable[[LearningProgress], None] = lambda _: None,
     stop: threading.Event | None = None,
+    labels: Sequence[int] | None = None,
     **options: float,
 ) -> LearningResult:
     chosen = LearningOptions(**({"steps": 40, "seconds": 120} | options))  # type: ignore[arg-type]
     return fine_tune(
-        checkpoint, lambda: images, chosen, CPU, on_progress, stop or threading.Event()
+        checkpoint,
+        lambda: images,
+        chosen,
+        CPU,
+        on_progress,
+        stop or threading.Event(),
+        labels=labels,
     )
 
 
@@ -179,6 +186,52 @@ def test_one_pixel_and_one_class_of_a_model_that_knows_others(checkpoint: Checkp
     assert result.notice == "All strokes are of the class green; paint where it ends, too."
     assert (result.strokes, result.figures) == (1, None)
     assert all(v.isfinite().all() for v in result.checkpoint.weights.values())
+
+
+def merged(image: CorrectedImage) -> CorrectedImage:
+    """The strokes of red as those of green: red was merged into it."""
+    labels = np.where(image.corrections == 0, np.uint8(1), image.corrections)
+    return CorrectedImage(image.image, labels, image.name)
+
+
+MERGED = (1, 1, 2)
+
+
+def test_what_a_merged_class_is_given_counts_as_right(checkpoint: Checkpoint) -> None:
+    """The model tells red from green, which are one class now: nothing is left to learn."""
+    images = [painted(seed, strokes=6) for seed in range(4)]
+    knows = learned(checkpoint, images, enough=0.0).checkpoint
+    losses: list[float] = []
+    result = learned(
+        knows, [merged(i) for i in images], lambda p: losses.append(p.loss), labels=MERGED
+    )
+    assert result.before is not None
+    assert result.figures is not None
+    assert result.before.classes == result.figures.classes == ("green", "blue")
+    assert result.before.pixel_accuracy > 0.9
+    assert result.figures.pixel_accuracy > 0.9
+    assert losses[0] < 0.2
+    assert (result.overfits, result.notice) == ("", "")
+    said = predict(result.checkpoint.network(), thirds(99)).label_map
+    assert (said[:, :32] == 0).mean() > 0.9  # it tells them apart still
+
+
+def test_merged_classes_are_learned_as_one(checkpoint: Checkpoint) -> None:
+    images = [merged(painted(seed, strokes=6)) for seed in range(4)]
+    result = learned(checkpoint, images, labels=MERGED, enough=0.0)
+
+    def loss(model: Checkpoint) -> float:
+        """Of the merged class, on another image: by hand."""
+        network = model.network()
+        seen = torch.from_numpy(thirds(99)).permute(2, 0, 1)[None] / 255
+        with torch.no_grad():
+            p = network.enlarge(network(seen), 96, 96).softmax(dim=1)[0, :, :, :64]
+        return -float((p[0] + p[1]).log().mean())
+
+    assert loss(result.checkpoint) < 0.5 * loss(checkpoint)
+    assert result.figures is not None
+    assert result.figures.pixel_accuracy > 0.9
+    assert result.notice == ""
 
 
 def test_one_class_that_is_new_and_alone_is_refused(checkpoint: Checkpoint) -> None:

@@ -9,6 +9,7 @@ import torch
 from mdlstm_core.config import IGNORE_INDEX, NetworkConfig
 from mdlstm_core.learning.lessons import CorrectedImage, Lesson, Preparation
 from mdlstm_core.learning.shrinking import shrink
+from mdlstm_core.learning.targets import OutputLabels
 from mdlstm_core.network import LabelingNetwork, build_network
 
 TAUGHT = 1
@@ -20,13 +21,15 @@ def network(scene_config: NetworkConfig) -> LabelingNetwork:
     return build_network(scene_config).eval()
 
 
-def lesson(network: LabelingNetwork, strokes: int, label: int) -> Lesson:
+def lesson(
+    network: LabelingNetwork, strokes: int, label: int, outputs: OutputLabels | None = None
+) -> Lesson:
     """So many strokes of one class."""
     image = np.random.default_rng(0).integers(0, 255, (96, 96, 3)).astype(np.uint8)
     labels = np.full((96, 96), IGNORE_INDEX, np.uint8)
     for number in range(strokes):
         labels[8 * number + 2 : 8 * number + 5, 10:40] = label
-    preparation = Preparation(network, 1.0)
+    preparation = Preparation(network, 1.0, outputs)
     preparation.add(CorrectedImage(image, labels))
     return preparation.lessons()[0]
 
@@ -84,6 +87,16 @@ def test_what_is_right_anyway_moves_the_more_the_more_strokes_there_are(
         shrink(network, before, [seen], lambda: has_time)
         found.append(way(network, before, 1.0))
     assert found == pytest.approx([1 / 16, 5 / 20, 10 / 25], abs=1e-5)
+
+
+def test_another_output_of_the_class_is_as_right(network: LabelingNetwork) -> None:
+    """It says the one, the stroke is of the other, and a person has merged both."""
+    labels = OutputLabels([TAUGHT, TAUGHT, 2])
+    with torch.no_grad():
+        network.class_layers[0].bias[0] += 50
+    before = taught(network, 1.0)
+    shrink(network, before, [lesson(network, 5, TAUGHT, labels)], lambda: True)
+    assert way(network, before, 1.0) == pytest.approx(5 / 20, abs=1e-5)
 
 
 def test_what_was_not_learned_is_left_as_it_is(network: LabelingNetwork) -> None:
