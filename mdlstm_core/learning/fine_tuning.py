@@ -27,6 +27,7 @@ from mdlstm_core.checkpoint import Checkpoint, checkpoint_of
 from mdlstm_core.config import IGNORE_INDEX, LEARNING_SECONDS
 from mdlstm_core.errors import InputError
 from mdlstm_core.kernels import NotFiniteError, select_kernel
+from mdlstm_core.learning.contradictions import contradiction
 from mdlstm_core.learning.figures import Figures, overfitting
 from mdlstm_core.learning.lessons import (
     CorrectedImage,
@@ -159,7 +160,9 @@ def fine_tune(
             preparation = Preparation(network, attempt.share, classes)
             lessons, left_out = _lessons(preparation, corrected(), clock)
             fitted = refit(network, [lesson.cells for lesson in lessons], LiveOptions(), classes)
-        notice = _notice(names, classes.known(has_weights(network)), lessons) or left_out
+            contradictory = contradiction(lessons, names)
+        poor = _notice(names, classes.known(has_weights(network)), lessons) or left_out
+        notice = f"{contradictory} {poor}".strip()
         on_improved(checkpoint_of(fitted, checkpoint))
         # From where a new class starts, gradients take long; and there may be no time for any.
         if not has_weights(network).all() or not clock.has_time_for(0):
@@ -254,8 +257,6 @@ class _Run:
         before, figures = self._measuring.before, self._figures
         learned = self._measuring.learned_accuracy
         overfits = overfitting(before, figures, learned) if before and figures else ""
-        if not notice and self._losses and np.mean(self._losses[-len(self._lessons) :]) > 1.0:
-            notice = "The strokes could not all be learned: some may contradict one another."
         learned_model = checkpoint_of(self._network, checkpoint)
         return LearningResult(learned_model, self._strokes, before, figures, overfits, notice)
 

@@ -53,6 +53,7 @@ class Lesson:
         image_13HW: as the network sees it.
         split: the corrections to learn and those to measure on.
         cells: the features of the learned cells (see `live.refit`).
+        stroke_N: which stroke each of these belongs to.
         before_Khw: the probabilities before learning, of the output cells.
         kept_hw: 1 where a cell is held to them.
         said_HW: the most probable label before.
@@ -62,6 +63,7 @@ class Lesson:
     image_13HW: Tensor
     split: Split
     cells: LabeledCells
+    stroke_N: NDArray[np.int32]
     before_Khw: Tensor
     kept_hw: Tensor
     said_HW: NDArray[np.uint8]
@@ -180,6 +182,7 @@ class Preparation:
             LabeledCells(
                 cells.labeled_NF[mask], cells.shares_NK[mask], cells.area_N[mask], cells.sampled_MF
             ),
+            looked.stroke_N[is_learned],
             looked.before_Khw,
             kept[0].float(),
             looked.said_HW,

@@ -116,7 +116,7 @@ def refit(
     sampled_MF = torch.cat([image.sampled_MF for image in images]).double()
     weight_NK = _balanced(shares_NK * area_N.unsqueeze(1))
     old_KF = class_weights(network).double()
-    scale_F = _scale(sampled_MF)
+    scale_F = feature_scale(sampled_MF)
     # change · features = moved · (features / scale), and the punished change is |moved|².
     scaled_NF = labeled_NF / scale_F
     start_NK = labeled_NF @ old_KF.T
@@ -195,7 +195,7 @@ def _balanced(mass_NK: Tensor) -> Tensor:
     return mass_NK / total_K.clamp_min(1e-9) / max(1, painted)
 
 
-def _scale(sampled_MF: Tensor) -> Tensor:
+def feature_scale(sampled_MF: Tensor) -> Tensor:
     """Return the root of each feature's mean square; of one that is never there, nearly so."""
     squares_F = sampled_MF.square().mean(dim=0)
     return (squares_F + 1e-3 * squares_F.mean() + 1e-9).sqrt()

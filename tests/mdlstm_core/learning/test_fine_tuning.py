@@ -263,6 +263,58 @@ def test_strokes_that_contradict_one_another_are_named(checkpoint: Checkpoint) -
     assert all(v.isfinite().all() for v in result.checkpoint.weights.values())
 
 
+def bars(label: int, name: str, change: int = 0) -> CorrectedImage:
+    """A picture, with one colour changed by so much, and two strokes of a class."""
+    labels = np.full((96, 96), IGNORE_INDEX, np.uint8)
+    labels[20:24, 10:80] = labels[60:64, 10:80] = label
+    image = thirds(0)
+    image[..., 1] += np.uint8(change)
+    return CorrectedImage(image, labels, name)
+
+
+CONTRADICTORY = (
+    "Strokes of red and blue contradict one another: on two images they lie on what looks the same."
+)
+
+
+@pytest.mark.parametrize("change", [0, 2])
+@pytest.mark.parametrize("steps", [1, 40])
+def test_two_classes_on_one_picture_contradict_one_another(
+    checkpoint: Checkpoint, steps: int, change: int
+) -> None:
+    """However well or long they were learned."""
+    images = [bars(0, "a"), bars(2, "b", change), painted(5)]
+    assert learned(checkpoint, images, steps=steps).notice == CONTRADICTORY
+
+
+def test_one_wrong_stroke_among_many_contradicts_them(checkpoint: Checkpoint) -> None:
+    wrong = painted(2)
+    wrong.corrections[:] = IGNORE_INDEX
+    wrong.corrections[6:10, 8:20] = 2
+    images = [*(painted(seed, strokes=6) for seed in range(4)), wrong]
+    assert learned(checkpoint, images[:4], steps=1).notice == ""
+    assert learned(checkpoint, images, steps=1).notice == CONTRADICTORY
+
+
+@pytest.mark.parametrize(
+    ("second", "labels"), [(bars(0, "b"), None), (bars(2, "b"), (0, 1, 0)), (painted(5), None)]
+)
+def test_what_says_the_same_or_lies_elsewhere_contradicts_nothing(
+    checkpoint: Checkpoint, second: CorrectedImage, labels: tuple[int, ...] | None
+) -> None:
+    """However short the run is."""
+    result = learned(checkpoint, [bars(0, "a"), second], steps=1, labels=labels)
+    assert "contradict" not in result.notice
+
+
+def test_classes_that_meet_contradict_nothing(checkpoint: Checkpoint) -> None:
+    images = [
+        CorrectedImage(thirds(seed), np.arange(96, dtype=np.uint8)[None].repeat(96, 0) // 32, "")
+        for seed in range(3)
+    ]
+    assert learned(checkpoint, images, steps=1).notice == ""
+
+
 def test_without_a_stroke_there_is_nothing_to_learn(checkpoint: Checkpoint) -> None:
     nothing = np.full((96, 96), IGNORE_INDEX, np.uint8)
     with pytest.raises(InputError, match="paint a correction first"):
