@@ -202,7 +202,7 @@ class Learned:
         checkpoint: the one that it led to.
         names: what the new one calls each of the project's labels.
         strokes: number of strokes that were learned.
-        strokes_hash: of all corrections that were given, hexadecimal.
+        strokes_hash: of all corrections that were read, hexadecimal.
         before: figures of the model before, on the strokes that were set aside; None if
             none were.
         figures: of the new one, on the same.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
@@ -43,6 +44,9 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 _T = TypeVar("_T")
+
+_LEAST_SECONDS = 0.01
+"""To learn in, where loading the model took longer than the user gave: a single look."""
 
 
 class ModelWorker(QObject):
@@ -201,6 +205,7 @@ class LearningWorker(QObject):
         from mdlstm_core.learning.fine_tuning import LearningOptions
         from mdlstm_core.predictor import Predictor
 
+        begin = time.monotonic()
         base = load_model(request.model)
         outputs = request.classes.outputs(base.classes)
         grown = with_outputs(base, outputs.sources, outputs.classes)
@@ -216,7 +221,11 @@ class LearningWorker(QObject):
             content = checkpoint_to_bytes(checkpoint)
             self.improved.emit(Improved(request.project, content, outputs.names))
 
-        options = LearningOptions(seconds=request.seconds)
+        loaded = time.monotonic()
+        stored_base = checkpoint_to_bytes(base)
+        # The limit holds for all of it; what was learned is stored as long as what it began with.
+        spent = 2 * time.monotonic() - loaded - begin
+        options = LearningOptions(seconds=max(_LEAST_SECONDS, request.seconds - spent))
         with _memory_to_learn():
             result = predictor.learn(
                 reading.images, options, report, self.stop, show, outputs.labels
@@ -224,7 +233,7 @@ class LearningWorker(QObject):
         self._check_cancelled()
         return Learned(
             request.project,
-            checkpoint_to_bytes(base),
+            stored_base,
             checkpoint_to_bytes(result.checkpoint),
             outputs.names,
             result.strokes,
@@ -266,16 +275,20 @@ def _memory_to_learn() -> Iterator[None]:
 
 
 class _Reading:
-    """Reads the corrected images of a request; one that cannot be read is left out.
-
-    Attributes:
-        left_out: which images are not there, in a sentence; empty if all are.
-    """
+    """Reads the corrected images of a request; one that cannot be read is left out."""
 
     def __init__(self, request: LearnRequest, outputs: Outputs, check: Callable[[], None]) -> None:
-        self.left_out = ""
+        self._missing: list[InputError] = []
         self._request, self._outputs, self._check = request, outputs, check
         self._digest = hashlib.sha256()
+
+    @property
+    def left_out(self) -> str:
+        """Which images could not be read, in a sentence; empty if all could."""
+        if not self._missing:
+            return ""
+        others = f" So were {len(self._missing) - 1} more." if len(self._missing) > 1 else ""
+        return f"An image was left out of learning: {self._missing[0]}{others}"
 
     @property
     def digest(self) -> str:
@@ -291,7 +304,7 @@ class _Reading:
         from mdlstm_core.learning.lessons import CorrectedImage
 
         self._digest = hashlib.sha256()
-        missing: list[InputError] = []
+        self._missing = []
         for file in self._request.corrected:
             self._check()
             try:
@@ -302,16 +315,13 @@ class _Reading:
                     raise InputError(f"{file.image_path} has another size than its corrections.")
             except InputError as error:
                 _log.warning("left out of learning", exc_info=True)
-                missing.append(error)
+                self._missing.append(error)
                 continue
             self._digest.update(file.image_path.name.encode())
             self._digest.update(corrections.tobytes())
             yield CorrectedImage(image, self._outputs.indices_of(corrections), file.image_path.name)
-        if len(missing) == len(self._request.corrected):
-            raise missing[0]
-        if missing:
-            others = f" So were {len(missing) - 1} more." if len(missing) > 1 else ""
-            self.left_out = f"An image was left out of learning: {missing[0]}{others}"
+        if len(self._missing) == len(self._request.corrected):
+            raise self._missing[0]
 
 
 def guarded(fail: Callable[[str], None], work: Callable[[], _T]) -> _T | None:

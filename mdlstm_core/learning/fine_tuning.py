@@ -21,13 +21,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from mdlstm_core.checkpoint import Checkpoint, checkpoint_of
 from mdlstm_core.config import IGNORE_INDEX, LEARNING_SECONDS
 from mdlstm_core.errors import InputError
 from mdlstm_core.kernels import NotFiniteError, select_kernel
-from mdlstm_core.learning.contradictions import contradiction
 from mdlstm_core.learning.figures import Figures, overfitting
 from mdlstm_core.learning.lessons import (
     CorrectedImage,
@@ -41,7 +40,8 @@ from mdlstm_core.learning.lessons import (
 )
 from mdlstm_core.learning.live import LiveOptions, refit
 from mdlstm_core.learning.measuring import Measuring
-from mdlstm_core.learning.shrinking import checkpoint_weights, shrink
+from mdlstm_core.learning.poor_strokes import notice_of
+from mdlstm_core.learning.shrinking import checkpoint_weights, least_seconds, shrink
 from mdlstm_core.learning.targets import OutputLabels
 from mdlstm_core.losses import balanced_weights, class_shares, soft_cross_entropy
 from mdlstm_core.memory import Attempt, first_that_fits
@@ -55,7 +55,10 @@ _WHOLE = 0.7
 """Share of the run after which every other step learns from a whole image."""
 
 _SHRINKING = 0.08
-"""Share of the time that is kept for `shrink`."""
+"""Share of the time that is kept for `shrink`, or as long as that takes at least."""
+
+_STEP = 3
+"""Times as long as a look at an image a step takes: there and back."""
 
 _FEW = 60
 """Up to so many strokes, only the network's late layers learn, and that by whole images.
@@ -160,14 +163,10 @@ def fine_tune(
             preparation = Preparation(network, attempt.share, classes)
             lessons, left_out = _lessons(preparation, corrected(), clock)
             fitted = refit(network, [lesson.cells for lesson in lessons], LiveOptions(), classes)
-            contradictory = contradiction(lessons, names)
-        poor = _notice(names, classes.known(has_weights(network)), lessons) or left_out
-        notice = f"{contradictory} {poor}".strip()
+            notice = notice_of(lessons, names, classes.known(has_weights(network)))
+            notice = f"{notice} {left_out}".strip()
         on_improved(checkpoint_of(fitted, checkpoint))
-        # From where a new class starts, gradients take long; and there may be no time for any.
-        if not has_weights(network).all() or not clock.has_time_for(0):
-            network = fitted
-        run = _Run(network, lessons, options, clock, Measuring(lessons, tuple(names)))
+        run = _Run((network, fitted), lessons, options, clock, Measuring(lessons, tuple(names)))
         run.learn(on_progress, attempt.notice)
         return run.result(checkpoint, notice)
 
@@ -192,33 +191,48 @@ class _Clock:
     def is_stopped(self) -> bool:
         return self._stop.is_set()
 
+    @property
+    def left(self) -> float:
+        return self._seconds - self.seconds
+
     def has_time_for(self, seconds: float) -> bool:
-        return not self.is_stopped and self.seconds + seconds < self._seconds
+        return not self.is_stopped and seconds < self.left
 
 
 class _Run:
-    """The steps of one attempt, and the best model so far."""
+    """The steps of one attempt, and the best model so far.
+
+    Args:
+        networks: the one that learns, and the same with its last layer fitted.
+        lessons, options, clock, measuring: what, how, how long, and what is measured on.
+    """
 
     def __init__(
         self,
-        network: LabelingNetwork,
+        networks: tuple[LabelingNetwork, LabelingNetwork],
         lessons: list[Lesson],
         options: LearningOptions,
         clock: _Clock,
         measuring: Measuring,
     ) -> None:
-        self._network, self._lessons, self._options = network, lessons, options
-        self._labels = lessons[0].labels
+        self._lessons, self._options, self._labels = lessons, options, lessons[0].labels
         self._clock, self._measuring = clock, measuring
+        first_step = _STEP * max(lesson.seconds for lesson in lessons)
+        self._has_time = clock.has_time_for(first_step + measuring.seconds + self._time_to_end)
+        # From where a new class starts, gradients take long; and there may be no time for any.
+        self._network, fitted = networks
+        if not has_weights(self._network).all() or not self._has_time:
+            self._network = fitted
         self._generator = np.random.default_rng(options.seed)
         self._losses: list[float] = []
         self._best_score = -math.inf
-        self._start = self._best = checkpoint_weights(network)
-        self._figures: Figures | None = None
+        self._start = self._best = checkpoint_weights(self._network)
         self._longest = 0.0
 
     def learn(self, report: Callable[[LearningProgress], None], notice: str) -> None:
         """Do the steps, until they are done, the time is up or the strokes are learned."""
+        if not self._has_time:
+            return
         options, clock = self._options, self._clock
         weights = self._weights()
         optimizer = torch.optim.SGD(weights, lr=options.learning_rate, momentum=_MOMENTUM)
@@ -226,7 +240,7 @@ class _Run:
         began = clock.share
         held_out = self._keep_if_best() if self._measuring.is_telling else None
         for step in range(options.steps):
-            if not clock.has_time_for(self._longest + self._time_to_end):
+            if self._losses and not clock.has_time_for(self._longest + self._time_to_end):
                 break
             share = self._share(step, began)
             for group in optimizer.param_groups:
@@ -245,16 +259,14 @@ class _Run:
             held_out = None
             if self._is_learned():
                 break
-        if self._losses:
-            self._keep_if_best()
+        self._keep_if_best()
 
     def result(self, checkpoint: Checkpoint, notice: str) -> LearningResult:
         """Return the best model, as near to the one before as it may be, with its figures."""
         self._network.load_state_dict(self._best)
-        shrink(self._network, self._start, self._lessons, lambda: self._clock.share < 1)
-        if self._figures is not None:
-            self._figures = self._measuring.measure(self._network)
-        before, figures = self._measuring.before, self._figures
+        if self._losses:
+            shrink(self._network, self._start, self._lessons, self._has_time_to_look)
+        before, figures = self._measuring.before, self._measuring.measure(self._network)
         learned = self._measuring.learned_accuracy
         overfits = overfitting(before, figures, learned) if before and figures else ""
         learned_model = checkpoint_of(self._network, checkpoint)
@@ -280,7 +292,12 @@ class _Run:
     @property
     def _time_to_end(self) -> float:
         """Seconds to keep for measuring twice and for `shrink`."""
-        return 2 * self._measuring.seconds + _SHRINKING * self._options.seconds
+        shrinking = max(_SHRINKING * self._options.seconds, least_seconds(self._lessons))
+        return 2 * self._measuring.seconds + shrinking
+
+    def _has_time_to_look(self, seconds: float) -> bool:
+        """Return whether `shrink` may look on; also where the user ended learning."""
+        return seconds + self._measuring.seconds < self._clock.left
 
     def _share(self, step: int, began: float) -> float:
         """Return how much of the run is over: of its steps, or of its time if that is short."""
@@ -307,8 +324,7 @@ class _Run:
         if figures is not None and self._measuring.is_telling:
             score = figures.pixel_accuracy
         if score >= self._best_score:
-            self._best_score, self._figures = score, figures
-            self._best = weights
+            self._best_score, self._best = score, weights
         return None if figures is None else figures.pixel_accuracy
 
     def _is_learned(self) -> bool:
@@ -321,52 +337,21 @@ def _lessons(
     preparation: Preparation, corrected: Iterable[CorrectedImage], clock: _Clock
 ) -> tuple[list[Lesson], str]:
     """Prepare the images that have corrections; say which there was no time for."""
-    left_out = 0
+    short = ""
     for sample in corrected:
         if clock.is_stopped and len(preparation):
             break
-        if clock.share > _PREPARING and len(preparation):
-            left_out += bool((sample.corrections != IGNORE_INDEX).any())
-            continue
+        is_late = clock.share > _PREPARING and len(preparation) > 0
+        if is_late and (sample.corrections != IGNORE_INDEX).any():
+            # How many more there are is not counted: to read them takes time, too.
+            images = "image" if len(preparation) == 1 else "images"
+            sufficed = f"The time sufficed for {len(preparation)} corrected {images} only"
+            short = f"{sufficed}; allow more seconds."
+            break
         preparation.add(sample)
     if not len(preparation):
         raise InputError("There is nothing to learn from: paint a correction first.")
-    if left_out:
-        return preparation.lessons(), (
-            f"The time sufficed for {len(preparation)} of {len(preparation) + left_out} "
-            "corrected images; allow more seconds."
-        )
-    return preparation.lessons(), ""
-
-
-def _notice(names: list[str], knows_K: Tensor, lessons: list[Lesson]) -> str:
-    """Say what keeps the strokes from teaching much.
-
-    Args:
-        names: of the labels.
-        knows_K: which of them the model knows.
-        lessons: what there is to learn.
-
-    Raises:
-        InputError: they can teach nothing.
-    """
-    painted, knows = np.zeros(len(names), dtype=bool), knows_K.cpu().numpy()
-    for lesson in lessons:
-        labels = lesson.split.learned
-        painted[np.unique(labels[labels != IGNORE_INDEX])] = True
-    (first, *others) = np.flatnonzero(painted)
-    if not others and not np.delete(knows, first).any():
-        raise InputError(
-            f"All strokes are of the class {names[first]} and the model knows no other; "
-            "paint a second class."
-        )
-    unknown = [names[index] for index in np.flatnonzero(~painted & ~knows)]
-    if unknown:
-        more = f" and {len(unknown) - 1} more have" if len(unknown) > 1 else " has"
-        return f"The class {unknown[0]}{more} no stroke yet and will be found nowhere."
-    if not others:
-        return f"All strokes are of the class {names[first]}; paint where it ends, too."
-    return ""
+    return preparation.lessons(), short
 
 
 def _step(

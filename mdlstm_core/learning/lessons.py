@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -57,6 +58,7 @@ class Lesson:
         before_Khw: the probabilities before learning, of the output cells.
         kept_hw: 1 where a cell is held to them.
         said_HW: the most probable label before.
+        seconds: that the network took to look at it.
     """
 
     labels: OutputLabels
@@ -67,6 +69,7 @@ class Lesson:
     before_Khw: Tensor
     kept_hw: Tensor
     said_HW: NDArray[np.uint8]
+    seconds: float
 
 
 @dataclass(frozen=True)
@@ -96,6 +99,7 @@ class _Looked:
     stroke_N: NDArray[np.int32]
     before_Khw: Tensor
     said_HW: NDArray[np.uint8]
+    seconds: float
 
 
 class Preparation:
@@ -137,13 +141,15 @@ class Preparation:
         labels = known[masses.argmax(axis=0)].astype(np.uint8)
         labels[masses.max(axis=0) <= 0] = IGNORE_INDEX
         strokes = strokes_of(labels, sample.name)
+        start = time.monotonic()
         features = network.features(image)
         logits = network.classify(features)
+        said = network.enlarge(logits, *image.shape[2:])[0].argmax(dim=0).cpu().numpy()
+        seconds = time.monotonic() - start
         targets = torch.from_numpy(labels).to(image.device).unsqueeze(0)
         shares, area = class_shares(targets, len(self._labels), network.output_stride)
         # The features may reach beyond, over the padding.
         shares, area = (_padded(t, logits.shape[2:]) for t in (shares, area))
-        seen = network.enlarge(logits, *image.shape[2:])[0].argmax(dim=0)
         self._looked.append(
             _Looked(
                 image,
@@ -151,7 +157,8 @@ class Preparation:
                 labeled_cells(features, shares, area),
                 self._stroke_of_cells(strokes.numbers, area),
                 self._labels.logits(logits).softmax(dim=1)[0],
-                self._labels.label_map(seen.cpu().numpy().astype(np.uint8)),
+                self._labels.label_map(said.astype(np.uint8)),
+                seconds,
             )
         )
 
@@ -186,6 +193,7 @@ class Preparation:
             looked.before_Khw,
             kept[0].float(),
             looked.said_HW,
+            looked.seconds,
         )
 
     def _stroke_of_cells(

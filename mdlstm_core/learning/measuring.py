@@ -27,7 +27,7 @@ class Measuring:
     Attributes:
         before: figures of the model before; None if nothing was set aside.
         learned_accuracy: of the model measured last on learned strokes, 0 to 1.
-        seconds: that measuring took at most.
+        seconds: that measuring took at most; before, as long as it is likely to take.
     """
 
     def __init__(self, lessons: Sequence[Lesson], names: tuple[str, ...]) -> None:
@@ -37,7 +37,7 @@ class Measuring:
         ]
         self._names = names
         self.learned_accuracy = 0.0
-        self.seconds = 0.0
+        self.seconds = sum(lesson.seconds for lesson in self._lessons)
         self.before = self._figures([lesson.said_HW for lesson in self._lessons])
 
     @property

@@ -7,6 +7,7 @@ zero-shot models, CVPR 2022).
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
@@ -39,7 +40,7 @@ def shrink(
     network: LabelingNetwork,
     before: Mapping[str, Tensor],
     lessons: Sequence[Lesson],
-    has_time: Callable[[], bool],
+    has_time: Callable[[float], bool],
 ) -> None:
     """Move a network's weights as near to those before learning as the strokes allow.
 
@@ -50,21 +51,24 @@ def shrink(
         network: has learned.
         before: its weights before that.
         lessons: what it learned.
-        has_time: whether to go on looking; if not, the shortest way known to suffice is taken.
+        has_time: whether there are so many seconds to go on looking; if not, the shortest way
+            known to suffice is taken.
     """
     learned = checkpoint_weights(network)
     strokes = learned_strokes(lessons)
-    seen = sorted(lessons, key=lambda lesson: -lesson.split.learned_strokes)[:_MOST_IMAGES]
+    seen = _looked_at(lessons)
 
     def go(way: float) -> None:
         network.load_state_dict({n: before[n].lerp(value, way) for n, value in learned.items()})
 
     short, enough = strokes / (strokes + _PRIOR), 1.0
     go(short)
+    start = time.monotonic()
     if _share_right(network, seen) >= _RIGHT:
         return
+    seconds = time.monotonic() - start
     for _ in range(_HALVINGS):
-        if not has_time():
+        if not has_time(seconds):
             break
         way = (short + enough) / 2
         go(way)
@@ -73,6 +77,15 @@ def shrink(
         else:
             short = way
     go(enough)
+
+
+def least_seconds(lessons: Sequence[Lesson]) -> float:
+    """Return how long `shrink` is likely to take at least."""
+    return sum(lesson.seconds for lesson in _looked_at(lessons))
+
+
+def _looked_at(lessons: Sequence[Lesson]) -> list[Lesson]:
+    return sorted(lessons, key=lambda lesson: -lesson.split.learned_strokes)[:_MOST_IMAGES]
 
 
 def _share_right(network: LabelingNetwork, lessons: Sequence[Lesson]) -> float:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from torch import nn
+from torch.nn.modules.module import register_module_forward_hook
 
 from mdlstm_core.checkpoint import Checkpoint, checkpoint_of, with_outputs
 from mdlstm_core.config import IGNORE_INDEX, LabelClass, NetworkConfig
@@ -115,17 +117,63 @@ def test_few_strokes_move_the_late_layers_alone(
 
 
 def test_ends_in_time_with_more_images_than_it_has_time_for(checkpoint: Checkpoint) -> None:
-    def slow() -> list[CorrectedImage]:
-        time.sleep(0.05)
-        return [painted(0)]
+    read: list[int] = []
 
-    images = (image for _ in range(100) for image in slow())
-    start = time.monotonic()
+    def slow(number: int) -> CorrectedImage:
+        time.sleep(0.05)
+        read.append(number)
+        return painted(0)
+
+    images = (slow(number) for number in range(100))
     options = LearningOptions(seconds=1, steps=10_000, enough=0.0)
     result = fine_tune(checkpoint, lambda: images, options, CPU, lambda _: None, threading.Event())
-    assert "of 100 corrected images" in result.notice
-    # What remains of the list is still read; nothing of it is prepared.
-    assert time.monotonic() - start < 60
+    only = "1 corrected image" if len(read) == 2 else f"{len(read) - 1} corrected images"
+    assert result.notice == f"The time sufficed for {only} only; allow more seconds."
+    # Nothing more is read: that takes time, too.
+    assert len(read) <= 9
+
+
+class LookClock:
+    """A clock by which a look at an image takes a second and a step three; nothing else any."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def on_run(self, module: nn.Module, _inputs: object, _output: object) -> None:
+        if isinstance(module, nn.Conv2d) and module.in_channels == 3:
+            self.now += 3.0 if torch.is_grad_enabled() else 1.0
+
+
+@pytest.fixture
+def look_clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[LookClock]:
+    clock = LookClock()
+    monkeypatch.setattr(time, "monotonic", lambda: clock.now)
+    handle = register_module_forward_hook(clock.on_run)
+    yield clock
+    handle.remove()
+
+
+@pytest.mark.parametrize("strokes", [1, 6])
+@pytest.mark.parametrize("seconds", [5, 8, 12, 20, 30, 50])
+def test_does_not_begin_what_would_end_too_late(
+    checkpoint: Checkpoint, look_clock: LookClock, strokes: int, seconds: int
+) -> None:
+    """With strokes that are set aside and measured on, and without."""
+    images = [painted(seed, strokes) for seed in range(2)]
+    steps: list[LearningProgress] = []
+    result = learned(checkpoint, images, steps.append, seconds=seconds, steps=1000, enough=0.0)
+    assert look_clock.now <= seconds
+    assert result.figures is None or strokes == 6
+    # Two looks to prepare, a step, two looks to shrink; with measuring, three times two more.
+    assert bool(steps) == (seconds > (7 if strokes == 1 else 13))
+    changed = {
+        k for k, v in checkpoint.weights.items() if not v.equal(result.checkpoint.weights[k])
+    }
+    assert changed
+    if not steps:
+        assert all(name.startswith(("context.", "logits_")) for name in changed)
+    else:
+        assert look_clock.now > seconds - 13
 
 
 def test_stop_keeps_what_was_learned(checkpoint: Checkpoint) -> None:

@@ -65,7 +65,7 @@ def test_goes_as_far_as_the_strokes_ask_and_little_further(
     with torch.no_grad():
         network.class_layers[0].bias[TAUGHT] -= bias / 2  # before, nothing is of the class
     before = taught(network, bias)
-    shrink(network, before, [seen], lambda: True)
+    shrink(network, before, [seen], lambda _: True)
     far = way(network, before, bias)
     least = strokes / (strokes + 15)
     assert least < far < 1
@@ -84,7 +84,7 @@ def test_what_is_right_anyway_moves_the_more_the_more_strokes_there_are(
         network.class_layers[0].bias[TAUGHT] += 50
     for strokes in (1, 5, 10):
         seen, before = lesson(network, strokes, TAUGHT), taught(network, 1.0)
-        shrink(network, before, [seen], lambda: has_time)
+        shrink(network, before, [seen], lambda _: has_time)
         found.append(way(network, before, 1.0))
     assert found == pytest.approx([1 / 16, 5 / 20, 10 / 25], abs=1e-5)
 
@@ -95,7 +95,7 @@ def test_another_output_of_the_class_is_as_right(network: LabelingNetwork) -> No
     with torch.no_grad():
         network.class_layers[0].bias[0] += 50
     before = taught(network, 1.0)
-    shrink(network, before, [lesson(network, 5, TAUGHT, labels)], lambda: True)
+    shrink(network, before, [lesson(network, 5, TAUGHT, labels)], lambda _: True)
     assert way(network, before, 1.0) == pytest.approx(5 / 20, abs=1e-5)
 
 
@@ -105,5 +105,5 @@ def test_what_was_not_learned_is_left_as_it_is(network: LabelingNetwork) -> None
     with torch.no_grad():
         network.class_layers[0].bias[TAUGHT] -= 100
     before = taught(network, 1.0)
-    shrink(network, before, [seen], lambda: True)
+    shrink(network, before, [seen], lambda _: True)
     assert way(network, before, 1.0) == pytest.approx(1.0, abs=1e-4)

@@ -1,8 +1,9 @@
-"""Strokes that contradict one another: of two classes, on what looks the same.
+"""What keeps strokes from teaching much.
 
-Told by what the network sees before it learns, and not by how well it learns: that takes time,
-and what is hard to learn need not be wrong. On one image nothing looks the same twice, since the
-network sees where it is; so strokes are compared with those on other images.
+That strokes of two classes contradict one another is told by what the network sees before it
+learns, and not by how well it learns them: that takes time, and what is hard to learn need not be
+wrong. On one image nothing looks the same twice, since the network sees where it is; so strokes
+are compared with those on other images.
 """
 
 from __future__ import annotations
@@ -11,7 +12,10 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
+from torch import Tensor
 
+from mdlstm_core.config import IGNORE_INDEX
+from mdlstm_core.errors import InputError
 from mdlstm_core.learning.lessons import Lesson
 from mdlstm_core.learning.live import feature_scale
 
@@ -29,14 +33,40 @@ _MOST_CELLS = 2000
 """Of all images together, that are compared: it takes a tenth of a second."""
 
 
-@torch.no_grad()
-def contradiction(lessons: Sequence[Lesson], names: Sequence[str]) -> str:
-    """Return which classes' strokes contradict one another, in a sentence; empty if none do.
+def notice_of(lessons: Sequence[Lesson], names: list[str], knows_K: Tensor) -> str:
+    """Say what keeps the strokes from teaching much; empty if nothing does.
 
     Args:
         lessons: what there is to learn.
         names: of the labels.
+        knows_K: which of them the model knows.
+
+    Raises:
+        InputError: they can teach nothing.
     """
+    painted, knows = np.zeros(len(names), dtype=bool), knows_K.cpu().numpy()
+    for lesson in lessons:
+        labels = lesson.split.learned
+        painted[np.unique(labels[labels != IGNORE_INDEX])] = True
+    (first, *others) = np.flatnonzero(painted)
+    if not others and not np.delete(knows, first).any():
+        raise InputError(
+            f"All strokes are of the class {names[first]} and the model knows no other; "
+            "paint a second class."
+        )
+    said = [_contradiction(lessons, names)] if others else []
+    unknown = [names[index] for index in np.flatnonzero(~painted & ~knows)]
+    if unknown:
+        more = f" and {len(unknown) - 1} more have" if len(unknown) > 1 else " has"
+        said.append(f"The class {unknown[0]}{more} no stroke yet and will be found nowhere.")
+    elif not others:
+        said.append(f"All strokes are of the class {names[first]}; paint where it ends, too.")
+    return " ".join(filter(None, said))
+
+
+@torch.no_grad()
+def _contradiction(lessons: Sequence[Lesson], names: Sequence[str]) -> str:
+    """Return which classes' strokes contradict one another, in a sentence; empty if none do."""
     cells = [lesson.cells for lesson in lessons]
     step = -(-sum(len(c.labeled_NF) for c in cells) // _MOST_CELLS) or 1
     sampled_MF = torch.cat([c.sampled_MF for c in cells])
