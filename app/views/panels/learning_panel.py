@@ -65,6 +65,7 @@ class LearningPanel(QWidget):
         self.plot, self.figures = LearningPlot(), FiguresView()
         self._has_model = self._is_learning = self._is_cancelled = False
         self._last: Progress | None = None
+        self._limit = seconds
         self._learn.setEnabled(False)
         # Space pans and digits choose a class, whatever was clicked last.
         for button in (self._live, self._learn, self._stop, self._cancel):
@@ -173,6 +174,7 @@ class LearningPanel(QWidget):
         self._progress.setVisible(learning)
         if learning:
             self._last, self._is_cancelled = None, False
+            self._limit = self.seconds  # what is set meanwhile is for the next run
             self._state.setText("<b>Learning:</b> preparing … The model before serves.")
             self._progress.setRange(0, 0)
             self.plot.begin()
@@ -187,13 +189,13 @@ class LearningPanel(QWidget):
     def show_progress(self, progress: Progress) -> None:
         """Show a step."""
         self._last = progress
-        self._progress.setRange(0, self.seconds)
-        self._progress.setValue(min(round(progress.seconds), self.seconds))
+        self._progress.setRange(0, self._limit)
+        self._progress.setValue(min(round(progress.seconds), self._limit))
         self.plot.add(progress)
         if self._stop.isEnabled():
             self._state.setText(
                 f"<b>Learning:</b> step {progress.step}, {progress.seconds:.0f} s of at most "
-                f"{self.seconds} s · loss on your corrections {progress.loss:.3f}"
+                f"{self._limit} s · loss on your corrections {progress.loss:.3f}"
             )
 
     def show_learned(self, learned: Learned) -> None:

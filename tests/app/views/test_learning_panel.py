@@ -66,6 +66,24 @@ def test_curves_grow_while_it_learns_and_stop_keeps_what_was_learned(
 
 
 @pytest.mark.usefixtures("long_learning")
+def test_a_time_limit_set_meanwhile_is_the_next_runs(
+    qtbot: QtBot, small: MainWindow, drag: Callable[..., None]
+) -> None:
+    panel, session = small.learning, small.session
+    panel._seconds.setValue(50)
+    paint(small, drag)
+    with qtbot.waitSignal(session.progressed):
+        qtbot.keyClick(small, Qt.Key.Key_L)
+    panel._seconds.setValue(600)
+    with qtbot.waitSignal(session.progressed):
+        pass
+    assert "of at most 50 s" in panel.state
+    assert panel._progress.maximum() == 50
+    small.actions_by_name["cancel"].trigger()
+    settle(qtbot, small)
+
+
+@pytest.mark.usefixtures("long_learning")
 @pytest.mark.parametrize("in_preparation", [True, False])
 def test_cancel_keeps_nothing(
     qtbot: QtBot, small: MainWindow, drag: Callable[..., None], in_preparation: bool
