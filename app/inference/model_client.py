@@ -26,7 +26,7 @@ from app.inference.messages import (
     PredictRequest,
     Progress,
 )
-from app.inference.model_worker import LearningWorker, ModelWorker
+from app.inference.model_worker import CANCELLED, LearningWorker, ModelWorker
 from app.inference.worker_thread import WorkerThread
 
 _KERNEL_MS = 250
@@ -241,6 +241,9 @@ class ModelClient(QObject):
 
     @Slot(object)
     def _on_learned(self, learned: Learned) -> None:
+        if self.is_cancelled:  # when it had been learned, and was on its way
+            self._on_learning_failed(CANCELLED)
+            return
         self._end_learning()
         self.learned.emit(learned)
 

@@ -45,6 +45,8 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 _T = TypeVar("_T")
 
+CANCELLED = "Learning was cancelled; the model before stays."
+
 _LEAST_SECONDS = 0.01
 """To learn in, where loading the model took longer than the user gave: a single look."""
 
@@ -247,7 +249,7 @@ class LearningWorker(QObject):
 
     def _check_cancelled(self) -> None:
         if self.cancel.is_set():
-            raise InputError("Learning was cancelled; the model before stays.")
+            raise InputError(CANCELLED)
 
 
 def _progress(found: LearningProgress, notice: str) -> Progress:

@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 from pytestqt.qtbot import QtBot
 
+from app.inference import model_worker
 from app.inference.messages import Improved, Learned, Progress
 from app.views.main_window import MainWindow
 
@@ -39,6 +40,26 @@ def test_cancel_after_a_first_improvement_changes_nothing(
         client.cancel_learning()
     assert failed.args == ["Learning was cancelled; the model before stays."]
     qtbot.waitUntil(lambda: bool((shown(labeled_window) == before).all()))
+
+
+def test_cancel_when_all_is_learned_already_keeps_nothing(
+    qtbot: QtBot,
+    labeled_window: MainWindow,
+    drag: Callable[..., None],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    session, client = labeled_window.session, labeled_window.session._client
+    before = shown(labeled_window)
+    drag(labeled_window, LINE)
+    # After the learner has looked last, and before the window hears of what was learned.
+    monkeypatch.setattr(model_worker, "give_back", session.teacher.cancel)
+    with qtbot.waitSignal(client.learning_failed) as failed:
+        session.learn(2)
+    assert failed.args == ["Learning was cancelled; the model before stays."]
+    assert not session.is_learning
+    qtbot.waitUntil(lambda: client.is_idle and not session.teacher.timeline.is_storing)
+    assert session.teacher.timeline.rows == ()
+    np.testing.assert_array_equal(shown(labeled_window), before)
 
 
 def _gone(path: Path) -> None:
