@@ -120,7 +120,7 @@ class Labeler(QObject):
         unseen = [p for p in painted if p not in self._seen and p not in files.missing]
         latest = [*unseen, *(p for p in self._seen if p in painted and p != shown.path)][::-1]
         others = [p for p in latest if p not in files.refused][:_MOST_IMAGES]
-        left_out = painted.keys() - {shown.path, *others} - files.refused
+        left_out = painted.keys() - {shown.path, *others} - files.refused - files.missing.keys()
         any_painted = bool(others) or not shown.corrections.is_empty
         return LiveStrokes(
             self._live_file(shown.path, lambda: shown.image, shown.corrections.frozen()),

@@ -273,13 +273,13 @@ class StoredProject(QObject):
         return partial(_some_labels, partial(self.labels_of, image))
 
     def labeled_images(self) -> list[Path]:
-        """Return the images that may have labels of a person."""
+        """Return the images that may have labels of a person; painted ones also if not there."""
         stored = [found.path for found in self.journal.file.images()] if self.journal.file else []
         found = dict.fromkeys([*self.project.images, *stored])
         return [
             image
             for image in found
-            if image not in self.files.missing
+            if (image not in self.files.missing or image in self.painted)
             and (self.project.corrections(image) or self.project.status(image) != "new")
         ]
 

@@ -6,6 +6,7 @@ import os
 import shutil
 import threading
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -205,3 +206,37 @@ def _painted(session: LabelingSession, image: Path) -> np.ndarray | None:
     if document is None or document.path != image or document.corrections.is_empty:
         return None
     return document.corrections.snapshot()
+
+
+def test_a_missing_image_is_done_without_and_named(
+    qtbot: QtBot,
+    labeled_window: MainWindow,
+    two_photos: list[Path],
+    drag: Callable[..., None],
+    until_learned: Callable[..., AbstractContextManager[None]],
+) -> None:
+    """Live follows the other strokes from where they teach most; Learn says what it lacks."""
+    drag(labeled_window, LINE)
+    session = labeled_window.session
+    with qtbot.waitSignal(session.document_changed):
+        session.open_image(two_photos[1])
+    drag(labeled_window, LINE)
+    project = session.project_path
+    assert project is not None
+    labeled_window.close()
+    two_photos[0].unlink()
+    session = LabelingSession(device="cpu")
+    session.start_model()
+    with qtbot.waitSignal(session.prediction_changed):
+        session.open_paths([project])
+    assert session.document is not None
+    assert session.document.path == two_photos[1]
+    strokes = session.labeler.strokes_on(session.document)
+    assert strokes.are_all
+    assert strokes.others == ()
+    said: list[str] = []
+    session.said.connect(said.append)
+    with until_learned(session):
+        session.learn(2)
+    assert f"An image was left out of learning: {two_photos[0]}" in said[-1]
+    session.close()
