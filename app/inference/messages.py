@@ -100,13 +100,20 @@ class LiveStrokes:
     Attributes:
         shown, others: the images.
         classes: of the project.
-        are_all: whether there are any strokes, and none on images that are not followed.
+        are_any: whether there are any strokes.
+        left_out: number of further images with strokes, which are not followed.
     """
 
     shown: LiveFile
     others: tuple[LiveFile, ...]
     classes: ProjectClasses
-    are_all: bool = False
+    are_any: bool = False
+    left_out: int = 0
+
+    @property
+    def are_all(self) -> bool:
+        """Whether there are any strokes, and none on images that are not followed."""
+        return self.are_any and not self.left_out
 
 
 @dataclass(frozen=True)

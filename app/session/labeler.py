@@ -39,21 +39,24 @@ class Labeler(QObject):
     Attributes:
         is_live: whether the model follows the strokes. Off at first: who corrects a label map
             expects a stroke to change what it covers, and nothing else unasked.
+        left_out: number of other images whose strokes it did not follow when it was asked last.
 
     Signals:
         answered: the model said something new of the image shown.
         live_changed(bool): the model follows the strokes from now on, or no more.
+        left_out_changed: the strokes of more images, or of fewer, are followed.
         strokes_read(int, int): how many of the other images are read, and of how many. Labels
             follow when all are.
     """
 
     answered = Signal()
     live_changed = Signal(bool)
+    left_out_changed = Signal()
     strokes_read = Signal(int, int)
 
     def __init__(self, stored: StoredProject, client: ModelClient) -> None:
         super().__init__()
-        self.is_live = False
+        self.is_live, self.left_out = False, 0
         self._stored, self._client = stored, client
         self._document: ImageDocument | None = None
         self._model: ModelInfo | None = None
@@ -108,6 +111,9 @@ class Labeler(QObject):
         if document is None or self._model is None:
             return None
         strokes = self.strokes_on(document) if self.is_live else None
+        if strokes is not None and strokes.left_out != self.left_out:
+            self.left_out = strokes.left_out
+            self.left_out_changed.emit()
         self._client.send(kind(document.path, document.image, strokes))
         return strokes
 
@@ -126,7 +132,8 @@ class Labeler(QObject):
             self._live_file(shown.path, lambda: shown.image, shown.corrections.frozen()),
             tuple(self._live_file(p, self._image_of(p), self._labels_of(p)) for p in others),
             self._stored.classes_of_models,
-            are_all=any_painted and not left_out,
+            any_painted,
+            len(left_out),
         )
 
     def other_class(self, x: int, y: int, model_class: str) -> str:

@@ -66,10 +66,16 @@ def link_live(
 ) -> None:
     """Let the switch say, wherever it stands, whether the model follows the strokes."""
 
+    def say() -> None:
+        others = session.labeler.left_out
+        images = "image" if others == 1 else "images"
+        left_out = f"Strokes on {others} more {images} do not count in it." if others else ""
+        panel.set_live(session.is_live, left_out)
+        status.set_live(session.is_live, left_out)
+
     def show(on: bool) -> None:
         action.setChecked(on)
-        panel.set_live(on)
-        status.live.setVisible(on)
+        say()
         if session.document is not None and session.model is not None:
             status.busy.begin("predict", "Labeling …")
 
@@ -81,6 +87,7 @@ def link_live(
 
     panel.set_live_action(action)
     session.live_changed.connect(show)
+    session.labeler.left_out_changed.connect(say)
     session.labeler.strokes_read.connect(show_reading)
 
 

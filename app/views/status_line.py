@@ -35,14 +35,19 @@ class StatusLine:
         self.read_only.hide()
         self.live = QLabel("● Live")
         self.live.setStyleSheet("color: white; background: #b3261e; padding: 0 6px;")
-        self.live.setToolTip("The labels follow your strokes; switch it off in the Model menu")
-        self.live.hide()
+        self.set_live(False)
         self.zoom.setContentsMargins(0, 0, 8, 0)
         self.zoom.setMinimumWidth(self.zoom.fontMetrics().horizontalAdvance("6400 %%"))
         self.zoom.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
         bar.addWidget(self.hint, stretch=1)
         for widget in (self.busy, self.unsaved, self.read_only, self.live, self.pixel, self.zoom):
             bar.addPermanentWidget(widget)
+
+    def set_live(self, on: bool, left_out: str = "") -> None:
+        """Show whether the model follows the strokes, and say what it does not follow."""
+        tip = "The labels follow your strokes; switch it off in the Model menu"
+        self.live.setToolTip(f"{tip}. {left_out}" if left_out else tip)
+        self.live.setVisible(on)
 
     def show_pixel(
         self, document: ImageDocument | None, classes: tuple[LabelClass, ...], x: int, y: int

@@ -128,13 +128,12 @@ class LearningPanel(QWidget):
         self._live.setDefaultAction(action)
         self.set_live(action.isChecked())
 
-    def set_live(self, on: bool) -> None:
-        """Say whether the model follows the strokes."""
-        self._live_state.setText(
-            "<b>On:</b> the labels follow each stroke; what Learn brings is shown with Live off"
-            if on
-            else "Off: the stored model's labels"
-        )
+    def set_live(self, on: bool, left_out: str = "") -> None:
+        """Say whether the model follows the strokes, and what it does not follow."""
+        state = "<b>On:</b> the labels follow each stroke; what Learn brings is shown with Live off"
+        if left_out:
+            state += f". {left_out}"
+        self._live_state.setText(state if on else "Off: the stored model's labels")
 
     def ask(self) -> None:
         """Ask to learn, as the button does."""

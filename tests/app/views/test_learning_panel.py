@@ -13,6 +13,7 @@ from PySide6.QtCore import QPoint, Qt
 from pytestqt.qtbot import QtBot
 
 from app.inference.messages import Learned, Progress
+from app.session import labeler
 from app.views.main_window import MainWindow
 from app.views.panels.figures_view import ConfusionMatrix, FiguresView
 from mdlstm_core.learning.figures import Figures
@@ -133,6 +134,28 @@ def test_an_image_removed_while_the_model_learns_is_said_and_the_rest_counts(
     settle(qtbot, small)
     np.testing.assert_array_equal(prediction(small), after)
     assert session.teacher.timeline.rows == rows
+
+
+def test_live_says_that_strokes_on_too_many_images_do_not_count(
+    qtbot: QtBot,
+    small: MainWindow,
+    photos: list[Path],
+    drag: Callable[..., None],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(labeler, "_MOST_IMAGES", 0)
+    session, text = small.session, "Strokes on 1 more image do not count in it."
+    paint(small, drag)
+    small.actions_by_name["live"].trigger()
+    assert text not in small.learning.live_state  # they are on the image that is shown
+    for photo, is_left_out in ((photos[1], True), (photos[0], False)):
+        with qtbot.waitSignal(session.prediction_changed):
+            session.open_image(photo)
+        assert (text in small.learning.live_state) == is_left_out
+        assert (text in small.status.live.toolTip()) == is_left_out
+    small.actions_by_name["live"].trigger()
+    assert small.learning.live_state == "Off: the stored model's labels"
+    settle(qtbot, small)
 
 
 def test_figures_are_shown_with_their_doubts(qtbot: QtBot) -> None:
