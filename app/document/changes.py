@@ -111,14 +111,12 @@ def refused(change: ChangedRegion, corrections_HW: NDArray[np.uint8]) -> Edit | 
     return Edit(moved(smallest, box), change.before, "refuse a change")
 
 
-def all_refused(
-    before_HW: NDArray[np.uint8], after_HW: NDArray[np.uint8], corrections_HW: NDArray[np.uint8]
-) -> Edit | None:
-    """Return the edit that gives all changed pixels of an image their labels before.
+def all_refused(before_HW: NDArray[np.uint8], open_HW: NDArray[np.bool_]) -> Edit | None:
+    """Return the edit that gives all changed pixels that are open their labels before.
 
     None if there is nothing to set back.
     """
-    mask = changed_mask(before_HW, after_HW, corrections_HW) & (before_HW != IGNORE_INDEX)
+    mask = open_HW & (before_HW != IGNORE_INDEX)
     if not mask.any():
         return None
     region = tight(Region(Box(0, 0, *mask.shape), mask))

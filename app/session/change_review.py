@@ -16,6 +16,7 @@ from app.document.changes import (
     ChangedRegion,
     Changes,
     all_refused,
+    changed_mask,
     find_changes,
     is_open,
     refused,
@@ -43,12 +44,32 @@ class _Reviewed:
         looks: what the models before and after said.
         accepted: places of regions in `changes.regions`.
         painted: places of those that a person set all of.
+        are_specks_accepted: whether what is in no region, being too small, is accepted too.
     """
 
     changes: Changes
     looks: tuple[Look, Look]
     accepted: set[int] = field(default_factory=set)
     painted: set[int] = field(default_factory=set)
+    are_specks_accepted: bool = False
+
+    @property
+    def open(self) -> list[tuple[int, ChangedRegion]]:
+        """The regions that are not settled, with their places."""
+        settled = self.accepted | self.painted
+        return [(at, r) for at, r in enumerate(self.changes.regions) if at not in settled]
+
+    def accept_all(self) -> None:
+        """Accept what is open."""
+        self.accepted.update(at for at, _ in self.open)
+        self.are_specks_accepted = True
+
+    def open_mask(self, changed_HW: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Return which of the changed pixels nobody accepted."""
+        kept = np.full(changed_HW.shape, self.are_specks_accepted)
+        for at, (region, *_) in enumerate(self.changes.regions):
+            kept[region.box.slices][region.mask] = at in self.accepted
+        return changed_HW & ~kept
 
     def refresh(self, corrections: LabelMap, box: Box) -> bool:
         """Note which regions are painted after a change in a box; return whether others are."""
@@ -177,20 +198,21 @@ class ChangeReview(QObject):
         self._settle(lambda found, at: self._refuse(found.changes.regions[at]))
 
     def accept_all(self) -> None:
-        """Leave all that changed on the image shown as it is now."""
+        """Leave all that is open on the image shown as it is now."""
         found = self._reviewed()
         if found is not None:
-            found.accepted.update(range(len(found.changes.regions)))
+            found.accept_all()
             self._go_to(None)
             self.changed.emit()
 
     def refuse_all(self) -> None:
-        """Set all that changed on the image shown back, as the person's own; one step."""
+        """Set all that is open on the image shown back, as the person's own; one step."""
         found, document = self._reviewed(), self._document
         if found is None or document is None:
             return
         before, after = (self._label_map(look) for look in found.looks)
-        self._apply(all_refused(before, after, document.corrections.values))
+        changed = changed_mask(before, after, document.corrections.values)
+        self._apply(all_refused(before, found.open_mask(changed)))
         self._go_to(None)
 
     def close(self) -> None:
@@ -200,10 +222,7 @@ class ChangeReview(QObject):
 
     def _open(self) -> list[tuple[int, ChangedRegion]]:
         found = self._reviewed()
-        if found is None:
-            return []
-        settled = found.accepted | found.painted
-        return [(at, r) for at, r in enumerate(found.changes.regions) if at not in settled]
+        return found.open if found else []
 
     def _reviewed(self) -> _Reviewed | None:
         return self._found.get(self._document.path) if self._document else None
@@ -237,7 +256,8 @@ class ChangeReview(QObject):
             )
 
     def _nothing_left(self) -> str:
-        others = [i for i, _ in self.images() if not self._document or i != self._document.path]
+        shown = self._document.path if self._document else None
+        others = [i for i, _ in self.images() if i != shown and self._found[i].open]
         more = f" {others[0].name} has more." if others else ""
         return f"Nothing that changed is left to look at on this image.{more}"
 

@@ -159,10 +159,10 @@ ACTIONS = (
     ActionSpec("change-refuse", _CHANGES, "&Refuse", ("Shift+Y",), "close",
                "Give this region its label before, as your own; undoable"),
     ActionSpec("changes-accept", _CHANGES, "Accept all on this image", (), "check-all",
-               "Leave all that changed on this image as it is now", begins_section=True),
+               "Leave all that is open on this image as it is now", begins_section=True),
     ActionSpec("changes-refuse", _CHANGES, "Refuse all on this image", (),
                "close-box-multiple-outline",
-               "Set all that changed on this image back, as your own; one step to undo"),
+               "Set all that is open on this image back, as your own; one step to undo"),
     ActionSpec("palette", _HELP, "&Find an action …", ("Ctrl+K",), "text-search"),
     ActionSpec("shortcuts", _HELP, "&Keyboard shortcuts …", ("F1",), "keyboard-outline"),
 )  # fmt: skip

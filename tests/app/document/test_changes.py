@@ -10,7 +10,13 @@ from hypothesis.extra.numpy import arrays
 from skimage.measure import label as label_regions
 
 from app.document import changes as module
-from app.document.changes import all_refused, find_changes, is_open, refused
+from app.document.changes import (
+    all_refused,
+    changed_mask,
+    find_changes,
+    is_open,
+    refused,
+)
 from app.document.label_map import LabelMap
 from mdlstm_core.config import IGNORE_INDEX
 
@@ -63,7 +69,7 @@ def test_refusing_all_gives_the_labels_before_and_leaves_a_persons(
         if patch:
             one_by_one.apply(patch)
             assert not is_open(region, one_by_one.values)
-    edit = all_refused(before, after, corrections)
+    edit = all_refused(before, changed_mask(before, after, corrections))
     if edit:
         patch = at_once.patch(edit)
         assert patch is not None

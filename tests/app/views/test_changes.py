@@ -128,6 +128,34 @@ def test_all_refused_is_one_step(qtbot: QtBot, trained: Trained) -> None:
     np.testing.assert_array_equal(trained.corrections, corrections)
 
 
+def test_refusing_all_leaves_what_was_accepted(qtbot: QtBot, trained: Trained) -> None:
+    window, review = trained.window, trained.review
+    corrections, expected = trained.corrections, trained.mask()
+    qtbot.keyClick(window, Qt.Key.Key_J)
+    accepted = review.current
+    assert accepted is not None
+    qtbot.keyClick(window, Qt.Key.Key_Y)
+    refused = review.current
+    assert refused is not None
+    qtbot.keyClick(window, Qt.Key.Key_Y, Qt.KeyboardModifier.ShiftModifier)
+    window.actions_by_name["changes-refuse"].trigger()
+    assert review.regions() == []
+    box, mask = accepted.region
+    expected[box.slices][mask] = False
+    np.testing.assert_array_equal(trained.corrections[~expected], corrections[~expected])
+    np.testing.assert_array_equal(trained.corrections[expected], trained.before[expected])
+
+    # What was accepted at once stays so, too, when another region opens again.
+    window.session.undo()
+    window.actions_by_name["changes-accept"].trigger()
+    window.session.undo()
+    assert review.regions() == [refused]
+    window.actions_by_name["changes-refuse"].trigger()
+    box, mask = refused.region
+    assert (trained.corrections[box.slices][mask] == refused.before).all()
+    assert (trained.corrections != corrections).sum() == refused.pixels
+
+
 def test_merged_classes_change_nothing_between_them(qtbot: QtBot, trained: Trained) -> None:
     review = trained.review
     before, after = max(review.counts(), key=lambda pair: review.counts()[pair])
