@@ -72,11 +72,19 @@ def find_changes(
     box, mask = tight(Region(Box(0, 0, *differs.shape), differs))
     pairs = before_HW[box.slices].astype(np.int32) * 256 + after_HW[box.slices]
     pairs[~mask] = -1
-    codes, pixels = np.unique(pairs[mask], return_counts=True)
-    counts = {divmod(int(c), 256): int(n) for c, n in zip(codes, pixels, strict=True)}
-    found = [r for code in codes for r in _regions_of(int(code), pairs == code, box)]
+    counts = _counts(pairs[mask])
+    codes = [before * 256 + after for before, after in counts]
+    found = [r for code in codes for r in _regions_of(code, pairs == code, box)]
     found.sort(key=lambda region: (-region.pixels, region.region.box))
     return Changes(counts, tuple(found[:MOST_REGIONS]))
+
+
+def count_changes(
+    before_HW: NDArray[np.uint8], after_HW: NDArray[np.uint8], corrections_HW: NDArray[np.uint8]
+) -> Mapping[tuple[int, int], int]:
+    """Return the `counts` of `find_changes` alone."""
+    mask = changed_mask(before_HW, after_HW, corrections_HW)
+    return _counts(before_HW[mask].astype(np.int32) * 256 + after_HW[mask])
 
 
 def changed_mask(
@@ -122,6 +130,11 @@ def all_refused(before_HW: NDArray[np.uint8], open_HW: NDArray[np.bool_]) -> Edi
     region = tight(Region(Box(0, 0, *mask.shape), mask))
     labels = before_HW[region.box.slices][region.mask]
     return Edit(region, labels, "refuse all changes")
+
+
+def _counts(pairs: NDArray[np.int32]) -> dict[tuple[int, int], int]:
+    codes, pixels = np.unique(pairs, return_counts=True)
+    return {divmod(int(c), 256): int(n) for c, n in zip(codes, pixels, strict=True)}
 
 
 def _regions_of(code: int, mask: NDArray[np.bool_], box: Box) -> Iterator[ChangedRegion]:

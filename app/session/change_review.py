@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,94 +14,49 @@ from PySide6.QtCore import QObject, QRunnable, QThreadPool, Signal, Slot
 
 from app.document.changes import (
     ChangedRegion,
-    Changes,
     all_refused,
     changed_mask,
+    count_changes,
     find_changes,
-    is_open,
     refused,
 )
 from app.document.class_table import ClassTable
 from app.document.document import ImageDocument
 from app.document.edit import Edit
-from app.document.label_map import LabelMap
 from app.document.stroke import Box
 from app.inference.survey_worker import Look
+from app.session.reviewed_image import Maps, ReviewedImage, maps_of
 from app.session.stored_project import StoredProject
 from app.session.survey import Source, Survey
-from mdlstm_core.config import IGNORE_INDEX
 from mdlstm_core.errors import InputError
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass
-class _Reviewed:
-    """What changed on an image, and which of its regions the user settled.
-
-    Attributes:
-        changes: what changed.
-        looks: what the models before and after said.
-        accepted: places of regions in `changes.regions`.
-        painted: places of those that a person set all of.
-        are_specks_accepted: whether what is in no region, being too small, is accepted too.
-    """
-
-    changes: Changes
-    looks: tuple[Look, Look]
-    accepted: set[int] = field(default_factory=set)
-    painted: set[int] = field(default_factory=set)
-    are_specks_accepted: bool = False
-
-    @property
-    def open(self) -> list[tuple[int, ChangedRegion]]:
-        """The regions that are not settled, with their places."""
-        settled = self.accepted | self.painted
-        return [(at, r) for at, r in enumerate(self.changes.regions) if at not in settled]
-
-    def accept_all(self) -> None:
-        """Accept what is open."""
-        self.accepted.update(at for at, _ in self.open)
-        self.are_specks_accepted = True
-
-    def open_mask(self, changed_HW: NDArray[np.bool_]) -> NDArray[np.bool_]:
-        """Return which of the changed pixels nobody accepted."""
-        kept = np.full(changed_HW.shape, self.are_specks_accepted)
-        for at, (region, *_) in enumerate(self.changes.regions):
-            kept[region.box.slices][region.mask] = at in self.accepted
-        return changed_HW & ~kept
-
-    def refresh(self, corrections: LabelMap, box: Box) -> bool:
-        """Note which regions are painted after a change in a box; return whether others are."""
-        before = frozenset(self.painted)
-        for at, region in enumerate(self.changes.regions):
-            if not region.region.box.common(box).is_empty:
-                is_painted = not is_open(region, corrections.values)
-                (self.painted.add if is_painted else self.painted.discard)(at)
-        return before != self.painted
 
 
 class ChangeReview(QObject):
     """Compares what two models say of the project's images, off the window's thread.
 
     A region is settled when it was accepted, or when a person set all of it: so undoing a
-    refusal opens it again.
+    refusal opens it again. A pixel is counted while no person set it, accepted or not.
 
     Attributes:
         models: the model before and the one after; None while there is nothing to compare.
 
     Signals:
         changed: what changed on an image is known now, or a region was settled or opened.
+        counted: other pixels are counted than before.
         current_changed(object): the `ChangedRegion` of the image shown to look at, or None.
         said(str): something the user may want to know.
         warned(str): an image could not be compared, and why.
     """
 
     changed = Signal()
+    counted = Signal()
     current_changed = Signal(object)
     said = Signal(str)
     warned = Signal(str)
     _compared = Signal(object, object, object)
+    _recounted = Signal(object, object, object)
 
     def __init__(
         self, stored: StoredProject, survey: Survey, edit: Callable[[Path, Edit], object]
@@ -110,14 +65,16 @@ class ChangeReview(QObject):
         self.models: tuple[Source, Source] | None = None
         self._stored, self._survey, self._edit = stored, survey, edit
         self._document: ImageDocument | None = None
-        self._found: dict[Path, _Reviewed] = {}
+        self._found: dict[Path, ReviewedImage] = {}
         self._labels_seen: object = None
         self._current: int | None = None
         self._pool = QThreadPool(self)
         self._pool.setMaxThreadCount(1)
         survey.looked.connect(self._on_looked)
         self._compared.connect(self._on_compared)
+        self._recounted.connect(self._on_recounted)
         stored.project.corrections_changed.connect(self._on_corrections)
+        stored.project.changed.connect(self._count)
         stored.project.classes_changed.connect(self._on_classes)
 
     def compare(self, before: Source, after: Source) -> None:
@@ -139,6 +96,7 @@ class ChangeReview(QObject):
         if found is not None and document is not None:
             found.refresh(document.corrections, Box(0, 0, document.height, document.width))
         self._go_to(None)
+        self._count()
         self._on_document_or_models()
 
     def images(self) -> list[tuple[Path, int]]:
@@ -224,10 +182,10 @@ class ChangeReview(QObject):
         found = self._reviewed()
         return found.open if found else []
 
-    def _reviewed(self) -> _Reviewed | None:
+    def _reviewed(self) -> ReviewedImage | None:
         return self._found.get(self._document.path) if self._document else None
 
-    def _settle(self, settle: Callable[[_Reviewed, int], object]) -> None:
+    def _settle(self, settle: Callable[[ReviewedImage, int], object]) -> None:
         found, at = self._reviewed(), self._current
         if found is None or at is None:
             self.said.emit("Choose a changed region first.")
@@ -292,17 +250,21 @@ class ChangeReview(QObject):
         before, after = (self._survey.look(model, look.image_path) for model in self.models)
         if before is None or after is None or before.shape != after.shape:
             return
-        labels = [self._labels(found) for found in (before, after)]
-        in_memory = self._stored.project.corrections(look.image_path)
-        corrections = in_memory.frozen() if in_memory else self._stored.labels_call(look.image_path)
-        models, image = self.models, look.image_path
+        models, image, looks = self.models, look.image_path, (before, after)
+        revision, maps = self._stored.project.revision(image), self._maps(image, looks)
 
         def work() -> None:
-            first, second = before.label_map(labels[0]), after.label_map(labels[1])
-            changes = find_changes(first, second, _fitting(corrections(), before.shape))
-            self._compared.emit(image, models, _Reviewed(changes, (before, after)))
+            found = ReviewedImage(find_changes(*maps()), revision, looks)
+            self._compared.emit(image, models, found)
 
         self._pool.start(_Job(work, self.warned.emit))
+
+    def _maps(self, image: Path, looks: tuple[Look, Look]) -> Callable[[], Maps]:
+        """Return a call, for any thread, that gives both label maps and the corrections."""
+        labels = [self._labels(look) for look in looks]
+        in_memory = self._stored.project.corrections(image)
+        corrections = in_memory.frozen() if in_memory else self._stored.labels_call(image)
+        return partial(maps_of, looks, labels, corrections)
 
     def _labels(self, look: Look) -> tuple[int, ...]:
         return self._stored.classes_of_models.labels_of(look.names)
@@ -311,13 +273,14 @@ class ChangeReview(QObject):
         return look.label_map(self._labels(look))
 
     @Slot(object, object, object)
-    def _on_compared(self, image: Path, models: object, found: _Reviewed) -> None:
+    def _on_compared(self, image: Path, models: object, found: ReviewedImage) -> None:
         if models is self.models and image not in self._found:
             self._found[image] = found
             document = self._document
             if document is not None and document.path == image:  # it may be painted on since
                 found.refresh(document.corrections, Box(0, 0, document.height, document.width))
             self.changed.emit()
+            self._count()
 
     @Slot(object, object)
     def _on_corrections(self, image: Path, box: Box) -> None:
@@ -327,12 +290,32 @@ class ChangeReview(QObject):
         if found.refresh(document.corrections, box):
             self.changed.emit()
 
+    @Slot()
+    def _count(self) -> None:
+        """Count anew where a person set other pixels since."""
+        for image, found in self._found.items():
+            revision = self._stored.project.revision(image)
+            if revision != found.revision:
+                found.revision = revision
+                maps = self._maps(image, found.looks)
+                self._pool.start(_Job(self._counting(found, maps), self.warned.emit))
 
-def _fitting(corrections: NDArray[np.uint8], shape: tuple[int, int]) -> NDArray[np.uint8]:
-    """Return the corrections, or as many pixels without a label if there are none."""
-    if corrections.shape == shape:
-        return corrections
-    return np.full(shape, IGNORE_INDEX, dtype=np.uint8)
+    def _counting(self, found: ReviewedImage, maps: Callable[[], Maps]) -> Callable[[], None]:
+        revision = found.revision
+
+        def work() -> None:
+            if found.revision == revision:  # else a later one is waiting
+                self._recounted.emit(found, revision, count_changes(*maps()))
+
+        return work
+
+    @Slot(object, object, object)
+    def _on_recounted(
+        self, found: ReviewedImage, revision: object, counts: Mapping[tuple[int, int], int]
+    ) -> None:
+        if found.revision == revision and counts != found.changes.counts:
+            found.changes = found.changes._replace(counts=counts)
+            self.counted.emit()
 
 
 class _Job(QRunnable):

@@ -104,6 +104,7 @@ class LearningViews(QObject):
     def _link_changes(self) -> None:
         review, session = self._session.review.changes, self._session
         review.changed.connect(self._show_changes)
+        review.counted.connect(self._show_counts)
         review.current_changed.connect(self._show_region)
         session.classes_changed.connect(self._on_classes)
         self.changes.image_chosen.connect(session.open_image)
@@ -144,11 +145,15 @@ class LearningViews(QObject):
 
     @Slot()
     def _show_changes(self) -> None:
+        self._show_counts()
+        self._draw_marks()
+
+    @Slot()
+    def _show_counts(self) -> None:
         review = self._session.review.changes
         compared = review.compared if review.models is not None else None
         self.changes.show_changes(review.counts(), review.images(), compared)
         self._show_place()
-        self._draw_marks()
 
     @Slot(object)
     def _show_region(self, region: ChangedRegion | None) -> None:

@@ -13,6 +13,7 @@ from app.document import changes as module
 from app.document.changes import (
     all_refused,
     changed_mask,
+    count_changes,
     find_changes,
     is_open,
     refused,
@@ -37,6 +38,7 @@ def test_every_changed_pixel_is_in_one_region(data: st.DataObject, size: tuple[i
     found = find_changes(before, after, corrections)
     changed = (before != after) & (corrections == IGNORE_INDEX)
     assert found.pixels == changed.sum()
+    assert count_changes(before, after, corrections) == found.counts
     seen = np.zeros(size, dtype=int)
     for region in found.regions:
         box, mask = region.region

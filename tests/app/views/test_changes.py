@@ -156,6 +156,45 @@ def test_refusing_all_leaves_what_was_accepted(qtbot: QtBot, trained: Trained) -
     assert (trained.corrections != corrections).sum() == refused.pixels
 
 
+def test_counts_follow_refusals_strokes_and_undoing_on_each_image(
+    qtbot: QtBot, trained: Trained, photos: list[Path], drag: Callable[..., None]
+) -> None:
+    window, session, review = trained.window, trained.session, trained.review
+    panel = window.learning_views.changes
+    qtbot.waitUntil(lambda: review.compared == 2)
+
+    def others() -> int:
+        return dict(review.images())[photos[1]]
+
+    def wait_for(pixels: int) -> None:
+        qtbot.waitUntil(lambda: sum(review.counts().values()) == pixels)
+        assert f"{pixels:,} pixels" in panel.summary
+
+    whole, other = int(trained.mask().sum()), others()
+    wait_for(whole + other)
+    qtbot.keyClick(window, Qt.Key.Key_J)
+    region = review.current
+    assert region is not None
+    qtbot.keyClick(window, Qt.Key.Key_Y, Qt.KeyboardModifier.ShiftModifier)
+    wait_for(whole + other - region.pixels)
+    drag(window, [(20.0, 100.0), (180.0, 60.0)])
+    painted = int(trained.mask().sum())
+    assert painted < whole - region.pixels
+    wait_for(painted + other)
+    window.actions_by_name["changes-refuse"].trigger()
+    wait_for(other)
+    assert review.images() == [(photos[1], other)]
+    for left in (painted, whole - region.pixels, whole):
+        session.undo()
+        wait_for(left + other)
+
+    # On an image that was compared before it was painted on, too.
+    with qtbot.waitSignal(session.prediction_changed):
+        session.open_image(photos[1])
+    window.actions_by_name["changes-refuse"].trigger()
+    qtbot.waitUntil(lambda: review.images() == [(photos[0], whole)])
+
+
 def test_merged_classes_change_nothing_between_them(qtbot: QtBot, trained: Trained) -> None:
     review = trained.review
     before, after = max(review.counts(), key=lambda pair: review.counts()[pair])
