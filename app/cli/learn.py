@@ -107,6 +107,7 @@ def _learn(
     options: argparse.Namespace, project: OpenProject, view: ProjectView, images: list[Path]
 ) -> None:
     from mdlstm_core.checkpoint import checkpoint_to_bytes, with_outputs
+    from mdlstm_core.learning.measured import Measured
     from mdlstm_core.predictor import Predictor
 
     base, is_stored = _base(options, project)
@@ -116,7 +117,7 @@ def _learn(
         predictor, lambda: _corrected(view, images, outputs), outputs.labels, options.seconds
     )
     content = checkpoint_to_bytes(result.checkpoint)
-    figures = result.figures.to_json() if result.figures else ""
+    figures = Measured(result.figures, result.before, result.overfits).to_json()
     models = [NewModel("learned", content, result.strokes, figures=figures)]
     if not is_stored:
         models.insert(0, NewModel("imported", checkpoint_to_bytes(base)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -24,10 +25,13 @@ from app.inference.messages import (
 from app.inference.model_client import ModelClient
 from app.session.stored_project import StoredProject
 from app.session.timeline import Timeline
+from app.storage.changes import CheckpointRow
 from app.storage.fingerprint import check_file
 from app.storage.new_models import NewModel
 from mdlstm_core.errors import InputError
 from resources import model_path
+
+_log = logging.getLogger(__name__)
 
 
 class Teacher(QObject):
@@ -87,6 +91,23 @@ class Teacher(QObject):
     def settled_source(self) -> str | Path | bytes | None:
         """Where the model is from that serves; None while one is only tried out."""
         return None if self._is_trial else self.source
+
+    @property
+    def serving(self) -> CheckpointRow | None:
+        """What is known of the checkpoint that serves, to stay; None if it is not in the timeline.
+
+        It may not be the one of `timeline.roles`: that is loaded a moment later, or is damaged.
+        """
+        source, roles = self.settled_source, self.timeline.roles
+        row = self.timeline.row(roles.learned) if roles else None
+        if row is None or source is None:
+            return None
+        try:
+            held = source if isinstance(source, bytes) else _file(source).read_bytes()
+            return row if held == self.timeline.checkpoint(row.number) else None
+        except (InputError, OSError):
+            _log.warning("which checkpoint serves", exc_info=True)
+            return None
 
     @property
     def base(self) -> str | Path | bytes:
@@ -277,13 +298,15 @@ class Teacher(QObject):
 
     @Slot(object)
     def _on_learned(self, learned: Learned) -> None:
+        from mdlstm_core.learning.measured import Measured
+
         self.learning_changed.emit(False)
         if learned.project != self._stored.path:
             return
         self.learned.emit(learned)
         self._notice = learned.notice
         names = self._stored.know_names(learned.names)
-        figures = learned.figures.to_json() if learned.figures else ""
+        figures = Measured(learned.figures, learned.before, learned.overfits).to_json()
         marks = learned.strokes, learned.strokes_hash, figures
         new = NewModel("learned", learned.checkpoint, *marks)
         self.timeline.add(learned.base, new, names, serves=True)

@@ -32,7 +32,7 @@ class CheckpointRow(NamedTuple):
         origin: "start" (the first one), "learned" or "imported".
         strokes: how many strokes it was learned from.
         strokes_hash: of what they set; equal hashes, equal corrections. Empty if unknown.
-        figures: what was measured, JSON (`mdlstm_core.learning.figures`); empty if nothing.
+        figures: what was measured, JSON (`mdlstm_core.learning.measured`); empty if nothing.
         thumbnail: PNG of the image that was shown with its labels; empty if there is none.
         size: of the checkpoint, in bytes.
     """

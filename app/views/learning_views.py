@@ -14,13 +14,15 @@ from PySide6.QtWidgets import QFileDialog
 
 from app.document.changes import ChangedRegion
 from app.document.document import ImageDocument
-from app.inference.messages import ModelInfo
+from app.inference.messages import Learned, ModelInfo
 from app.session import LabelingSession
+from app.storage.changes import CheckpointRow
 from app.views.canvas.canvas_view import CanvasView
 from app.views.canvas.marks import Marks
 from app.views.dialogs.file_dialogs import ask_file_to_write
 from app.views.docks import RIGHT, Docks, Place
 from app.views.panels.changes_panel import ChangesPanel
+from app.views.panels.figures_text import read_measured
 from app.views.panels.learning_panel import LearningPanel
 from app.views.panels.timeline_panel import TimelinePanel
 from mdlstm_core.config import IGNORE_INDEX, LabelClass
@@ -36,6 +38,8 @@ _CHANGE_ACTIONS = (
 )
 _THUMBNAIL = 144
 """Pixels of the longer side."""
+
+_NOT_LEARNED = "No figures: strokes are set aside for models that learn here."
 
 _MODEL_FILES = "Models (*.safetensors)"
 
@@ -56,6 +60,9 @@ class LearningViews(QObject):
         self._actions: Mapping[str, QAction] = {}
         self._is_learning = self._are_changes_seen = False
         self._needs_thumbnail = False
+        self._learned: Learned | None = None
+        self._told: int | None = None
+        self._serving: CheckpointRow | None = None
         self._link_learning()
         self._link_changes()
         self._link_timeline()
@@ -99,7 +106,8 @@ class LearningViews(QObject):
         session.model_changed.connect(self._on_model)
         session.learning_changed.connect(self._on_learning)
         session.progressed.connect(panel.show_progress)
-        session.teacher.learned.connect(panel.show_learned)
+        session.teacher.learned.connect(self._on_learned)
+        session.teacher.timeline.let_go.connect(self._on_let_go)
 
     def _link_changes(self) -> None:
         review, session = self._session.review.changes, self._session
@@ -112,7 +120,8 @@ class LearningViews(QObject):
 
     def _link_timeline(self) -> None:
         teacher, panel = self._session.teacher, self.timeline
-        teacher.timeline.changed.connect(self._show_timeline)
+        teacher.timeline.changed.connect(self._on_timeline)
+        self._session.classes_changed.connect(self._show_timeline)
         teacher.model_changed.connect(self._ask_thumbnail)
         self._session.prediction_changed.connect(self._make_thumbnail)
         panel.back_asked.connect(lambda number: self._do(lambda: teacher.go_back(number)))
@@ -132,6 +141,11 @@ class LearningViews(QObject):
     def _on_model(self, info: ModelInfo | None) -> None:
         self._learning.set_model(info)
         self._enable()
+        if info is None:
+            self._learned = self._told = self._serving = None
+            self._learning.forget()
+        elif self._session.teacher.settled_source is not None:
+            self._show_serving(self._session.teacher.serving)
 
     @Slot(bool)
     def _on_learning(self, learning: bool) -> None:
@@ -140,8 +154,40 @@ class LearningViews(QObject):
         self._enable()
 
     @Slot(object)
+    def _on_learned(self, learned: Learned) -> None:
+        self._learned = learned
+        self._learning.show_storing()
+
+    @Slot(str, str)
+    def _on_let_go(self, origin: str, _reason: str) -> None:
+        if origin == "learned":
+            self._learned = None
+            self._learning.show_not_stored()
+
+    def _show_serving(self, row: CheckpointRow | None) -> None:
+        """Show the figures of the checkpoint that serves, and where it is from."""
+        number = row.number if row else None
+        if number != self._told:
+            self._told = number
+            if not self._is_learning:
+                self._learning.show_checkpoint(row)
+        self._serving = row
+        self._show_figures()
+
+    def _show_figures(self) -> None:
+        row = self._serving
+        if row is None:
+            self._learning.figures.say("")
+        elif row.origin == "learned":
+            classes = self._session.stored.classes_of_models
+            self._learning.figures.show_measured(read_measured(row.figures, classes))
+        else:
+            self._learning.figures.say(_NOT_LEARNED)
+
+    @Slot(object)
     def _on_classes(self, classes: tuple[LabelClass, ...]) -> None:
         self.changes.set_classes(classes)
+        self._show_figures()
 
     @Slot()
     def _show_changes(self) -> None:
@@ -188,10 +234,23 @@ class LearningViews(QObject):
         self._canvas.set_marks(Marks(others, current.region if current else None))
 
     @Slot()
+    def _on_timeline(self) -> None:
+        timeline = self._session.teacher.timeline
+        self._show_timeline()
+        if self._learned is not None and not timeline.is_storing and timeline.rows:
+            self._learning.show_learned(self._learned)
+            self._learned, self._told = None, timeline.rows[-1].number
+        elif timeline.roles is not None and timeline.roles.learned != self._told:
+            row = self._session.teacher.serving
+            if row is not None:  # else it is being loaded
+                self._show_serving(row)
+
+    @Slot()
     def _show_timeline(self) -> None:
         timeline = self._session.teacher.timeline
         serving = timeline.roles.learned if timeline.roles else None
-        self.timeline.show_rows(timeline.rows, serving)
+        classes = self._session.stored.classes_of_models
+        self.timeline.show_rows(timeline.rows, serving, classes)
 
     def _compare(self, first: int, second: int) -> None:
         teacher = self._session.teacher

@@ -14,6 +14,9 @@ from mdlstm_core.metrics import scores
 _FEWEST_STROKES = 10
 """With fewer, one stroke more or less moves the figures by a tenth."""
 
+NOTHING_ASIDE = "No stroke was set aside for measuring yet; paint more strokes."
+"""What is said in place of figures where there are none."""
+
 _FAR = 0.15
 """How far learned strokes may be ahead of set-aside ones before it is called overfitting."""
 
@@ -73,7 +76,7 @@ class Figures:
     def too_few(self) -> str:
         """Why the figures mean little, in a sentence; empty if they mean something."""
         if not self.strokes:
-            return "No stroke was set aside for measuring yet; paint more strokes."
+            return NOTHING_ASIDE
         if self.strokes < _FEWEST_STROKES:
             return (
                 f"Measured on {_count(self.strokes, 'stroke')} only, which says little; "

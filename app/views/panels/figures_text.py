@@ -3,35 +3,67 @@
 from __future__ import annotations
 
 import html
+import logging
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+import numpy as np
+
+from app.document.project_classes import ProjectClasses
+from mdlstm_core.config import IGNORE_INDEX
+
 if TYPE_CHECKING:
     from mdlstm_core.learning.figures import Figures
+    from mdlstm_core.learning.measured import Measured
+
+_log = logging.getLogger(__name__)
 
 
-def read_figures(text: str) -> Figures | None:
-    """Return stored figures, None if there are none or they cannot be read."""
-    from mdlstm_core.learning.figures import Figures
+def read_measured(text: str, classes: ProjectClasses) -> Measured:
+    """Return what is stored of measuring a model, by the project's classes as they are now.
+
+    It has no figures if none are stored, or they cannot be read.
+    """
+    from mdlstm_core.learning.measured import Measured
 
     try:
-        return Figures.from_json(text) if text else None
+        found = Measured.from_json(text)
     except ValueError:
-        return None
+        _log.warning("damaged figures", exc_info=True)
+        return Measured()
+    figures, before = (f and _by_classes(f, classes) for f in (found.figures, found.before))
+    return Measured(figures, before, found.overfits)
 
 
-def short_text(text: str) -> str:
-    """Return stored figures in a line, empty if there are none."""
-    figures = read_figures(text)
+def _by_classes(figures: Figures, classes: ProjectClasses) -> Figures:
+    """Return the figures with the project's names; classes that were merged are one.
+
+    A class that the project has no more goes on by the model's name.
+    """
+    from mdlstm_core.learning.figures import Figures
+
+    labels = classes.labels_of(figures.classes)
+    # One that is gone stands alone: behind the last label, by its place.
+    keys = [at + 256 if n == IGNORE_INDEX else n for at, n in enumerate(labels)]
+    own = {c.label: c.name for c in classes.table.classes}
+    names = dict(zip(keys, figures.classes, strict=True)) | {n: own[n] for n in keys if n in own}
+    place = {key: at for at, key in enumerate(names)}
+    at = np.array([place[key] for key in keys], dtype=np.intp)
+    confusion = np.zeros((len(names),) * 2, dtype=np.int64)
+    np.add.at(confusion, (at[:, np.newaxis], at), figures.confusion)
+    return Figures(confusion, tuple(names.values()), figures.strokes, figures.images)
+
+
+def short_text(figures: Figures | None) -> str:
+    """Return figures in a line, empty if there are none."""
     if figures is None or not figures.pixels:
         return ""
     few = " (few strokes)" if figures.too_few else ""
     return f"{figures.pixel_accuracy:.0%} right, mean IoU {figures.mean_iou:.0%}{few}"
 
 
-def comparison_text(names: Sequence[str], stored: tuple[str, str]) -> str:
+def comparison_text(names: Sequence[str], first: Figures | None, second: Figures | None) -> str:
     """Return the figures of two models side by side, as HTML."""
-    first, second = (read_figures(text) for text in stored)
     if first is None and second is None:
         return "No figures: no strokes were set aside for measuring these models."
     rows = [("", html.escape(names[0]), html.escape(names[1]))]

@@ -10,10 +10,9 @@ from PySide6.QtCore import QEvent, QPoint, QRect, QSize, Qt
 from PySide6.QtGui import QColor, QHelpEvent, QPainter, QPaintEvent, QPalette
 from PySide6.QtWidgets import QLabel, QToolTip, QVBoxLayout, QWidget
 
-from app.inference.messages import Learned
-
 if TYPE_CHECKING:
     from mdlstm_core.learning.figures import Figures
+    from mdlstm_core.learning.measured import Measured
 
 _CELL = 22
 _MOST_LABEL = 90
@@ -23,7 +22,7 @@ _POOR = 0.75
 
 
 class FiguresView(QWidget):
-    """Shows the figures of the model learned last; hidden before there are any."""
+    """Shows the figures of the model that serves, or why there are none; hidden at first."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -48,18 +47,29 @@ class FiguresView(QWidget):
         """Why not to rely on figures or model, and what to try; empty if nothing says so."""
         return "" if self._warning.isHidden() else self._warning.text()
 
-    def show_learned(self, learned: Learned) -> None:
-        """Show what learning led to."""
-        figures = learned.figures
-        self.setVisible(figures is not None)
+    def show_measured(self, measured: Measured) -> None:
+        """Show what was measured of a model that learned, or that nothing was."""
+        from mdlstm_core.learning.figures import NOTHING_ASIDE
+
+        figures = measured.figures
         if figures is None:
+            self._show("", NOTHING_ASIDE, None)
             return
-        self._text.setText(_summary(figures, learned.before))
-        texts = figures.too_few, learned.overfits, _advice(figures)
+        texts = figures.too_few, measured.overfits, _advice(figures)
         warning = " ".join(text for text in texts if text)
-        self._warning.setText(f"⚠ {warning}")
+        self._show(_summary(figures, measured.before), warning, figures)
+
+    def say(self, text: str) -> None:
+        """Say why there are no figures; without a text, hide."""
+        self._show(text, "", None)
+
+    def _show(self, text: str, warning: str, figures: Figures | None) -> None:
+        self._text.setText(text)
+        self._text.setVisible(bool(text))
+        self._warning.setText(f"⚠ {warning}" if warning else "")
         self._warning.setVisible(bool(warning))
         self.matrix.show_figures(figures)
+        self.setVisible(bool(text or warning))
 
 
 def _advice(figures: Figures) -> str:
@@ -107,11 +117,11 @@ class ConfusionMatrix(QWidget):
         """The classes that are shown: those with a pixel, true or given."""
         return self._names
 
-    def show_figures(self, figures: Figures) -> None:
-        """Show the classes that occur."""
-        counts = figures.confusion
+    def show_figures(self, figures: Figures | None) -> None:
+        """Show the classes that occur; hide without figures."""
+        counts = figures.confusion if figures else np.zeros((0, 0), dtype=np.int64)
         present = np.flatnonzero(counts.sum(axis=0) + counts.sum(axis=1))
-        self._names = [figures.classes[i] for i in present]
+        self._names = [figures.classes[i] for i in present] if figures else []
         self._counts = counts[np.ix_(present, present)]
         self.setVisible(bool(self._names))
         self.setMinimumHeight(self.sizeHint().height())

@@ -20,8 +20,15 @@ from PySide6.QtWidgets import (
 )
 
 from app.inference.messages import Learned, ModelInfo, Progress
+from app.storage.changes import CheckpointRow
 from app.views.panels.figures_view import FiguresView
 from app.views.panels.learning_plot import LearningPlot
+
+_AT_FIRST = "Paint a correction, then let the model learn it."
+_ORIGINS = {
+    "start": "<b>Start:</b> the model before any learning serves.",
+    "imported": "<b>Imported:</b> a model that was taken in serves.",
+}
 
 
 class LearningPanel(QWidget):
@@ -61,9 +68,10 @@ class LearningPanel(QWidget):
         self._progress.setMaximum(1)
         self._progress.setMaximumHeight(10)
         self._progress.hide()
-        self._state = _wrapped("Paint a correction, then let the model learn it.")
+        self._state = _wrapped(_AT_FIRST)
         self.plot, self.figures = LearningPlot(), FiguresView()
-        self._has_model = self._is_learning = self._is_cancelled = False
+        self._has_model = self._is_learning = self._is_closed = False
+        self._end = ""
         self._last: Progress | None = None
         self._limit = seconds
         self._learn.setEnabled(False)
@@ -150,7 +158,7 @@ class LearningPanel(QWidget):
     def ask_cancel(self) -> None:
         """Ask to stop and keep nothing, as the button does."""
         if self._cancel.isEnabled():
-            self._is_cancelled = True
+            self._end = "<b>Cancelled.</b> Nothing was kept; the model before serves."
             self._stop.setEnabled(False)
             self._cancel.setEnabled(False)
             self._state.setText("<b>Cancelling …</b> Nothing is kept.")
@@ -172,21 +180,38 @@ class LearningPanel(QWidget):
         self._cancel.setEnabled(learning)
         self._progress.setVisible(learning)
         if learning:
-            self._last, self._is_cancelled = None, False
+            self._last, self._is_closed = None, False
             self._limit = self.seconds  # what is set meanwhile is for the next run
+            self._end = "<b>Ended</b> without a new model; the one before serves."
             self._state.setText("<b>Learning:</b> preparing … The model before serves.")
             self._progress.setRange(0, 0)
             self.plot.begin()
             return
         self._progress.setRange(0, 1)
         self._progress.reset()
-        if self._is_cancelled:
-            self._state.setText("<b>Cancelled.</b> Nothing was kept; the model before serves.")
+        if not self._is_closed:
+            self._state.setText(self._end)
+
+    def forget(self) -> None:
+        """Say nothing of models and runs so far, nor of one that goes on: its project is closed."""
+        self._is_closed = self._is_learning
+        self._progress.hide()
+        self.show_checkpoint(None)
+        self.figures.say("")
+
+    def show_checkpoint(self, row: CheckpointRow | None) -> None:
+        """Say where the model is from that serves now, and not by the run told of last."""
+        self.plot.clear()
+        if row is None:
+            self._state.setText(_AT_FIRST)
         else:
-            self._state.setText("<b>Ended</b> without a new model; the one before serves.")
+            learned = f"<b>Learned</b> from {_strokes(row.strokes)}"
+            self._state.setText(_ORIGINS.get(row.origin, learned))
 
     def show_progress(self, progress: Progress) -> None:
         """Show a step."""
+        if self._is_closed:
+            return
         self._last = progress
         self._progress.setRange(0, self._limit)
         self._progress.setValue(min(round(progress.seconds), self._limit))
@@ -197,14 +222,21 @@ class LearningPanel(QWidget):
                 f"{self._limit} s · loss on your corrections {progress.loss:.3f}"
             )
 
+    def show_storing(self) -> None:
+        """Say that what a run led to is not kept yet."""
+        self._state.setText("<b>Storing</b> what was learned … The model before serves.")
+
+    def show_not_stored(self) -> None:
+        """Say that what a run led to could not be kept."""
+        self._state.setText("<b>Not stored.</b> The model before serves.")
+
     def show_learned(self, learned: Learned) -> None:
-        """Show what a run led to that has ended."""
+        """Show what a run led to, now that it is stored."""
         last = self._last
         how = "Stopped" if learned.stopped else "Learned"
         steps = f" after {last.step} {'step' if last.step == 1 else 'steps'}" if last else ""
         loss = f" · loss {last.loss:.3f}" if last else ""
         self._state.setText(f"<b>{how}</b>{steps} from {_strokes(learned.strokes)}{loss}")
-        self.figures.show_learned(learned)
 
 
 def _strokes(number: int) -> str:

@@ -50,10 +50,13 @@ class LearningPlot(QWidget):
 
     def begin(self) -> None:
         """Begin new curves."""
+        self.clear()
+        self.prepare()
+
+    def clear(self) -> None:
+        """Show no curves."""
         self.losses.clear()
         self.held_out.clear()
-        self.prepare()
-        self.setVisible(self._plot is not None)
         self._draw()
 
     def add(self, progress: Progress) -> None:

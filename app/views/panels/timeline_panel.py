@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtGui import QIcon, QPainter, QPixmap
@@ -19,9 +20,13 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from app.document.project_classes import ProjectClasses
 from app.storage.changes import CheckpointRow
 from app.views.icons import icon
-from app.views.panels.figures_text import comparison_text, short_text
+from app.views.panels.figures_text import comparison_text, read_measured, short_text
+
+if TYPE_CHECKING:
+    from mdlstm_core.learning.figures import Figures
 
 _EMPTY = "No models yet. Each one that the project learns is kept here."
 _ORIGINS = {"start": "Start", "learned": "Learned", "imported": "Imported"}
@@ -47,6 +52,7 @@ class TimelinePanel(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._rows: Mapping[int, CheckpointRow] = {}
+        self._figures: Mapping[int, Figures | None] = {}
         self._serving: int | None = None
         self.list = QListWidget()
         self.list.setAccessibleName("Timeline of models")
@@ -102,9 +108,12 @@ class TimelinePanel(QWidget):
         """The figures of two checkpoints side by side, empty if none are compared."""
         return "" if self._compared.isHidden() else self._compared.text()
 
-    def show_rows(self, rows: Sequence[CheckpointRow], serving: int | None) -> None:
+    def show_rows(
+        self, rows: Sequence[CheckpointRow], serving: int | None, classes: ProjectClasses
+    ) -> None:
         """List these checkpoints, oldest first, and mark the one that serves."""
         chosen = self.selected
+        self._figures = {r.number: read_measured(r.figures, classes).figures for r in rows}
         self._rows, self._serving = {row.number: row for row in rows}, serving
         self.list.clear()
         for row in reversed(rows):
@@ -133,7 +142,7 @@ class TimelinePanel(QWidget):
         origin = _ORIGINS.get(row.origin, row.origin)
         strokes = "1 stroke" if row.strokes == 1 else f"{row.strokes} strokes"
         learned = f" from {strokes}" if row.origin == "learned" and row.strokes else ""
-        figures = short_text(row.figures)
+        figures = short_text(self._figures[row.number])
         lines = [f"{local_time(row.created)}{serves}", f"{origin}{learned}"]
         return "\n".join([*lines, figures] if figures else lines)
 
@@ -169,7 +178,7 @@ class TimelinePanel(QWidget):
             chosen = sorted([*chosen, self._serving])
         first, second = (self._rows[number] for number in chosen)
         names = [local_time(row.created) for row in (first, second)]
-        text = comparison_text(names, (first.figures, second.figures))
+        text = comparison_text(names, *(self._figures[number] for number in chosen))
         self._compared.setText(text)
         self._compared.show()
         self.compare_asked.emit(first.number, second.number)

@@ -12,11 +12,12 @@ import pytest
 from PySide6.QtCore import QPoint, Qt
 from pytestqt.qtbot import QtBot
 
-from app.inference.messages import Learned, Progress
+from app.inference.messages import Progress
 from app.session import labeler
 from app.views.main_window import MainWindow
 from app.views.panels.figures_view import ConfusionMatrix, FiguresView
 from mdlstm_core.learning.figures import Figures
+from mdlstm_core.learning.measured import Measured
 
 LINES = [[(20.0, y), (180.0, y)] for y in (40.0, 120.0)]
 
@@ -164,8 +165,7 @@ def test_figures_are_shown_with_their_doubts(qtbot: QtBot) -> None:
     confusion = np.array([[80, 20, 0], [10, 90, 0], [0, 0, 0]])
     figures = Figures(confusion, ("sky", "tree", "road"), strokes=4, images=2)
     before = Figures(confusion[::-1].copy(), ("sky", "tree", "road"), strokes=4, images=2)
-    learned = Learned(Path("p"), b"", b"", {}, 7, "ab", before, figures, "It may overfit.")
-    view.show_learned(learned)
+    view.show_measured(Measured(figures, before, "It may overfit."))
     view.resize(260, 400)
     view.show()
     assert "85%" in view.text
@@ -192,7 +192,7 @@ def test_live_is_advised_where_many_pixels_are_wrong(
     qtbot.addWidget(view)
     confusion = np.array([[right, 100 - right], [100 - right, right]])
     figures = Figures(confusion, ("membrane", "cell"), strokes=strokes, images=2)
-    view.show_learned(Learned(Path("p"), b"", b"", {}, 40, "ab", None, figures))
+    view.show_measured(Measured(figures))
     view.show()
     assert ("Only 74% of these pixels are right" in view.warning) == is_advised
     assert ("Live may find more" in view.warning) == is_advised

@@ -199,6 +199,8 @@ def test_a_disk_without_room_for_a_model_keeps_the_old_one_and_the_strokes(
     with qtbot.waitSignal(session.teacher.timeline.let_go):
         session.learn(2)
     assert "cannot be stored, so the model before stays" in opened.messages.text
+    assert opened.learning.state == "<b>Not stored.</b> The model before serves."
+    assert not opened.learning.figures.isVisible()
     # A stroke that follows is stored: nothing stands in its way.
     drag(opened, [(20.0, 120.0), (180.0, 120.0)])
     assert session.journal.store()
