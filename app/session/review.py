@@ -63,9 +63,9 @@ class Review(QObject):
 
     @Slot(object)
     def _on_model_changed(self, model: object) -> None:
-        """Begin anew with another project's model."""
+        """Begin anew with another project's model; one that is tried out leaves all as it was."""
         if model is None:
             self.changes.clear()
             self.survey.set_models()
-        elif self.changes.models is None:
+        elif self.changes.models is None and self._teacher.settled_source is not None:
             self.survey.set_models()

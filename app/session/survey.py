@@ -82,13 +82,18 @@ class Survey(QObject):
         self.wait()
 
     def set_models(self, *models: Source) -> None:
-        """Look with these models from now on, after the one that serves."""
+        """Look with these models from now on, after the one that serves.
+
+        What the ones before said is kept, once: it is told soon whether they are compared.
+        """
         serving = self._teacher.settled_source
         wanted = [serving, *models] if serving is not None else list(models)
+        before = self._models
         # By identity, as long as they are kept here: a checkpoint has megabytes to look at.
         self._held, self._keys = wanted, {id(model): key_of(model) for model in wanted}
         self._models = {self._keys[id(model)]: model for model in wanted}
-        self._looks = {at: look for at, look in self._looks.items() if at[0] in self._models}
+        kept = self._models.keys() | before.keys()
+        self._looks = {at: look for at, look in self._looks.items() if at[0] in kept}
         self._failed.clear()
         self.wait()
 

@@ -5,15 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-import cv2
-import numpy as np
-from numpy.typing import NDArray
 from PySide6.QtCore import QObject, Slot
 from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QFileDialog
 
 from app.document.changes import ChangedRegion
-from app.document.document import ImageDocument
 from app.inference.messages import Learned, ModelInfo
 from app.session import LabelingSession
 from app.storage.changes import CheckpointRow
@@ -25,7 +21,8 @@ from app.views.panels.changes_panel import ChangesPanel
 from app.views.panels.figures_text import read_measured
 from app.views.panels.learning_panel import LearningPanel
 from app.views.panels.timeline_panel import TimelinePanel
-from mdlstm_core.config import IGNORE_INDEX, LabelClass
+from app.views.timeline_pictures import TimelinePictures
+from mdlstm_core.config import LabelClass
 from mdlstm_core.errors import InputError
 
 _CHANGE_ACTIONS = (
@@ -36,9 +33,6 @@ _CHANGE_ACTIONS = (
     "changes-accept",
     "changes-refuse",
 )
-_THUMBNAIL = 144
-"""Pixels of the longer side."""
-
 _NOT_LEARNED = "No figures: strokes are set aside for models that learn here."
 
 _MODEL_FILES = "Models (*.safetensors)"
@@ -59,7 +53,7 @@ class LearningViews(QObject):
         self._session, self._canvas, self._learning = session, canvas, learning
         self._actions: Mapping[str, QAction] = {}
         self._is_learning = self._are_changes_seen = False
-        self._needs_thumbnail = False
+        self._pictures = TimelinePictures(session, self)
         self._learned: Learned | None = None
         self._told: int | None = None
         self._serving: CheckpointRow | None = None
@@ -122,8 +116,6 @@ class LearningViews(QObject):
         teacher, panel = self._session.teacher, self.timeline
         teacher.timeline.changed.connect(self._on_timeline)
         self._session.classes_changed.connect(self._show_timeline)
-        teacher.model_changed.connect(self._ask_thumbnail)
-        self._session.prediction_changed.connect(self._make_thumbnail)
         panel.back_asked.connect(lambda number: self._do(lambda: teacher.go_back(number)))
         panel.compare_asked.connect(self._compare)
         panel.export_asked.connect(self._export)
@@ -284,33 +276,3 @@ class LearningViews(QObject):
             work()
         except InputError as error:
             self._session.warned.emit(str(error))
-
-    @Slot(object)
-    def _ask_thumbnail(self, _model: ModelInfo | None) -> None:
-        self._needs_thumbnail = True
-
-    @Slot()
-    def _make_thumbnail(self) -> None:
-        """Keep a small picture of what a model says, the first time that it says something."""
-        timeline, document = self._session.teacher.timeline, self._session.document
-        is_trial = self._session.teacher.settled_source is None
-        if not self._needs_thumbnail or document is None or timeline.roles is None or is_trial:
-            return
-        self._needs_thumbnail = False
-        row = timeline.row(timeline.roles.learned)
-        if row is not None and not row.thumbnail and not self._session.is_live:
-            timeline.set_thumbnail(row.number, thumbnail(document, self._session.classes))
-
-
-def thumbnail(document: ImageDocument, classes: tuple[LabelClass, ...]) -> bytes:
-    """Return a small picture (PNG) of an image with the labels that it shows."""
-    step = -(-max(document.height, document.width) // _THUMBNAIL)
-    rgb = np.ascontiguousarray(document.image[::step, ::step])
-    labels = document.displayed[::step, ::step]
-    colors = np.full((256, 3), 128, dtype=np.uint8)
-    for label, found in enumerate(classes):
-        colors[label] = found.color
-    mixed: NDArray[np.uint8] = cv2.addWeighted(rgb, 0.5, colors[labels], 0.5, 0)
-    picture = np.where((labels == IGNORE_INDEX)[..., np.newaxis], rgb, mixed)
-    _, encoded = cv2.imencode(".png", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
-    return encoded.tobytes()

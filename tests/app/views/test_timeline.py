@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 import sqlite3
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -19,6 +20,7 @@ from app.document.steps import Roles
 from app.session import LabelingSession
 from app.storage.project_file import ProjectFile
 from app.views.main_window import MainWindow
+from app.views.timeline_pictures import thumbnail
 from mdlstm_core.checkpoint import load_checkpoint, save_checkpoint
 
 
@@ -125,6 +127,40 @@ def test_each_training_is_kept_and_one_click_goes_back_undoably(
         again.undo()
     np.testing.assert_array_equal(again.document.prediction, second)
     again.close()
+
+
+def pixels(png: bytes) -> np.ndarray:
+    with Image.open(io.BytesIO(png)) as picture:
+        return np.asarray(picture.convert("RGB"))
+
+
+@pytest.mark.parametrize("is_live", [False, True])
+def test_each_model_has_its_picture_at_once(
+    qtbot: QtBot, opened: MainWindow, drag: Callable[..., None], is_live: bool
+) -> None:
+    session = opened.session
+    timeline, document = session.teacher.timeline, session.document
+    assert document is not None
+    own = prediction(opened)
+    session.set_live(is_live)
+    learn(qtbot, opened, drag, 6, 40.0)
+    learn(qtbot, opened, drag, 2, 120.0)
+    qtbot.waitUntil(lambda: all(row.thumbnail for row in timeline.rows))
+    pictures = [pixels(row.thumbnail) for row in timeline.rows]
+    file = stored(opened)
+    assert [row.thumbnail for row in file.checkpoints()] == [r.thumbnail for r in timeline.rows]
+    file.close()
+    # Each shows what its model says, with the strokes over it, and the image itself.
+    session.set_live(False)
+    for number, picture in enumerate(pictures, start=1):
+        if timeline.roles != Roles(1, number):
+            session.teacher.go_back(number)
+        settle(qtbot, opened)
+        said = prediction(opened)
+        assert number != 1 or (said == own).all()
+        free = document.corrections.values == 255
+        shown = pixels(thumbnail(document.image, said, session.classes))
+        assert (shown == picture)[free[::2, ::2]].all()
 
 
 def test_two_are_compared_side_by_side_and_on_the_image(
