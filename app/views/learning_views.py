@@ -109,6 +109,7 @@ class LearningViews(QObject):
         review.counted.connect(self._show_counts)
         review.current_changed.connect(self._show_region)
         session.classes_changed.connect(self._on_classes)
+        session.project.images_changed.connect(self._show_counts)
         self.changes.image_chosen.connect(session.open_image)
         self._on_classes(session.classes)
 
@@ -190,7 +191,8 @@ class LearningViews(QObject):
     def _show_counts(self) -> None:
         review = self._session.review.changes
         compared = review.compared if review.models is not None else None
-        self.changes.show_changes(review.counts(), review.images(), compared)
+        images = len(self._session.project.images)
+        self.changes.show_changes(review.counts(), review.images(), compared, images)
         self._show_place()
 
     @Slot(object)

@@ -86,10 +86,15 @@ class ChangesPanel(QWidget):
         counts: Mapping[tuple[int, int], int],
         images: Sequence[tuple[Path, int]],
         compared: int | None,
+        whole: int,
     ) -> None:
         """Show pixels by label before and after, and by image.
 
-        `compared` is how many images were looked at; None if there is nothing to compare.
+        Args:
+            counts: pixels by label before and after.
+            images: those on which something changed, with their pixels.
+            compared: how many images were looked at; None if there is nothing to compare.
+            whole: how many images the project has.
         """
         self.counts.clear()
         self.images.clear()
@@ -99,8 +104,10 @@ class ChangesPanel(QWidget):
             return
         total = sum(counts.values())
         looked = "1 image" if compared == 1 else f"{compared} images"
+        rest = f", of {whole:,} in the project; those around the one shown come first"
         self._summary.setText(
-            f"<b>{total:,} pixels</b> changed on {len(images)} of {looked} looked at so far."
+            f"<b>{total:,} pixels</b> changed on {len(images)} of {looked} looked at so far"
+            f"{rest if compared < whole else ''}."
             if compared
             else "Both models are looking at the images …"
         )

@@ -195,6 +195,16 @@ def test_counts_follow_refusals_strokes_and_undoing_on_each_image(
     qtbot.waitUntil(lambda: review.images() == [(photos[0], whole)])
 
 
+def test_how_many_images_are_left_out_is_said(
+    qtbot: QtBot, trained: Trained, photos: list[Path]
+) -> None:
+    panel = trained.window.learning_views.changes
+    qtbot.waitUntil(lambda: trained.review.compared == 2)
+    assert panel.summary.endswith("of 2 images looked at so far.")
+    trained.session.project.add_images([photos[0].with_name("c.png")])
+    assert "of 2 images looked at so far, of 3 in the project; those around" in panel.summary
+
+
 def test_merged_classes_change_nothing_between_them(qtbot: QtBot, trained: Trained) -> None:
     review = trained.review
     before, after = max(review.counts(), key=lambda pair: review.counts()[pair])
