@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -30,8 +29,6 @@ from app.storage.fingerprint import check_file
 from app.storage.new_models import NewModel
 from mdlstm_core.errors import InputError
 from resources import model_path
-
-_log = logging.getLogger(__name__)
 
 
 class Teacher(QObject):
@@ -72,6 +69,7 @@ class Teacher(QObject):
         self._base_model, self.device = base_model, device
         self._asked: str | Path | bytes = base_model
         self._then: Callable[[], None] | None = None
+        self._is_stored = False
         self._served: Roles | None = None
         self._loaded: int | None = None
         self._is_trial = False
@@ -98,16 +96,9 @@ class Teacher(QObject):
 
         It may not be the one of `timeline.roles`: that is loaded a moment later, or is damaged.
         """
-        source, roles = self.settled_source, self.timeline.roles
-        row = self.timeline.row(roles.learned) if roles else None
-        if row is None or source is None:
+        if self._served is None or self._is_trial:
             return None
-        try:
-            held = source if isinstance(source, bytes) else _file(source).read_bytes()
-            return row if held == self.timeline.checkpoint(row.number) else None
-        except (InputError, OSError):
-            _log.warning("which checkpoint serves", exc_info=True)
-            return None
+        return self.timeline.row(self._served.learned)
 
     @property
     def base(self) -> str | Path | bytes:
@@ -126,7 +117,8 @@ class Teacher(QObject):
         except InputError as error:
             self.warned.emit(str(error))
         fallback = base or self._base_model
-        self._load(learned or fallback, self._gives_base(), fallback=fallback)
+        given = learned or fallback
+        self._load(given, self._gives_base(), fallback=fallback, is_stored=learned is not None)
 
     def use(self, model: str | Path, *, keep: bool = False) -> None:
         """Load another model; the present one goes on if it is damaged or does not fit.
@@ -149,7 +141,8 @@ class Teacher(QObject):
         """
         self._check_not_learning()
         base = partial(self.timeline.checkpoint, self.timeline.roles_of(number).base)
-        self._load(self.timeline.checkpoint(number), base, then=lambda: self._note(number))
+        checkpoint = self.timeline.checkpoint(number)
+        self._load(checkpoint, base, is_stored=True, then=lambda: self._note(number))
 
     def forget(self) -> None:
         """Let no model serve: another project is open."""
@@ -194,10 +187,14 @@ class Teacher(QObject):
         base: Callable[[], str | Path | bytes] | None = None,
         *,
         fallback: str | Path | bytes | None = None,
+        is_stored: bool = False,
         then: Callable[[], None] | None = None,
     ) -> None:
-        """Have a model loaded; `then` is called when it serves."""
-        self._asked, self._then = model, then
+        """Have a model loaded; `then` is called when it serves.
+
+        `is_stored` says whether it is the one of the timeline's roles.
+        """
+        self._asked, self._is_stored, self._then = model, is_stored, then
         self._client.send(LoadRequest(model, fallback, self.device, base))
 
     def _stored_model(self, role: Literal["base", "learned"]) -> bytes | None:
@@ -238,7 +235,9 @@ class Teacher(QObject):
             self.warned.emit(info.warning)
         before, self.model = self.source, info
         if not self._is_trial:
-            self.source, self._served = info.source, self.timeline.roles
+            self.source = info.source
+            is_stored = self._is_stored and info.source == self._asked
+            self._served = self.timeline.roles if is_stored else None
         self.model_changed.emit(info)
         if before is not None and before != self.source:
             self.model_replaced.emit(before, self.source)
@@ -257,7 +256,9 @@ class Teacher(QObject):
         if self.source is None:
             self.start()
         else:
-            self._load(self.source, self._gives_base(), fallback=self._base_model)
+            is_stored = self._served is not None
+            base = self._gives_base()
+            self._load(self.source, base, fallback=self._base_model, is_stored=is_stored)
 
     def _stay(self) -> None:
         """Let the timeline say that the model before goes on."""
@@ -344,7 +345,7 @@ class Teacher(QObject):
         """Load a model of the timeline."""
         self._is_trial = False
         try:
-            self._load(self.timeline.checkpoint(number), self._gives_base())
+            self._load(self.timeline.checkpoint(number), self._gives_base(), is_stored=True)
         except InputError as error:
             self.warned.emit(str(error))
             self._stay()
