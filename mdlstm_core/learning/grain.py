@@ -3,17 +3,17 @@
 Textures differ in little else; where classes are no textures, it says of a pixel what is true of
 its neighbours, and few strokes on it mislead.
 
-N: labeled pixels; G: local features, D: these and a 1; K: classes.
+N: labeled pixels; G: local features.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-import torch
 from torch import Tensor
 
 from mdlstm_core.learning.rows import AllRows, lessons_and_tests, with_one
+from mdlstm_core.learning.unseen import unseen_error
 
 _IF_USELESS, _GROWTH, _LEAST = 0.3, 3.5, 0.25
 """What it counts if it spares no error, how much more if it spares all, and at least.
@@ -22,9 +22,6 @@ On textures it spares a fifth to a quarter; on membranes up to a seventh, or it 
 """
 
 _IF_UNKNOWN = 0.5
-
-_HOLD = 0.3
-"""How strongly the linear maps are held to zero."""
 
 
 def weight_of_grain(local_NG: Tensor, rows: AllRows, grain: Sequence[int]) -> float:
@@ -40,7 +37,7 @@ def weight_of_grain(local_NG: Tensor, rows: AllRows, grain: Sequence[int]) -> fl
     """
     both = local_NG, without_grain(local_NG, grain)
     pairs = lessons_and_tests(rows)
-    error, plain_error = (_unseen_error(with_one(seen_NG), pairs) for seen_NG in both)
+    error, plain_error = (unseen_error(with_one(seen_NG), pairs) for seen_NG in both)
     if plain_error == 0:
         return _IF_UNKNOWN
     return min(1.0, max(_LEAST, _IF_USELESS + _GROWTH * (1 - error / plain_error)))
@@ -51,23 +48,3 @@ def without_grain(local_NG: Tensor, grain: Sequence[int]) -> Tensor:
     plain_NG = local_NG.clone()
     plain_NG[:, list(grain)] = 0
     return plain_NG
-
-
-def _unseen_error(inputs_DN: Tensor, pairs: Sequence[tuple[Tensor, Tensor]]) -> float:
-    """Return the squared error on each half of the strokes of what the other half says.
-
-    0 if neither half has strokes of two classes, or the other one has none of these.
-    """
-    error = 0.0
-    for seen_NK, unseen_NK in pairs:
-        if seen_NK.any(dim=0).sum() < 2:
-            continue  # any map tells one class, but for rounding
-        hold_DD = torch.diag(torch.full((len(inputs_DN),), _HOLD))
-        hold_DD[-1, -1] = 1e-6  # all but free; there may be nothing to learn
-        products_DD = (inputs_DN * seen_NK.sum(dim=1)) @ inputs_DN.T
-        map_DK = torch.linalg.solve(products_DD + hold_DD, inputs_DN @ seen_NK)
-        weight_N = unseen_NK.sum(dim=1)
-        truth_NK = unseen_NK / weight_N.clamp_min(1e-12).unsqueeze(1)
-        missed_NK = (inputs_DN.T @ map_DK - truth_NK).square()
-        error += float((missed_NK.sum(dim=1) * weight_N).sum())
-    return error

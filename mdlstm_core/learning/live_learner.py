@@ -20,7 +20,7 @@ from mdlstm_core.config import IGNORE_INDEX
 from mdlstm_core.errors import InputError
 from mdlstm_core.learning.experts import ClassifierOptions
 from mdlstm_core.learning.live import class_weights
-from mdlstm_core.learning.local_features import GRAIN, local_features
+from mdlstm_core.learning.local_features import FILTERS, local_features
 from mdlstm_core.learning.pixel_classifier import PixelClassifier, features_at, fit
 from mdlstm_core.learning.rows import PixelRows
 from mdlstm_core.learning.set_aside import strokes_of
@@ -211,7 +211,7 @@ class LiveLearner:
         classifier = None
         if any(len(r.area_N) for r in rows):
             # Images without a stroke say what features look like, but not at any price.
-            classifier = fit(rows, class_weights(network), self._options, GRAIN)
+            classifier = fit(rows, class_weights(network), self._options, FILTERS)
         self._fitted = _Fitted(to, tuple(sources), network, tuple(labels), classifier)
 
     def _with_outputs(self, sources: tuple[int | None, ...]) -> LabelingNetwork:

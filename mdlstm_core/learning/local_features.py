@@ -10,6 +10,7 @@ hides it. Written with OpenCV, since a person waits for them.
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -30,19 +31,31 @@ _LINE_LEVELS = 3
 _Array = NDArray[np.float32]
 
 
-def _places_of_grain() -> tuple[int, ...]:
-    found: list[int] = []
-    first = 3  # after the colours as they are
+class Filters(NamedTuple):
+    """What is known of the responses.
+
+    Attributes:
+        scales: how far each sees, in pixels (sigma).
+        grain: which of them say how strong edges are all around, and which way they run.
+    """
+
+    scales: tuple[float, ...]
+    grain: tuple[int, ...]
+
+
+def _filters() -> Filters:
+    scales, grain = [0.0] * 3, list[int]()  # the colours as they are
     for sigma in _SIGMAS:
-        first += 6
+        scales += [sigma] * 6
         if sigma in _AROUND:
-            found += range(first, first + 3)
-            first += 3
-    return tuple(found)
+            grain += range(len(scales), len(scales) + 3)
+            scales += [_AROUND[sigma]] * 3
+    for level in range(_LINE_LEVELS):
+        scales += [math.sqrt(_LINE_WIDTH * _LINE_LENGTH) * 2**level] * 4
+    return Filters(tuple(scales), tuple(grain))
 
 
-GRAIN = _places_of_grain()
-"""Which responses say how strong edges are all around, and which way they run."""
+FILTERS = _filters()
 
 
 def local_features(image_HW3: NDArray[np.uint8]) -> _Array:

@@ -11,6 +11,7 @@ its effect back.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -19,7 +20,9 @@ from torch.nn import functional
 from mdlstm_core.kernels.threads import one_thread
 from mdlstm_core.learning.experts import ClassifierOptions, mix, share_of_first, solve
 from mdlstm_core.learning.grain import weight_of_grain, without_grain
+from mdlstm_core.learning.local_features import Filters
 from mdlstm_core.learning.rows import AllRows, PixelRows, with_one
+from mdlstm_core.learning.surroundings import weigh_surroundings
 from mdlstm_core.learning.trees import Trees, grow
 
 _MOST_ROWS, _MOST_SAMPLES = 1500, 1500
@@ -152,7 +155,7 @@ def fit(
     images: Sequence[PixelRows],
     old_KF: Tensor,
     options: ClassifierOptions,
-    grain: Sequence[int],
+    filters: Filters,
 ) -> PixelClassifier:
     """Return a classifier that fits the labeled pixels of some images.
 
@@ -160,8 +163,8 @@ def fit(
         images: what to learn; a class counts as the root of its area.
         old_KF: the network's own weights of its features, the bias last: K×(F + 1).
         options: how.
-        grain: which of the local features are of it (see `local_features.GRAIN`). They count as
-            much as the strokes say, and the trees do not see them.
+        filters: what the local features are. Coarse ones, and grain, count as much as the
+            strokes say (see `surroundings`, `grain`); the trees do not see grain.
 
     Raises:
         ValueError: there are no labeled pixels.
@@ -169,27 +172,62 @@ def fit(
     rows = _joined(images)
     if not len(rows.area_N):
         raise ValueError("images: expected labeled pixels, given none")
-    basis_FC, mean_F = _components(rows.sampled_MF)
-    deep_NC = (rows.deep_NF - mean_F) @ basis_FC
-    local_mean_G, local_scale_G = _scales(rows, grain)
-    local_NG = (rows.local_NG - local_mean_G) / local_scale_G
+    seen = _seen(rows, filters)
     old_KF = options.trust * old_KF
     start_NK = rows.deep_NF @ old_KF[:, :-1].T + old_KF[:, -1]
-    inputs_DN = with_one(torch.cat([deep_NC, local_NG], dim=1))
-    components = basis_FC.shape[1]
+    inputs_DN = with_one(torch.cat([seen.deep_NC, seen.local_NG], dim=1))
+    components = seen.deep_NC.shape[1]
     experts = solve(inputs_DN, components, start_NK, rows, options)
     is_new_K = ~old_KF[:, :-1].any(dim=1)
     share = share_of_first(experts, start_NK, inputs_DN, rows, not is_new_K.all())
     maps_JD, out_KU = mix(experts, share)
-    local_JG = maps_JD[:, components:-1] / local_scale_G
+    local_JG = maps_JD[:, components:-1] / seen.local_scale_G
     return PixelClassifier(
-        torch.cat([basis_FC.T, old_KF[:, :-1]]),
-        torch.cat([-mean_F @ basis_FC, old_KF[:, -1]]),
+        torch.cat([seen.basis_FC.T, old_KF[:, :-1]]),
+        torch.cat([-seen.mean_F @ seen.basis_FC, old_KF[:, -1]]),
         torch.cat([maps_JD[:, :components], local_JG], dim=1),
-        maps_JD[:, -1] - local_JG @ local_mean_G,
+        maps_JD[:, -1] - local_JG @ seen.local_mean_G,
         out_KU,
         # What is 0 everywhere divides nothing.
-        grow(deep_NC, without_grain(rows.local_NG, grain), rows, share, is_new_K),
+        grow(seen.deep_NC, without_grain(rows.local_NG, filters.grain), rows, share, is_new_K),
+    )
+
+
+class _Seen(NamedTuple):
+    """What the experts see of the rows, and how it is made.
+
+    Attributes:
+        deep_NC: (the network's features - mean_F) @ basis_FC.
+        local_NG: (the local features - local_mean_G) / local_scale_G.
+    """
+
+    deep_NC: Tensor
+    local_NG: Tensor
+    mean_F: Tensor
+    basis_FC: Tensor
+    local_mean_G: Tensor
+    local_scale_G: Tensor
+
+
+def _seen(rows: AllRows, filters: Filters) -> _Seen:
+    """Scale features by what there is of them all over the images, and by what is to count."""
+    basis_FC, mean_F = _components(rows.sampled_MF)
+    deep_NC = (rows.deep_NF - mean_F) @ basis_FC
+    mean_G = rows.sampled_MG.mean(dim=0)
+    scale_G = rows.sampled_MG.std(dim=0, correction=0) + 1e-2
+    local_NG = (rows.local_NG - mean_G) / scale_G
+    grain = list(filters.grain)
+    weight_G, weight = weigh_surroundings(
+        deep_NC, without_grain(local_NG, grain), rows, filters.scales
+    )
+    weight_G[grain] *= weight_of_grain(local_NG, rows, grain)
+    return _Seen(
+        weight * deep_NC,
+        weight_G * local_NG,
+        mean_F,
+        weight * basis_FC,
+        mean_G,
+        scale_G / weight_G,
     )
 
 
@@ -202,14 +240,6 @@ def _joined(images: Sequence[PixelRows]) -> AllRows:
     joined = {name: torch.cat([vars(part)[name] for part in parts]) for name in names}
     image_N = torch.repeat_interleave(torch.tensor([len(p.area_N) for p in parts]))
     return AllRows(**joined, image_N=image_N)
-
-
-def _scales(rows: AllRows, grain: Sequence[int]) -> tuple[Tensor, Tensor]:
-    """Return what to take from the local features, and by what to divide them then, G each."""
-    mean_G = rows.sampled_MG.mean(dim=0)
-    scale_G = rows.sampled_MG.std(dim=0, correction=0) + 1e-2
-    scale_G[list(grain)] /= weight_of_grain((rows.local_NG - mean_G) / scale_G, rows, grain)
-    return mean_G, scale_G
 
 
 def _components(sampled_MF: Tensor) -> tuple[Tensor, Tensor]:

@@ -15,7 +15,7 @@ from mdlstm_core.learning import pixel_classifier
 from mdlstm_core.learning.experts import ClassifierOptions
 from mdlstm_core.learning.grain import weight_of_grain
 from mdlstm_core.learning.live_learner import LiveImage, LiveLearner
-from mdlstm_core.learning.local_features import GRAIN
+from mdlstm_core.learning.local_features import FILTERS
 from mdlstm_core.learning.rows import AllRows
 from mdlstm_core.network import LabelingNetwork, build_network
 from mdlstm_core.prediction import predict
@@ -100,7 +100,7 @@ def test_grain_counts_as_much_as_strokes_say(
     photo = Photo("a")
     photo.corrections[20:40, 5:30], photo.corrections[20:40, 50:75] = 2, 1
     LiveLearner(network).predict(photo.at(0), [], *SAME)
-    assert asked == [GRAIN]
+    assert asked == [FILTERS]
 
 
 def test_only_what_changed_is_worked_out_and_memory_is_bounded(network: LabelingNetwork) -> None:

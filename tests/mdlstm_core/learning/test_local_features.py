@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from scipy import ndimage, stats
 from skimage import color, data, transform
 
-from mdlstm_core.learning.local_features import GRAIN, local_features
+from mdlstm_core.learning.local_features import FILTERS, local_features
 
 _FIRST_LINE = 42
 _SCALES = {0.7: 4.0, 1.4: 8.0, 2.8: 11.2, 5.6: None, 11.2: None}
@@ -35,7 +35,7 @@ def test_each_response_is_that_of_an_independent_implementation(
         if around is not None:
             grain += range(len(expected), len(expected) + 3)
             expected += _structure(slope_x, slope_y, around)
-    assert tuple(grain) == GRAIN
+    assert tuple(grain) == FILTERS.grain
     expected += _lines(lab[..., 0])
     assert len(found) == len(expected)
     for number, (ours, theirs) in enumerate(zip(found, expected, strict=True)):
@@ -58,6 +58,20 @@ def test_stripes_of_two_directions_differ_in_the_direction_of_edges_alone() -> N
     for number in directions:
         assert one[number].min() > 0
         assert other[number].max() < 0
+
+
+def test_a_response_sees_as_far_as_its_scale_says() -> None:
+    """What one dark pixel changes lies around it, on average as far as a scale or three."""
+    plain = np.full((161, 161, 3), 150, dtype=np.uint8)
+    marked = plain.copy()
+    marked[80, 80] = (60, 160, 90)
+    changed = np.abs(local_features(marked) - local_features(plain))
+    assert len(FILTERS.scales) == len(changed)
+    y, x = np.mgrid[-80:81, -80:81]
+    reach = np.sqrt((changed * (y**2 + x**2)).sum(axis=(1, 2)) / changed.sum(axis=(1, 2)))
+    assert (reach[:3] == 0).all()
+    for number, (seen, scale) in enumerate(zip(reach[3:], FILTERS.scales[3:], strict=True), 3):
+        assert scale < seen < 3.5 * scale, f"response {number}"
 
 
 def test_a_flat_image_has_finite_responses_without_edges() -> None:

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from mdlstm_core.learning import pixel_classifier
 from mdlstm_core.learning.experts import ClassifierOptions
+from mdlstm_core.learning.local_features import Filters
 from mdlstm_core.learning.pixel_classifier import PixelClassifier, at_pixels, features_at, fit
 from mdlstm_core.learning.rows import PixelRows
 
@@ -50,7 +51,8 @@ def fitted(
     rows = PixelRows(
         deep_NF, local_NG, shares, torch.ones(len(painted)), stroke_N, deep_NF, local_NG
     )
-    return fit([rows], old_KF, options or ClassifierOptions(), grain)
+    filters = Filters((0.0,) * LOCAL, grain)
+    return fit([rows], old_KF, options or ClassifierOptions(), filters)
 
 
 def old_weights(new: list[int]) -> Tensor:

@@ -1,0 +1,106 @@
+"""How much what lies around a pixel counts while there are first strokes alone.
+
+A first stroke runs along the middle of a region, and far from its border. So what coarse filters
+and a network see there tells where people paint first, and not what the class looks like where it
+meets another one. The finest filters see a pixel and its next neighbours, and are not misled; if
+they tell the classes apart, the others count little. The strokes that follow correct mistakes, lie
+anywhere, and show what the surroundings are worth.
+
+N: labeled pixels; C: components of the network's features, G: local features; K: classes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from mdlstm_core.learning.rows import AllRows, lessons_and_tests, row_weights, with_one
+from mdlstm_core.learning.unseen import unseen_error
+
+_FINE = 1.0
+"""Scale, in pixels, up to which a filter sees a pixel itself."""
+
+_SUFFICES = 0.08, 0.18
+"""From what part of the classes that the finest filters must tell, they are relied on a little,
+and altogether. Of textures and facades they tell a twentieth, of membranes two tenths at least."""
+
+_SUFFICES_TOO = 0.55, 0.75
+"""The same for all filters beside the network, of what both tell together. Of foregrounds in
+photographs they tell less than half of that."""
+
+_FINEST, _FALL = 0.7, 2.0
+"""A filter of scale s counts as `_FINEST / s` to this power, at most."""
+
+_LEAST_DEEP = 0.1
+"""What the network's features count at least."""
+
+
+class Surroundings(NamedTuple):
+    """By what to multiply what a classifier sees.
+
+    Attributes:
+        local_G: the local features, 0 to 1.
+        deep: the network's, 0.1 to 1.
+    """
+
+    local_G: Tensor
+    deep: float
+
+
+def weigh_surroundings(
+    deep_NC: Tensor, local_NG: Tensor, rows: AllRows, scales: Sequence[float]
+) -> Surroundings:
+    """Return how much of the surroundings is to be seen.
+
+    Args:
+        deep_NC: components of the network's features of each row, scaled alike.
+        local_NG: its local features, scaled alike; zeros for those that are not to be asked.
+        rows: which classes they are of.
+        scales: of each local feature, in pixels.
+    """
+    scale_G = torch.tensor(scales)
+    caution, alone = _caution(deep_NC, local_NG, rows, scale_G)
+    local_G = (_FINEST / scale_G.clamp_min(_FINEST)) ** (_FALL * caution)
+    return Surroundings(local_G, _LEAST_DEEP ** (caution * alone))
+
+
+def _caution(
+    deep_NC: Tensor, local_NG: Tensor, rows: AllRows, scale_G: Tensor
+) -> tuple[float, float]:
+    """Return how little surroundings are to be relied on, and how little the network, 0 to 1."""
+    caution = first_strokes(rows) ** 2
+    pairs = lessons_and_tests(rows)
+    nothing = with_one(local_NG[:, :0])
+    by_chance = unseen_error(nothing, pairs)
+    if by_chance == 0:  # no half tells of the other: what tells the strokes themselves apart?
+        weight_NK = row_weights(rows)
+        pairs = [(weight_NK, weight_NK)]
+        by_chance = unseen_error(nothing, pairs)
+    if by_chance == 0:
+        return 0.0, 0.0
+
+    def told(inputs_NX: Tensor) -> float:
+        return 1 - unseen_error(with_one(inputs_NX), pairs) / by_chance
+
+    fine = told(local_NG[:, scale_G <= _FINE])
+    local = max(fine, told(local_NG))
+    best = max(local, told(torch.cat([deep_NC, local_NG], dim=1)))
+    if fine <= 0:
+        return 0.0, 0.0
+    return caution * _between(fine, _SUFFICES), _between(local / best, _SUFFICES_TOO)
+
+
+def first_strokes(rows: AllRows) -> float:
+    """Return what part of the strokes are the first ones of their class on their image."""
+    first = torch.stack([rows.image_N, rows.shares_NK.argmax(dim=1)])
+    every = torch.stack([rows.image_N, rows.stroke_N])
+    firsts, strokes = (torch.unique(found, dim=1).shape[1] for found in (first, every))
+    return firsts / strokes
+
+
+def _between(value: float, limits: tuple[float, float]) -> float:
+    low, high = limits
+    return min(1.0, max(0.0, (value - low) / (high - low)))
