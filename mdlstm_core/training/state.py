@@ -28,7 +28,7 @@ class TrainingState:
         optimizer: the optimiser's tensors, each named `NUMBER.KEY`.
         epoch: epochs done.
         best: each source's best validation accuracy so far, -1 before the first.
-        settings: what the run was started with; resuming asks for the same.
+        settings: what the run was started with (see `settings`); resuming asks for the same.
     """
 
     network: dict[str, Tensor]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import math
 import os
 import time
@@ -24,6 +23,7 @@ from mdlstm_core.prediction import UnusableWeightsError
 from mdlstm_core.training.measurements import HeadMeasurements
 from mdlstm_core.training.processes import ALONE, Processes
 from mdlstm_core.training.run_files import RunFiles
+from mdlstm_core.training.settings import check_same, settings_of
 from mdlstm_core.training.sources import Batch, Source, Sources
 from mdlstm_core.training.starting import begin_with
 from mdlstm_core.training.state import (
@@ -146,14 +146,10 @@ class Trainer:
         """Go on from FILE.state.
 
         Raises:
-            InputError: there is none, or the run was started with other settings.
+            InputError: there is none, or the run was started with other settings or data.
         """
         state = load_state(self._files.state)
-        if state.settings != self._settings:
-            raise InputError(
-                f"{self._files.state} was started with other settings: "
-                f"{_difference(state.settings, self._settings)}."
-            )
+        check_same(self._files.state, state.settings, self._settings, self._data.sources)
         self._network.load_state_dict(state.network)
         self._average.load_state_dict(state.average)
         restore_optimizer(self._optimizer, state.optimizer)
@@ -321,14 +317,8 @@ class Trainer:
 
     @property
     def _settings(self) -> dict[str, Any]:
-        settings = {
-            "config": self._network.config.to_json(),
-            "options": dataclasses.asdict(self._options),
-            "images": [len(source.train) for source in self._data.sources],
-        }
-        # As JSON gives it back: tuples are lists there.
-        normalized: dict[str, Any] = json.loads(json.dumps(settings))
-        return normalized
+        options = dataclasses.asdict(self._options)
+        return settings_of(self._network.config, options, self._data.sources)
 
 
 def _loss(logits_BKhw: Tensor, targets: list[_Target]) -> Tensor:
@@ -340,18 +330,6 @@ def _loss(logits_BKhw: Tensor, targets: list[_Target]) -> Tensor:
         inside = of_head[..., : weight.shape[1], : weight.shape[2]]
         total = total + soft_cross_entropy(inside, shares, weight) * weight.sum()
     return total
-
-
-def _difference(before: dict[str, Any], now: dict[str, Any]) -> str:
-    """Say in which settings two runs differ, groups of settings one after the other."""
-    told = []
-    for key in sorted(before.keys() | now.keys()):
-        first, second = before.get(key), now.get(key)
-        if isinstance(first, dict) and isinstance(second, dict):
-            told += [_difference(first, second)] if first != second else []
-        elif first != second:
-            told.append(f"{key} {first}, not {second}")
-    return ", ".join(told)
 
 
 def _parameter_groups(network: nn.Module, weight_decay: float) -> list[dict[str, Any]]:

@@ -1,0 +1,165 @@
+"""Going on with a run: with the same data only, and what is said of others."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from mdlstm_core.config import NetworkConfig
+from mdlstm_core.data.dataset import LabeledFolder
+from mdlstm_core.errors import InputError
+from mdlstm_core.training.sources import Source
+from mdlstm_core.training.state import load_state, save_state
+from mdlstm_core.training.trainer import Trainer, TrainingOptions
+
+OPTIONS = TrainingOptions(epochs=2, batch=2, view=(18, 22))
+MakeTrainer = Callable[..., Trainer]
+
+
+@pytest.fixture
+def make_trainer(tiny_dataset: Path, tmp_path: Path, tiny_config: NetworkConfig) -> MakeTrainer:
+    """Return a function that opens the dataset as it lies there now, for one checkpoint."""
+
+    def make(root: Path = tiny_dataset, also: bool = False, **same: str) -> Trainer:
+        train, validation = (LabeledFolder(root, root / f"{n}.txt") for n in ("train", "val"))
+        sources = [Source(train, validation, tmp_path / "model.safetensors")]
+        if also:
+            sources.append(Source(train, validation, tmp_path / "other.safetensors", same))
+        return Trainer(tiny_config, sources, OPTIONS, torch.device("cpu"))
+
+    return make
+
+
+def stop_after(epoch: int) -> Callable[[dict[str, Any]], None]:
+    """Return a callback that does what Ctrl-C does, once an epoch is kept."""
+
+    def stop(line: dict[str, Any]) -> None:
+        if "step" not in line and line["epoch"] == epoch:
+            raise KeyboardInterrupt
+
+    return stop
+
+
+@pytest.fixture
+def state(make_trainer: MakeTrainer, tmp_path: Path) -> Path:
+    """The state of a run of two epochs that was stopped after the first."""
+    with pytest.raises(KeyboardInterrupt):
+        make_trainer().run(stop_after(1))
+    return tmp_path / "model.safetensors.state"
+
+
+def rename_class(root: Path) -> None:
+    text = (root / "classes.json").read_text()
+    (root / "classes.json").write_text(text.replace("road", "street"))
+
+
+def add_class(root: Path) -> None:
+    (root / "classes.json").write_text(json.dumps({"classes": ["sky", "grass", "road", "sea"]}))
+
+
+def other_images(root: Path) -> None:
+    (root / "train.txt").write_text("scene_0\nscene_1\nscene_3\n")
+
+
+def fewer_images(root: Path) -> None:
+    (root / "train.txt").write_text("scene_2\n")
+
+
+def other_order(root: Path) -> None:
+    (root / "train.txt").write_text("scene_2\nscene_1\nscene_0\n")
+
+
+def other_validation(root: Path) -> None:
+    (root / "val.txt").write_text("scene_3\nscene_0\n")
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (rename_class, "class 2 of {root} was road, not street"),
+        (add_class, "{root} had 3 classes, not 4"),
+        (
+            other_images,
+            "the images of {root} to learn from differ (missing: scene_2; new: scene_3)",
+        ),
+        (fewer_images, "the images of {root} to learn from differ (missing: scene_0, scene_1)"),
+        (other_order, "the images of {root} to learn from differ (the same in another order)"),
+        (other_validation, "the images of {root} to measure on differ (new: scene_0)"),
+    ],
+)
+def test_other_data_cannot_be_resumed(
+    make_trainer: MakeTrainer,
+    tiny_dataset: Path,
+    state: Path,
+    change: Callable[[Path], None],
+    said: str,
+) -> None:
+    change(tiny_dataset)
+    told = said.format(root=tiny_dataset)
+
+    with pytest.raises(InputError) as caught:
+        make_trainer().resume()
+
+    assert str(caught.value) == (
+        f"{state} was started with other data: {told}; give it what it had, or begin a new run "
+        f"from its weights with --start-from {state}."
+    )
+
+
+def test_what_is_said_of_many_images_stays_short(
+    make_trainer: MakeTrainer, tiny_dataset: Path, state: Path
+) -> None:
+    stems = [f"copy_{number}" for number in range(9)]
+    for stem in stems:
+        for folder in ("images", "labels"):
+            shutil.copy(
+                tiny_dataset / folder / "scene_0.png", tiny_dataset / folder / f"{stem}.png"
+            )
+    (tiny_dataset / "train.txt").write_text("\n".join(stems))
+
+    with pytest.raises(InputError, match=r"new: copy_0, copy_1, copy_2 and 6 more\)"):
+        make_trainer().resume()
+
+
+def test_other_heads_cannot_be_resumed(
+    make_trainer: MakeTrainer, tiny_dataset: Path, state: Path
+) -> None:
+    with pytest.raises(InputError, match="the number of datasets was 1, not 2"):
+        make_trainer(also=True).resume()
+    with pytest.raises(KeyboardInterrupt):
+        make_trainer(also=True, road="grass").run(stop_after(1))
+    with pytest.raises(InputError, match=r"--same was road=grass, not nothing"):
+        make_trainer(also=True).resume()
+
+
+def test_a_dataset_that_moved_is_the_same(
+    make_trainer: MakeTrainer, tiny_dataset: Path, state: Path
+) -> None:
+    moved = tiny_dataset.rename(tiny_dataset.with_name("moved"))
+
+    trainer = make_trainer(moved)
+    trainer.resume()
+    trainer.run()
+
+    assert load_state(state).epoch == 2
+
+
+def test_state_of_an_earlier_version_goes_on(
+    make_trainer: MakeTrainer, tiny_dataset: Path, state: Path
+) -> None:
+    written = load_state(state)
+    del written.settings["data"]
+    save_state(written, state)
+
+    trainer = make_trainer()
+    trainer.resume()
+    assert trainer.epochs_done == 1
+    fewer_images(tiny_dataset)
+    with pytest.raises(InputError, match=r"other settings: images \[3\], not \[1\]"):
+        make_trainer().resume()
