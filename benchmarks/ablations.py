@@ -22,8 +22,9 @@ from mdlstm_core.data.dataset import LabeledFolder
 from mdlstm_core.devices import select_device
 from mdlstm_core.network import build_network
 from mdlstm_core.presets import preset
+from mdlstm_core.training.options import TrainingOptions
 from mdlstm_core.training.sources import Source, Sources
-from mdlstm_core.training.trainer import Trainer, TrainingOptions
+from mdlstm_core.training.trainer import Trainer
 
 
 @dataclass(frozen=True)

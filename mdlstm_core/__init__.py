@@ -30,7 +30,7 @@ if TYPE_CHECKING:  # for type checkers and editors; `_HOMES` is what counts at r
     from mdlstm_core.learning.texture import TextureOptions as TextureOptions
     from mdlstm_core.learning.texture import segment_texture as segment_texture
     from mdlstm_core.predictor import Predictor as Predictor
-    from mdlstm_core.training.trainer import TrainingOptions as TrainingOptions
+    from mdlstm_core.training.options import TrainingOptions as TrainingOptions
     from mdlstm_core.volumes.prediction import predict_volume as predict_volume
     from mdlstm_core.volumes.training import LabeledVolume as LabeledVolume
     from mdlstm_core.volumes.training import VolumeOptions as VolumeOptions
@@ -51,7 +51,7 @@ _HOMES = {
     "Pixel": "insight.queries",
     "Predictor": "predictor",
     "TextureOptions": "learning.texture",
-    "TrainingOptions": "training.trainer",
+    "TrainingOptions": "training.options",
     "VolumeOptions": "volumes.training",
     "label_source": "api",
     "load_checkpoint": "checkpoint",

@@ -24,8 +24,9 @@ from mdlstm_core.formats.registry import load_format
 from mdlstm_core.formats.target import writing
 from mdlstm_core.predictor import Predictor
 from mdlstm_core.presets import preset as preset_of
+from mdlstm_core.training.options import TrainingOptions
 from mdlstm_core.training.sources import Source
-from mdlstm_core.training.trainer import Trainer, TrainingOptions
+from mdlstm_core.training.trainer import Trainer
 
 __all__ = ["label_source", "load_model", "read_dataset", "train", "write_dataset"]
 

@@ -18,8 +18,9 @@ from mdlstm_core.freed_memory import keep_freed
 from mdlstm_core.presets import PRESET_NAMES, preset
 
 if TYPE_CHECKING:
+    from mdlstm_core.training.options import TrainingOptions
     from mdlstm_core.training.sources import Source
-    from mdlstm_core.training.trainer import Trainer, TrainingOptions
+    from mdlstm_core.training.trainer import Trainer
 
 _EXAMPLES = """examples:
   mdlstm train datasets/stanford --preset scene --out scene.safetensors
@@ -170,7 +171,7 @@ def _sources(options: argparse.Namespace) -> list[Source]:
 
 
 def _training_options(options: argparse.Namespace) -> TrainingOptions:
-    from mdlstm_core.training.trainer import TrainingOptions
+    from mdlstm_core.training.options import TrainingOptions
 
     return TrainingOptions(
         epochs=options.epochs,

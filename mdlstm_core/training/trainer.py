@@ -1,4 +1,4 @@
-"""Training a network from scratch: AdamW with one cycle, and an average of the weights."""
+"""Training a network from scratch, epoch by epoch."""
 
 from __future__ import annotations
 
@@ -7,24 +7,23 @@ import math
 import os
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
-from torch import Tensor, nn
 
 from mdlstm_core.config import NetworkConfig
 from mdlstm_core.errors import InputError
-from mdlstm_core.kernels import NotFiniteError, select_kernel
-from mdlstm_core.losses import class_shares, soft_cross_entropy
+from mdlstm_core.kernels import select_kernel
 from mdlstm_core.memory import saying
 from mdlstm_core.network import build_network
 from mdlstm_core.prediction import UnusableWeightsError
+from mdlstm_core.training.learner import Learner
 from mdlstm_core.training.measurements import HeadMeasurements
+from mdlstm_core.training.options import TrainingOptions
 from mdlstm_core.training.processes import ALONE, Processes
 from mdlstm_core.training.run_files import RunFiles
 from mdlstm_core.training.settings import check_same, settings_of
-from mdlstm_core.training.sources import Batch, Source, Sources
+from mdlstm_core.training.sources import Source, Sources
 from mdlstm_core.training.starting import begin_with
 from mdlstm_core.training.state import (
     TrainingState,
@@ -33,60 +32,6 @@ from mdlstm_core.training.state import (
     restore_optimizer,
     save_state,
 )
-
-
-@dataclass(frozen=True)
-class TrainingOptions:
-    """How to train.
-
-    Attributes:
-        epochs: passes over the training images.
-        batch: images a step.
-        seed: of weights, views and order; the same seed gives the same run.
-        learning_rate: the highest of the cycle.
-        weight_decay: of matrices and kernels; biases and norms have none.
-        view: height and width of the random views that the network is trained on; smaller
-            if the network looks at fewer pixels.
-        validations: how many times the network is measured, spread over the epochs.
-        average_decay: of the moving average of the weights, a step.
-        first_share: of the views, from the first of several datasets.
-        balance: how much more rare classes count (see `Sources.class_weights`).
-        prefer_rare: by how much rare classes are preferred at the end, 0 to 1 (see
-            `calibration.prefer_rare_classes`).
-        precision: "float32", or "bfloat16" for products and convolutions; the cell states
-            and the weights stay in float32.
-    """
-
-    epochs: int = 40
-    batch: int = 8
-    seed: int = 0
-    learning_rate: float = 2e-3
-    weight_decay: float = 0.05
-    view: tuple[int, int] = (240, 320)
-    validations: int = 20
-    average_decay: float = 0.998
-    first_share: float = 0.4
-    balance: float = 0.0
-    prefer_rare: float = 0.0
-    precision: str = "float32"
-
-    def __post_init__(self) -> None:
-        """Check what cannot be trained with.
-
-        Raises:
-            InputError: a number is below its range.
-        """
-        if self.seed < 0:
-            raise InputError(f"The seed {self.seed} is negative; choose one from 0 on.")
-        if min(self.epochs, self.batch, self.validations, *self.view) < 1:
-            raise InputError("Epochs, batch, validations and view must be at least 1.")
-
-
-class _Target(NamedTuple):
-    """What a head is to say: class shares B×K×h×w and the cells' weights B×h×w."""
-
-    shares: Tensor
-    weight: Tensor
 
 
 class Trainer:
@@ -121,13 +66,10 @@ class Trainer:
         config = dataclasses.replace(config, classes=classes)
         torch.manual_seed(options.seed)
         self._network = build_network(config).to(device)
-        self._average = build_network(config).to(device)
-        self._average.load_state_dict(self._network.state_dict())
-        self._optimizer = torch.optim.AdamW(
-            _parameter_groups(self._network, options.weight_decay), lr=options.learning_rate
-        )
-        self._weights = [w.to(device) for w in self._data.class_weights(options.balance)]
         self._steps_an_epoch = max(1, self._data.views_an_epoch // options.batch)
+        weights = self._data.class_weights(options.balance)
+        steps = options.epochs * self._steps_an_epoch
+        self._learner = Learner(self._network, options, weights, steps, processes)
         self._measured = HeadMeasurements(self._data.sources)
         self._files = RunFiles(sources[0].out)
         self._epoch = 0
@@ -151,8 +93,8 @@ class Trainer:
         state = load_state(self._files.state)
         check_same(self._files.state, state.settings, self._settings, self._data.sources)
         self._network.load_state_dict(state.network)
-        self._average.load_state_dict(state.average)
-        restore_optimizer(self._optimizer, state.optimizer)
+        self._learner.average.load_state_dict(state.average)
+        restore_optimizer(self._learner.optimizer, state.optimizer)
         self._measured.best, self._epoch = state.best, state.epoch
 
     def start_from(self, start: str) -> None:
@@ -168,7 +110,7 @@ class Trainer:
         sources = self._data.sources
         names = [s.same.get(c.name, c.name) for s in sources for c in s.classes]
         begin_with(self._network, start, names)
-        self._average.load_state_dict(self._network.state_dict())
+        self._learner.average.load_state_dict(self._network.state_dict())
 
     def run(self, on_step: Callable[[dict[str, Any]], None] = lambda _line: None) -> float:
         """Train to the last epoch and return the best validation accuracy.
@@ -218,7 +160,7 @@ class Trainer:
         for step, batch in enumerate(batches):
             waited += time.perf_counter() - since
             with saying("train with a smaller batch"):
-                loss = self._step(batch, self._epoch * self._steps_an_epoch + step)
+                loss = self._learner.learn(batch, self._epoch * self._steps_an_epoch + step)
             if not math.isfinite(loss):
                 raise InputError(
                     f"The loss is not finite in epoch {self._epoch + 1}; start again with "
@@ -239,66 +181,13 @@ class Trainer:
     def _figures(self) -> dict[str, Any]:
         """Return what the average of the weights reaches; write it where that is the best."""
         try:
-            return self._measured.measure(self._average, self._epoch)
+            return self._measured.measure(self._learner.average, self._epoch)
         # The sums of a cell that nothing damps may grow over a grid larger than those learned.
         except UnusableWeightsError as error:
             raise InputError(
                 f"After epoch {self._epoch} a whole image gives no finite numbers; start again "
                 "with a lower learning rate or smaller images (--pixels)."
             ) from error
-
-    def _step(self, batch: Batch, done: int) -> float:
-        """Learn from one batch and return its loss, that of all processes together."""
-        rate = self._learning_rate(done)
-        for group in self._optimizer.param_groups:
-            group["lr"] = rate
-        images = batch.images.to(self._device).permute(0, 3, 1, 2).float().div(255)
-        targets = self._targets(batch.labels)
-        reduced = self._options.precision == "bfloat16"
-        self._optimizer.zero_grad()
-        try:
-            with torch.autocast(self._device.type, torch.bfloat16, enabled=reduced):
-                logits = self._network(images)
-        except NotFiniteError:
-            loss = torch.full((), math.nan, device=self._device)
-        else:
-            loss = _loss(logits.float(), targets)
-            loss.backward()
-        total = self._processes.total(loss.detach().clone()).item()
-        if not math.isfinite(total):
-            return math.nan
-        for parameter in self._network.parameters():
-            if parameter.grad is not None:
-                self._processes.total(parameter.grad)
-        nn.utils.clip_grad_norm_(self._network.parameters(), 1.0)
-        self._optimizer.step()
-        decay = min(self._options.average_decay, (1 + done) / (10 + done))
-        with torch.no_grad():
-            for mean, value in zip(
-                self._average.parameters(), self._network.parameters(), strict=True
-            ):
-                mean.lerp_(value, 1 - decay)
-        return total
-
-    def _targets(self, labels: tuple[Tensor, ...]) -> list[_Target]:
-        """Return what each head is to say; weights sum to 1 over all processes together."""
-        targets = []
-        stride = self._network.output_stride
-        for labels_BHW, of_class in zip(labels, self._weights, strict=True):
-            shares, area = class_shares(labels_BHW.to(self._device), len(of_class), stride)
-            weight = area * torch.einsum("bkhw,k->bhw", shares, of_class)
-            total = self._processes.total(weight.sum())
-            targets.append(_Target(shares, weight / total.clamp_min(1e-9)))
-        return targets
-
-    def _learning_rate(self, step: int) -> float:
-        """One cycle: a linear rise over the first twentieth, then half a cosine."""
-        steps = self._options.epochs * self._steps_an_epoch
-        rise = max(1, steps // 20)
-        if step < rise:
-            return self._options.learning_rate * (step + 1) / rise
-        share = (step - rise) / max(1, steps - rise)
-        return self._options.learning_rate * (0.5 + 0.5 * math.cos(math.pi * share)) + 1e-6
 
     def _is_measured(self, epoch: int) -> bool:
         """Say whether the network is measured after this many epochs."""
@@ -308,8 +197,8 @@ class Trainer:
     def _state(self) -> TrainingState:
         return TrainingState(
             network=self._network.state_dict(),
-            average=self._average.state_dict(),
-            optimizer=optimizer_tensors(self._optimizer),
+            average=self._learner.average.state_dict(),
+            optimizer=optimizer_tensors(self._learner.optimizer),
             epoch=self._epoch,
             best=self._measured.best,
             settings=self._settings,
@@ -319,27 +208,3 @@ class Trainer:
     def _settings(self) -> dict[str, Any]:
         options = dataclasses.asdict(self._options)
         return settings_of(self._network.config, options, self._data.sources)
-
-
-def _loss(logits_BKhw: Tensor, targets: list[_Target]) -> Tensor:
-    """Return the sum of the heads' losses, each on its own slice of the logits."""
-    heads = logits_BKhw.split([target.shares.shape[1] for target in targets], dim=1)
-    total = logits_BKhw.new_zeros(())
-    for of_head, (shares, weight) in zip(heads, targets, strict=True):
-        # The network pads an image to its window, the shares only to a cell.
-        inside = of_head[..., : weight.shape[1], : weight.shape[2]]
-        total = total + soft_cross_entropy(inside, shares, weight) * weight.sum()
-    return total
-
-
-def _parameter_groups(network: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
-    """Split the parameters: weight decay for matrices and kernels only."""
-    matrices: list[nn.Parameter] = []
-    vectors: list[nn.Parameter] = []
-    for name, parameter in network.named_parameters():
-        is_vector = parameter.dim() < 2 or name.endswith("bias")
-        (vectors if is_vector else matrices).append(parameter)
-    return [
-        {"params": matrices, "weight_decay": weight_decay},
-        {"params": vectors, "weight_decay": 0.0},
-    ]

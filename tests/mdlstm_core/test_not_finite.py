@@ -20,8 +20,9 @@ from mdlstm_core.errors import InputError
 from mdlstm_core.learning.fine_tuning import LearningOptions, fine_tune
 from mdlstm_core.learning.lessons import CorrectedImage
 from mdlstm_core.prediction import predict
+from mdlstm_core.training.options import TrainingOptions
 from mdlstm_core.training.sources import Source
-from mdlstm_core.training.trainer import Trainer, TrainingOptions
+from mdlstm_core.training.trainer import Trainer
 
 
 @pytest.fixture

@@ -14,9 +14,10 @@ import torch
 from mdlstm_core.config import NetworkConfig
 from mdlstm_core.data.dataset import LabeledFolder
 from mdlstm_core.errors import InputError
+from mdlstm_core.training.options import TrainingOptions
 from mdlstm_core.training.sources import Source
 from mdlstm_core.training.state import load_state, save_state
-from mdlstm_core.training.trainer import Trainer, TrainingOptions
+from mdlstm_core.training.trainer import Trainer
 
 OPTIONS = TrainingOptions(epochs=2, batch=2, view=(18, 22))
 MakeTrainer = Callable[..., Trainer]

@@ -20,9 +20,10 @@ from mdlstm_core.errors import InputError
 from mdlstm_core.network import ByeonNetwork
 from mdlstm_core.training import measurements
 from mdlstm_core.training.evaluation import evaluate
+from mdlstm_core.training.options import TrainingOptions
 from mdlstm_core.training.sources import Source
 from mdlstm_core.training.state import load_state
-from mdlstm_core.training.trainer import Trainer, TrainingOptions
+from mdlstm_core.training.trainer import Trainer
 
 OPTIONS = TrainingOptions(epochs=3, batch=2, view=(18, 22))
 

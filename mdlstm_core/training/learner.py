@@ -1,0 +1,135 @@
+"""One step of training after the other: AdamW with one cycle, and an average of the weights."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from mdlstm_core.kernels import NotFiniteError
+from mdlstm_core.losses import class_shares, soft_cross_entropy
+from mdlstm_core.network import LabelingNetwork, build_network
+from mdlstm_core.training.options import TrainingOptions
+from mdlstm_core.training.processes import Processes
+from mdlstm_core.training.sources import Batch
+
+
+class _Target(NamedTuple):
+    """What a head is to say: class shares B×K×h×w and the cells' weights B×h×w."""
+
+    shares: Tensor
+    weight: Tensor
+
+
+class Learner:
+    """Changes a network by what batches teach, and the average of its weights with it.
+
+    Args:
+        network: drawn anew; changed in place.
+        options: how to train.
+        class_weights: how much each class of each head counts.
+        steps: of the whole run.
+        processes: who shares the work.
+
+    Attributes:
+        average: the network with the moving average of the weights.
+        optimizer: what changes the network.
+    """
+
+    def __init__(
+        self,
+        network: LabelingNetwork,
+        options: TrainingOptions,
+        class_weights: Sequence[Tensor],
+        steps: int,
+        processes: Processes,
+    ) -> None:
+        self._network, self._options, self._processes = network, options, processes
+        self._device = next(network.parameters()).device
+        self._weights = [weights.to(self._device) for weights in class_weights]
+        self._steps = steps
+        self.average = build_network(network.config).to(self._device)
+        self.average.load_state_dict(network.state_dict())
+        self.optimizer = torch.optim.AdamW(
+            _parameter_groups(network, options.weight_decay), lr=options.learning_rate
+        )
+
+    def learn(self, batch: Batch, done: int) -> float:
+        """Learn from one batch and return its loss, that of all processes together."""
+        rate = self._learning_rate(done)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        images = batch.images.to(self._device).permute(0, 3, 1, 2).float().div(255)
+        targets = self._targets(batch.labels)
+        reduced = self._options.precision == "bfloat16"
+        self.optimizer.zero_grad()
+        try:
+            with torch.autocast(self._device.type, torch.bfloat16, enabled=reduced):
+                logits = self._network(images)
+        except NotFiniteError:
+            loss = torch.full((), math.nan, device=self._device)
+        else:
+            loss = _loss(logits.float(), targets)
+            loss.backward()
+        total = self._processes.total(loss.detach().clone()).item()
+        if not math.isfinite(total):
+            return math.nan
+        for parameter in self._network.parameters():
+            if parameter.grad is not None:
+                self._processes.total(parameter.grad)
+        nn.utils.clip_grad_norm_(self._network.parameters(), 1.0)
+        self.optimizer.step()
+        decay = min(self._options.average_decay, (1 + done) / (10 + done))
+        with torch.no_grad():
+            for mean, value in zip(
+                self.average.parameters(), self._network.parameters(), strict=True
+            ):
+                mean.lerp_(value, 1 - decay)
+        return total
+
+    def _targets(self, labels: tuple[Tensor, ...]) -> list[_Target]:
+        """Return what each head is to say; weights sum to 1 over all processes together."""
+        targets = []
+        stride = self._network.output_stride
+        for labels_BHW, of_class in zip(labels, self._weights, strict=True):
+            shares, area = class_shares(labels_BHW.to(self._device), len(of_class), stride)
+            weight = area * torch.einsum("bkhw,k->bhw", shares, of_class)
+            total = self._processes.total(weight.sum())
+            targets.append(_Target(shares, weight / total.clamp_min(1e-9)))
+        return targets
+
+    def _learning_rate(self, step: int) -> float:
+        """One cycle: a linear rise over the first twentieth, then half a cosine."""
+        steps = self._steps
+        rise = max(1, steps // 20)
+        if step < rise:
+            return self._options.learning_rate * (step + 1) / rise
+        share = (step - rise) / max(1, steps - rise)
+        return self._options.learning_rate * (0.5 + 0.5 * math.cos(math.pi * share)) + 1e-6
+
+
+def _loss(logits_BKhw: Tensor, targets: list[_Target]) -> Tensor:
+    """Return the sum of the heads' losses, each on its own slice of the logits."""
+    heads = logits_BKhw.split([target.shares.shape[1] for target in targets], dim=1)
+    total = logits_BKhw.new_zeros(())
+    for of_head, (shares, weight) in zip(heads, targets, strict=True):
+        # The network pads an image to its window, the shares only to a cell.
+        inside = of_head[..., : weight.shape[1], : weight.shape[2]]
+        total = total + soft_cross_entropy(inside, shares, weight) * weight.sum()
+    return total
+
+
+def _parameter_groups(network: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
+    """Split the parameters: weight decay for matrices and kernels only."""
+    matrices: list[nn.Parameter] = []
+    vectors: list[nn.Parameter] = []
+    for name, parameter in network.named_parameters():
+        is_vector = parameter.dim() < 2 or name.endswith("bias")
+        (vectors if is_vector else matrices).append(parameter)
+    return [
+        {"params": matrices, "weight_decay": weight_decay},
+        {"params": vectors, "weight_decay": 0.0},
+    ]
