@@ -15,6 +15,7 @@ from mdlstm_core.network import LabelingNetwork, build_network
 from mdlstm_core.training.options import TrainingOptions
 from mdlstm_core.training.processes import Processes
 from mdlstm_core.training.sources import Batch
+from mdlstm_core.training.state import optimizer_tensors
 
 
 class _Target(NamedTuple):
@@ -58,7 +59,10 @@ class Learner:
         )
 
     def learn(self, batch: Batch, done: int) -> float:
-        """Learn from one batch and return its loss, that of all processes together."""
+        """Learn from one batch and return its loss, that of all processes together.
+
+        NaN if the loss or its gradient is not finite: nothing is learned from that.
+        """
         rate = self._learning_rate(done)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
@@ -80,7 +84,9 @@ class Learner:
         for parameter in self._network.parameters():
             if parameter.grad is not None:
                 self._processes.total(parameter.grad)
-        nn.utils.clip_grad_norm_(self._network.parameters(), 1.0)
+        norm = nn.utils.clip_grad_norm_(self._network.parameters(), 1.0)
+        if not norm.isfinite():
+            return math.nan
         self.optimizer.step()
         decay = min(self._options.average_decay, (1 + done) / (10 + done))
         with torch.no_grad():
@@ -89,6 +95,15 @@ class Learner:
             ):
                 mean.lerp_(value, 1 - decay)
         return total
+
+    def is_finite(self) -> bool:
+        """Say whether all that a state or a checkpoint would hold are finite numbers."""
+        tensors = [
+            *self._network.state_dict().values(),
+            *self.average.state_dict().values(),
+            *optimizer_tensors(self.optimizer).values(),
+        ]
+        return all(bool(tensor.isfinite().all()) for tensor in tensors)
 
     def _targets(self, labels: tuple[Tensor, ...]) -> list[_Target]:
         """Return what each head is to say; weights sum to 1 over all processes together."""

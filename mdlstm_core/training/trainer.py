@@ -134,6 +134,8 @@ class Trainer:
         while self._epoch < self._options.epochs:
             start = time.perf_counter()
             loss, waited = self._run_epoch(on_step)
+            if not self._learner.is_finite():
+                raise self._astray(f"The weights are not finite after epoch {self._epoch + 1}")
             self._epoch += 1
             seconds = time.perf_counter() - start
             line = {"epoch": self._epoch, "loss": loss, "seconds": seconds, "waited": waited}
@@ -162,10 +164,7 @@ class Trainer:
             with saying("train with a smaller batch"):
                 loss = self._learner.learn(batch, self._epoch * self._steps_an_epoch + step)
             if not math.isfinite(loss):
-                raise InputError(
-                    f"The loss is not finite in epoch {self._epoch + 1}; start again with "
-                    "another seed, a lower learning rate or smaller images (--pixels)."
-                )
+                raise self._astray(f"The loss is not finite in epoch {self._epoch + 1}")
             total += loss
             on_step(
                 {
@@ -188,6 +187,13 @@ class Trainer:
                 f"After epoch {self._epoch} a whole image gives no finite numbers; start again "
                 "with a lower learning rate or smaller images (--pixels)."
             ) from error
+
+    def _astray(self, what: str) -> InputError:
+        """Say that training has left the numbers, and how to go on."""
+        return InputError(
+            f"{what}; start again with another seed, a lower learning rate or smaller images "
+            "(--pixels)."
+        )
 
     def _is_measured(self, epoch: int) -> bool:
         """Say whether the network is measured after this many epochs."""

@@ -6,6 +6,7 @@ import dataclasses
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from mdlstm_core.checkpoint import Checkpoint, save_checkpoint
+from mdlstm_core.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from mdlstm_core.config import GATES, NetworkConfig
 from mdlstm_core.data.dataset import LabeledFolder
 from mdlstm_core.errors import InputError
@@ -22,6 +23,7 @@ from mdlstm_core.learning.lessons import CorrectedImage
 from mdlstm_core.prediction import predict
 from mdlstm_core.training.options import TrainingOptions
 from mdlstm_core.training.sources import Source
+from mdlstm_core.training.state import load_state
 from mdlstm_core.training.trainer import Trainer
 
 
@@ -31,6 +33,11 @@ def broken(make_checkpoint: Callable[..., Checkpoint]) -> Checkpoint:
     checkpoint = make_checkpoint()
     checkpoint.weights["sweeps.0.bias"].fill_(torch.nan)
     return checkpoint
+
+
+def source_of(dataset: Path, out: Path) -> Source:
+    train, validation = (LabeledFolder(dataset, dataset / f"{n}.txt") for n in ("train", "val"))
+    return Source(train, validation, out)
 
 
 def test_segmenting(broken: Checkpoint, photo: NDArray[np.uint8]) -> None:
@@ -64,16 +71,60 @@ def test_learning_that_goes_astray(
 def test_training_that_goes_astray(
     tiny_config: NetworkConfig, tiny_dataset: Path, tmp_path: Path
 ) -> None:
-    train, validation = (
-        LabeledFolder(tiny_dataset, tiny_dataset / name) for name in ("train.txt", "val.txt")
-    )
     options = TrainingOptions(epochs=4, batch=1, view=(20, 24), learning_rate=float("inf"))
-    out = tmp_path / "model.safetensors"
-    source = Source(train, validation, out)
+    source = source_of(tiny_dataset, tmp_path / "model.safetensors")
     trainer = Trainer(tiny_config, [source], options, torch.device("cpu"))
 
     with pytest.raises(InputError, match="The loss is not finite"):
         trainer.run()
+
+
+def overflow_after(trainer: Trainer, epoch: int) -> Callable[[dict[str, Any]], None]:
+    """Return a callback after which gradients overflow, once an epoch is kept; losses do not."""
+
+    def watch(line: dict[str, Any]) -> None:
+        if "step" not in line and line["epoch"] == epoch:
+            for parameter in trainer._network.parameters():
+                parameter.register_hook(lambda gradient: gradient * float("inf"))
+
+    return watch
+
+
+def test_training_whose_gradient_overflows_keeps_what_it_had(
+    tiny_config: NetworkConfig, tiny_dataset: Path, tmp_path: Path
+) -> None:
+    # One step an epoch: no later one shows what an overflowing gradient has done.
+    options = TrainingOptions(epochs=4, batch=3, view=(20, 24))
+    out = tmp_path / "model.safetensors"
+    source = source_of(tiny_dataset, out)
+    trainer = Trainer(tiny_config, [source], options, torch.device("cpu"))
+
+    with pytest.raises(InputError, match="The loss is not finite in epoch 3"):
+        trainer.run(overflow_after(trainer, 2))
+
+    state = load_state(tmp_path / "model.safetensors.state")
+    assert state.epoch == 2
+    for tensors in (state.network, state.average, state.optimizer, load_checkpoint(out).weights):
+        assert all(tensor.isfinite().all() for tensor in tensors.values())
+    resumed = Trainer(tiny_config, [source], options, torch.device("cpu"))
+    resumed.resume()
+    resumed.run()
+    assert load_state(tmp_path / "model.safetensors.state").epoch == 4
+
+
+def test_weights_that_are_not_finite_are_not_written(
+    tiny_config: NetworkConfig, tiny_dataset: Path, tmp_path: Path
+) -> None:
+    # The only step of the epoch: its loss is that of the weights before.
+    options = TrainingOptions(epochs=4, batch=3, view=(20, 24), learning_rate=float("inf"))
+    source = source_of(tiny_dataset, tmp_path / "model.safetensors")
+    trainer = Trainer(tiny_config, [source], options, torch.device("cpu"))
+
+    with pytest.raises(InputError, match="The weights are not finite after epoch 1"):
+        trainer.run()
+
+    assert not source.out.exists()
+    assert not (tmp_path / "model.safetensors.state").exists()
 
 
 def test_training_whose_cells_grow_over_larger_images(
@@ -94,11 +145,8 @@ def test_training_whose_cells_grow_over_larger_images(
     large = generator.integers(0, 2, (180, 180, 1), np.uint8) * np.full(3, 255, np.uint8)
     Image.fromarray(large).save(tiny_dataset / "images" / "scene_3.png")
     Image.fromarray(np.zeros((180, 180), np.uint8)).save(tiny_dataset / "labels" / "scene_3.png")
-    train, validation = (
-        LabeledFolder(tiny_dataset, tiny_dataset / name) for name in ("train.txt", "val.txt")
-    )
     options = TrainingOptions(epochs=1, batch=1, view=(20, 24), learning_rate=1e-9)
-    source = Source(train, validation, tmp_path / "model.safetensors")
+    source = source_of(tiny_dataset, tmp_path / "model.safetensors")
     trainer = Trainer(config, [source], options, torch.device("cpu"))
     trainer.start_from(str(tmp_path / "start.safetensors"))
 
