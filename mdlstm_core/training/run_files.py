@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import platform
 from collections.abc import Sequence
+from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ class RunFiles:
         self._description = self._beside(checkpoint, "run.json")
         self._log = self._beside(checkpoint, "log.jsonl")
         self._curves = self._beside(checkpoint, "curves.png")
+        self._lines: list[dict[str, Any]] = []
 
     @staticmethod
     def _beside(checkpoint: Path, ending: str) -> Path:
@@ -40,7 +42,7 @@ class RunFiles:
                 continue
             except OSError as error:
                 raise InputError(f"{path} cannot be replaced: {error.strerror}.") from error
-        write_whole(self._log, b"")
+        self._write_log()
 
     def describe(self, settings: dict[str, Any], kernel: str, device: str, processes: int) -> None:
         """Write what is trained, with which versions and on what machine."""
@@ -57,11 +59,34 @@ class RunFiles:
         write_whole(self._description, json.dumps(description, indent=1).encode())
 
     def log(self, line: dict[str, Any]) -> None:
-        """Append an epoch's line to the log, and draw the curves again."""
+        """Add an epoch's line to the log, and draw the curves again."""
+        self._lines.append(line)
+        self._write_log()
+        write_whole(self._curves, draw_curves(self._lines))
+
+    def go_on(self, epoch: int) -> None:
+        """Take up the log of a run of so many epochs.
+
+        Lines beyond them are dropped, for the run learns these epochs once more; and what a
+        kill or a full disk has torn.
+        """
+        self._lines = [line for line in self._logged() if line["epoch"] <= epoch]
+        self._write_log()
+
+    def _write_log(self) -> None:
+        text = "".join(json.dumps(line) + "\n" for line in self._lines)
+        write_whole(self._log, text.encode())
+
+    def _logged(self) -> list[dict[str, Any]]:
         try:
-            with self._log.open("a", encoding="utf-8") as log:
-                log.write(json.dumps(line) + "\n")
-            lines = [json.loads(text) for text in self._log.read_text("utf-8").splitlines()]
+            texts = self._log.read_text("utf-8", errors="replace").splitlines()
+        except FileNotFoundError:
+            return []
         except OSError as error:
-            raise InputError(f"{self._log} cannot be written: {error.strerror}.") from error
-        write_whole(self._curves, draw_curves(lines))
+            raise InputError(f"{self._log} cannot be read: {error.strerror}.") from error
+        lines = []
+        for text in texts:
+            # What is torn is no JSON.
+            with suppress(ValueError):
+                lines.append(json.loads(text))
+        return lines

@@ -128,7 +128,9 @@ class Trainer:
         # All steps with one kernel: a run can be repeated to the last bit.
         kernel = select_kernel(device=self._device, wait=True).name
         writes = self._processes.rank == 0
-        if writes and self._epoch == 0:
+        if writes and self._epoch:
+            self._files.go_on(self._epoch)
+        elif writes:
             self._files.start([source.out for source in self._data.sources])
             self._files.describe(self._settings, kernel, str(self._device), self._processes.count)
         while self._epoch < self._options.epochs:
@@ -136,14 +138,12 @@ class Trainer:
             loss, waited = self._run_epoch(on_step)
             if not self._learner.is_finite():
                 raise self._astray(f"The weights are not finite after epoch {self._epoch + 1}")
-            self._epoch += 1
             seconds = time.perf_counter() - start
-            line = {"epoch": self._epoch, "loss": loss, "seconds": seconds, "waited": waited}
+            line = {"epoch": self._epoch + 1, "loss": loss, "seconds": seconds, "waited": waited}
             if writes:
-                if self._is_measured(self._epoch):
-                    line |= self._figures()
-                save_state(self._state(), self._files.state)
-                self._files.log(line)
+                self._keep(line)
+            self._epoch += 1
+            if writes:
                 on_step(line)
             self._processes.wait()
         if writes:
@@ -177,16 +177,20 @@ class Trainer:
             since = time.perf_counter()
         return total / self._steps_an_epoch, waited
 
-    def _figures(self) -> dict[str, Any]:
-        """Return what the average of the weights reaches; write it where that is the best."""
+    def _keep(self, line: dict[str, Any]) -> None:
+        """Measure an epoch, add its figures to its line, and keep it to go on from."""
+        epoch = line["epoch"]
         try:
-            return self._measured.measure(self._learner.average, self._epoch)
+            if self._is_measured(epoch):
+                line |= self._measured.measure(self._learner.average, epoch)
         # The sums of a cell that nothing damps may grow over a grid larger than those learned.
         except UnusableWeightsError as error:
-            raise InputError(
-                f"After epoch {self._epoch} a whole image gives no finite numbers; start again "
-                "with a lower learning rate or smaller images (--pixels)."
+            raise self._astray(
+                f"After epoch {epoch} a whole image gives no finite numbers"
             ) from error
+        # The log first: of an epoch that is kept no line may lack, one too many goes by itself.
+        self._files.log(line)
+        save_state(self._state(epoch), self._files.state)
 
     def _astray(self, what: str) -> InputError:
         """Say that training has left the numbers, and how to go on."""
@@ -200,12 +204,12 @@ class Trainer:
         every = max(1, self._options.epochs // self._options.validations)
         return epoch % every == 0 or epoch == self._options.epochs
 
-    def _state(self) -> TrainingState:
+    def _state(self, epoch: int) -> TrainingState:
         return TrainingState(
             network=self._network.state_dict(),
             average=self._learner.average.state_dict(),
             optimizer=optimizer_tensors(self._learner.optimizer),
-            epoch=self._epoch,
+            epoch=epoch,
             best=self._measured.best,
             settings=self._settings,
         )

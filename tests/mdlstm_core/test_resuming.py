@@ -14,7 +14,9 @@ import torch
 from mdlstm_core.config import NetworkConfig
 from mdlstm_core.data.dataset import LabeledFolder
 from mdlstm_core.errors import InputError
+from mdlstm_core.training import trainer as trainer_module
 from mdlstm_core.training.options import TrainingOptions
+from mdlstm_core.training.run_files import RunFiles
 from mdlstm_core.training.sources import Source
 from mdlstm_core.training.state import load_state, save_state
 from mdlstm_core.training.trainer import Trainer
@@ -164,3 +166,42 @@ def test_state_of_an_earlier_version_goes_on(
     fewer_images(tiny_dataset)
     with pytest.raises(InputError, match=r"other settings: images \[3\], not \[1\]"):
         make_trainer().resume()
+
+
+def epochs_logged(state: Path) -> list[int]:
+    lines = state.with_suffix(".log.jsonl").read_text().splitlines()
+    return [json.loads(line)["epoch"] for line in lines]
+
+
+def test_a_torn_line_of_the_log_is_dropped(make_trainer: MakeTrainer, state: Path) -> None:
+    with state.with_suffix(".log.jsonl").open("a") as log:
+        log.write('{"epoch": 2, "lo')
+
+    trainer = make_trainer()
+    trainer.resume()
+    trainer.run()
+
+    assert epochs_logged(state) == [1, 2]
+
+
+@pytest.mark.parametrize("lost", ["save_state", "log"])
+def test_a_kill_while_an_epoch_is_kept_leaves_every_epoch_in_the_log_once(
+    make_trainer: MakeTrainer, state: Path, monkeypatch: pytest.MonkeyPatch, lost: str
+) -> None:
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    place = trainer_module if lost == "save_state" else RunFiles
+    trainer = make_trainer()
+    trainer.resume()
+    with monkeypatch.context() as patch:
+        patch.setattr(place, lost, killed)
+        with pytest.raises(KeyboardInterrupt):
+            trainer.run()
+    assert trainer.epochs_done == load_state(state).epoch == 1
+
+    trainer = make_trainer()
+    trainer.resume()
+    trainer.run()
+
+    assert epochs_logged(state) == [1, 2]
