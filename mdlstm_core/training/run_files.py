@@ -22,6 +22,7 @@ class RunFiles:
     """
 
     def __init__(self, checkpoint: Path) -> None:
+        self.checkpoint = checkpoint
         self.state = self._beside(checkpoint, "state")
         self._description = self._beside(checkpoint, "run.json")
         self._log = self._beside(checkpoint, "log.jsonl")
@@ -37,12 +38,17 @@ class RunFiles:
         ours = (self.state, self._description, self._log, self._curves)
         for path in (*checkpoints, *ours):
             try:
-                path.replace(path.with_name(f"{path.name}.previous"))
+                path.replace(_previous(path))
             except FileNotFoundError:
                 continue
             except OSError as error:
                 raise InputError(f"{path} cannot be replaced: {error.strerror}.") from error
         self._write_log()
+
+    @staticmethod
+    def present_place(path: Path) -> Path:
+        """Return where a file is now that `start` may have put aside."""
+        return _previous(path) if not path.exists() and _previous(path).exists() else path
 
     def describe(self, settings: dict[str, Any], kernel: str, device: str, processes: int) -> None:
         """Write what is trained, with which versions and on what machine."""
@@ -90,3 +96,7 @@ class RunFiles:
             with suppress(ValueError):
                 lines.append(json.loads(text))
         return lines
+
+
+def _previous(path: Path) -> Path:
+    return path.with_name(f"{path.name}.previous")

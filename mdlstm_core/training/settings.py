@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -64,7 +65,8 @@ def check_same(
     if by_names and then != here:
         raise InputError(
             f"{state} was started with other data: {_data_difference(then, here, sources)}; "
-            f"give it what it had, or begin a new run from its weights with --start-from {state}."
+            "give it what it had, or begin a new run from its weights with --start-from "
+            f"{shlex.quote(str(state))}."
         )
     if first != second:
         raise InputError(f"{state} was started with other settings: {_difference(first, second)}.")

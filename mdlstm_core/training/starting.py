@@ -19,7 +19,8 @@ def begin_with(network: LabelingNetwork, start: str, names: Sequence[str]) -> No
 
     Args:
         network: freshly drawn; classes that a model does not know keep these weights.
-        start: a run's FILE.state, of the same datasets; or a model, by name or file.
+        start: a run's FILE.state (or FILE.state.previous), of the same datasets; or a model,
+            by name or file.
         names: of the network's classes, in the order of its logits; for a model, of which
             they take their weights by name.
 
@@ -27,7 +28,7 @@ def begin_with(network: LabelingNetwork, start: str, names: Sequence[str]) -> No
         InputError: it cannot be read, or its network is another one.
     """
     try:
-        if Path(start).suffix == ".state":
+        if start.removesuffix(".previous").endswith(".state"):
             weights = load_state(Path(start)).average
         else:
             weights = _of_model(load_checkpoint(start), network, names)

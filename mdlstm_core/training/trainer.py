@@ -5,8 +5,10 @@ from __future__ import annotations
 import dataclasses
 import math
 import os
+import shlex
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -23,7 +25,7 @@ from mdlstm_core.training.options import TrainingOptions
 from mdlstm_core.training.processes import ALONE, Processes
 from mdlstm_core.training.run_files import RunFiles
 from mdlstm_core.training.settings import check_same, settings_of
-from mdlstm_core.training.sources import Source, Sources
+from mdlstm_core.training.sources import Batch, Source, Sources
 from mdlstm_core.training.starting import begin_with
 from mdlstm_core.training.state import (
     TrainingState,
@@ -72,6 +74,7 @@ class Trainer:
         self._learner = Learner(self._network, options, weights, steps, processes)
         self._measured = HeadMeasurements(self._data.sources)
         self._files = RunFiles(sources[0].out)
+        self._start: str | None = None
         self._epoch = 0
 
     @property
@@ -81,8 +84,8 @@ class Trainer:
 
     @property
     def has_measured(self) -> bool:
-        """Whether this run has written a checkpoint."""
-        return self._measured.best[0] >= 0
+        """Whether a checkpoint of the epochs done is kept."""
+        return any(self._is_measured(epoch) for epoch in range(1, self._epoch + 1))
 
     def resume(self) -> None:
         """Go on from FILE.state.
@@ -111,6 +114,7 @@ class Trainer:
         names = [s.same.get(c.name, c.name) for s in sources for c in s.classes]
         begin_with(self._network, start, names)
         self._learner.average.load_state_dict(self._network.state_dict())
+        self._start = start
 
     def run(self, on_step: Callable[[dict[str, Any]], None] = lambda _line: None) -> float:
         """Train to the last epoch and return the best validation accuracy.
@@ -156,10 +160,7 @@ class Trainer:
         torch.manual_seed(self._options.seed * 100_003 + self._epoch)
         self._network.train()
         total, waited, since = 0.0, 0.0, time.perf_counter()
-        options, processes = self._options, self._processes
-        workers = min(8, max(1, (os.cpu_count() or 1) // processes.count))
-        batches = self._data.batches(self._epoch, options.batch, processes, workers)
-        for step, batch in enumerate(batches):
+        for step, batch in enumerate(self._batches()):
             waited += time.perf_counter() - since
             with saying("train with a smaller batch"):
                 loss = self._learner.learn(batch, self._epoch * self._steps_an_epoch + step)
@@ -183,21 +184,58 @@ class Trainer:
         try:
             if self._is_measured(epoch):
                 line |= self._measured.measure(self._learner.average, epoch)
+            # The log first: of an epoch that is kept no line may lack, one too many is dropped.
+            self._files.log(line)
+            save_state(self._state(epoch), self._files.state)
         # The sums of a cell that nothing damps may grow over a grid larger than those learned.
         except UnusableWeightsError as error:
-            raise self._astray(
-                f"After epoch {epoch} a whole image gives no finite numbers"
-            ) from error
-        # The log first: of an epoch that is kept no line may lack, one too many goes by itself.
-        self._files.log(line)
-        save_state(self._state(epoch), self._files.state)
+            what = f"After epoch {epoch} a whole image gives no finite numbers"
+            raise self._astray(what) from error
+        except InputError as error:
+            if not self._epoch:
+                raise
+            told = str(error).rstrip(".")
+            raise InputError(f"{told}; mend that and go on with --resume.") from error
 
     def _astray(self, what: str) -> InputError:
-        """Say that training has left the numbers, and how to go on."""
+        """Say that training has left the numbers, what is kept, and how to go on from it.
+
+        The same steps would come to the same: what goes on is a new run.
+        """
+        if not self._epoch:
+            again = "with"
+            if self._start is not None:
+                place = self._files.present_place(Path(self._start))
+                again = f"with --start-from {shlex.quote(str(place))} and"
+            return InputError(
+                f"{what}; start again {again} another seed, a lower learning rate or smaller "
+                "images (--pixels)."
+            )
+        best = f" (the best checkpoint is {self._files.checkpoint})" if self.has_measured else ""
         return InputError(
-            f"{what}; start again with another seed, a lower learning rate or smaller images "
-            "(--pixels)."
+            f"{what}; the last good weights, of epoch {self._epoch}, are in "
+            f"{self._files.state}{best}: go on from them, in place of --resume, with "
+            f"--start-from {shlex.quote(str(self._files.state))} "
+            f"--learning-rate {self._options.learning_rate / 2:g}."
         )
+
+    def _batches(self) -> Iterator[Batch]:
+        """Yield the epoch's batches; of a file that cannot be used, say how to go on."""
+        options, processes = self._options, self._processes
+        workers = min(8, max(1, (os.cpu_count() or 1) // processes.count))
+        try:
+            yield from self._data.batches(self._epoch, options.batch, processes, workers)
+        except InputError as error:
+            told = str(error).rstrip(".")
+            if not self._epoch:
+                told += "; mend that, or leave the image out of its list, and start again"
+            else:
+                told += (
+                    "; mend that and go on with --resume, or leave the image out of its list and "
+                    f"begin a new run from the weights of epoch {self._epoch} with "
+                    f"--start-from {shlex.quote(str(self._files.state))}"
+                )
+            raise InputError(f"{told}.") from error
 
     def _is_measured(self, epoch: int) -> bool:
         """Say whether the network is measured after this many epochs."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import shlex
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -39,23 +41,39 @@ def test_training_leaves_a_usable_checkpoint(
     assert f"{figures['pixel_accuracy']:.4f}" in last
 
 
+@pytest.fixture
+def once_kept(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
+    """Return a context in which something is done to a training once its first epoch is kept."""
+
+    @contextmanager
+    def watching(do: Callable[[Trainer], None]) -> Iterator[None]:
+        run = Trainer.run
+
+        def watched(self: Trainer, on_step: Callable[[dict[str, Any]], None]) -> float:
+            def watch(line: dict[str, Any]) -> None:
+                on_step(line)
+                if "step" not in line and line["epoch"] == 1:
+                    do(self)
+
+            return run(self, watch)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(Trainer, "run", watched)
+            yield
+
+    return watching
+
+
 def test_ctrl_c_keeps_the_best_and_resume_goes_on(
-    mdlstm: Mdlstm, tiny_dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    mdlstm: Mdlstm, once_kept: Callable[..., Any], tiny_dataset: Path, tmp_path: Path
 ) -> None:
     whole, parts = tmp_path / "whole.safetensors", tmp_path / "parts.safetensors"
     assert mdlstm("train", tiny_dataset, "--out", whole, *PAPER).code == 0
-    run = Trainer.run
 
-    def interrupted(self: Trainer, on_step: Callable[[dict[str, Any]], None]) -> float:
-        def stop(line: dict[str, Any]) -> None:
-            on_step(line)
-            if "step" not in line:
-                raise KeyboardInterrupt
+    def interrupt(_trainer: Trainer) -> None:
+        raise KeyboardInterrupt
 
-        return run(self, stop)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Trainer, "run", interrupted)
+    with once_kept(interrupt):
         stopped = mdlstm("train", tiny_dataset, "--out", parts, *PAPER)
     assert stopped.code == 130
     assert f"the best checkpoint so far is {parts}. Go on with --resume" in stopped.err
@@ -66,6 +84,80 @@ def test_ctrl_c_keeps_the_best_and_resume_goes_on(
     resumed, uninterrupted = load_checkpoint(parts), load_checkpoint(whole)
     for key, value in uninterrupted.weights.items():
         assert torch.equal(resumed.weights[key], value), key
+
+
+def overflow(trainer: Trainer) -> None:
+    """Let the gradients of later steps overflow."""
+    for parameter in trainer._network.parameters():
+        parameter.register_hook(lambda gradient: gradient * float("inf"))
+
+
+def test_what_is_said_after_a_loss_that_is_not_finite_goes_on(
+    mdlstm: Mdlstm, once_kept: Callable[..., Any], tiny_dataset: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "the model.safetensors"
+    arguments = ("train", tiny_dataset, "--out", out, *PAPER)
+    with once_kept(overflow):
+        astray = mdlstm(*arguments)
+
+    assert astray.code == 2
+    assert astray.err == (
+        "mdlstm: The loss is not finite in epoch 2; the last good weights, of epoch 1, are in "
+        f"{out}.state (the best checkpoint is {out}): go on from them, in place of --resume, "
+        f"with --start-from '{out}.state' --learning-rate 0.001.\n"
+    )
+    said = shlex.split(astray.err.rstrip(".\n").rpartition(", with ")[2])
+    good, best = load_state(Path(f"{out}.state")), out.read_bytes()
+
+    with once_kept(overflow):
+        assert mdlstm(*arguments, *said, "--learning-rate", 1e-9).code == 2
+    for name, weight in load_state(Path(f"{out}.state")).average.items():
+        torch.testing.assert_close(weight, good.average[name], atol=1e-6, rtol=0)
+    assert out.with_name(f"{out.name}.previous").read_bytes() == best
+    assert mdlstm(*arguments, *said).code == 0
+    assert load_state(Path(f"{out}.state")).epoch == 2
+
+
+def test_weights_that_a_failed_run_began_with_are_still_found(
+    mdlstm: Mdlstm, tiny_dataset: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "model.safetensors"
+    arguments = ("train", tiny_dataset, "--out", out, *PAPER, "--start-from")
+    assert mdlstm(*arguments[:-1]).code == 0
+
+    astray = mdlstm(*arguments, f"{out}.state", "--learning-rate", 1e30, "--batch", 1)
+
+    assert astray.code == 2
+    assert f"start again with --start-from {out}.state.previous and another seed" in astray.err
+    assert mdlstm(*arguments, f"{out}.state.previous").code == 0
+
+
+def test_what_is_said_of_a_bad_image_goes_on(
+    mdlstm: Mdlstm, once_kept: Callable[..., Any], tiny_dataset: Path, tmp_path: Path
+) -> None:
+    out, image = tmp_path / "model.safetensors", tiny_dataset / "images" / "scene_1.png"
+    arguments, whole = ("train", tiny_dataset, "--out", out, *PAPER), image.read_bytes()
+    # A step of three views shows every image.
+    arguments = (*arguments, "--batch", 3)
+
+    with once_kept(lambda _: image.write_bytes(whole[:900])):
+        damaged = mdlstm(*arguments)
+
+    assert damaged.code == 2
+    assert f"{image} is damaged or truncated" in damaged.err
+    assert damaged.err.endswith(
+        "; mend that and go on with --resume, or leave the image out of its list and begin a new "
+        f"run from the weights of epoch 1 with --start-from {out}.state.\n"
+    )
+    (tiny_dataset / "fewer.txt").write_text("scene_0\nscene_2\n")
+    fewer = ("--train-list", tiny_dataset / "fewer.txt")
+    refused = mdlstm(*arguments, *fewer, "--resume")
+    assert refused.code == 2
+    assert "(missing: scene_1); give it what it had, or begin a new run" in refused.err
+    image.write_bytes(whole)
+    assert mdlstm(*arguments, "--resume").code == 0
+    image.write_bytes(whole[:900])
+    assert mdlstm(*arguments, *fewer, "--start-from", f"{out}.state").code == 0
 
 
 def test_a_new_run_keeps_what_an_earlier_one_left(
