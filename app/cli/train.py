@@ -206,7 +206,15 @@ def _what_is_kept(trainer: Trainer, out: Path) -> str:
 def _run_with_progress(trainer: Trainer, options: argparse.Namespace, *, shown: bool) -> float:
     epochs = sys.stderr if options.json else sys.stdout
     # disable=None: a bar on a terminal, none in a pipe.
-    with tqdm(unit="step", disable=None if shown else True) as bar:
+    with tqdm(unit="image", disable=None if shown else True) as bar:
+
+        def show_read(done: int, count: int) -> None:
+            bar.total = count
+            bar.set_description("reading", refresh=False)
+            bar.update(done - bar.n)
+            if done == count:
+                bar.unit = "step"
+                bar.reset()
 
         def show(line: dict[str, Any]) -> None:
             if "step" not in line:
@@ -218,7 +226,7 @@ def _run_with_progress(trainer: Trainer, options: argparse.Namespace, *, shown: 
             bar.n = line["step"]
             bar.refresh()
 
-        return trainer.run(show)
+        return trainer.run(show, show_read)
 
 
 def _positive(text: str) -> int:

@@ -8,8 +8,11 @@ lists of stems such as `train.txt` and `val.txt`.
 from __future__ import annotations
 
 import json
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +21,11 @@ from mdlstm_core.config import IGNORE_INDEX, LabelClass
 from mdlstm_core.data.images import image_size, images_in, read_image, read_label_map
 from mdlstm_core.errors import InputError
 from mdlstm_core.palette import default_color
+
+_Item = TypeVar("_Item")
+
+_NAMED = 10
+"""Images that a sentence names; of others it says how many there are."""
 
 _ENCODING = "utf-8-sig"  # some editors put a mark before UTF-8
 
@@ -59,8 +67,7 @@ class LabeledFolder:
         self.stems = _read_list(list_file) if list_file else sorted(self._images)
         if not self.stems:
             raise InputError(f"{list_file or root / 'images'} names no images.")
-        for stem in self.stems:
-            self._check(stem)
+        check_all(self._check, self.stems)
 
     def __len__(self) -> int:
         return len(self.stems)
@@ -75,15 +82,24 @@ class LabeledFolder:
         Raises:
             InputError: a file is damaged, or a label is outside the class list.
         """
-        stem = self.stems[index]
-        labels = read_label_map(self._label_path(stem))
+        labels = self.load_labels(index)
+        return LabeledImage(read_image(self._images[self.stems[index]]), labels)
+
+    def load_labels(self, index: int) -> NDArray[np.uint8]:
+        """Read the labels of image number `index`.
+
+        Raises:
+            InputError: the file is damaged, or a label is outside the class list.
+        """
+        path = self._label_path(self.stems[index])
+        labels = read_label_map(path)
         outside = labels[(labels != IGNORE_INDEX) & (labels >= len(self.classes))]
         if outside.size:
             raise InputError(
-                f"{self._label_path(stem)} has the label {int(outside[0])}, "
+                f"{path} has the label {int(outside[0])}, "
                 f"but {self.root / 'classes.json'} names {len(self.classes)} classes."
             )
-        return LabeledImage(read_image(self._images[stem]), labels)
+        return labels
 
     def _label_path(self, stem: str) -> Path:
         return self.root / "labels" / f"{stem}.png"
@@ -98,6 +114,48 @@ class LabeledFolder:
                 f"{self._label_path(stem)} is {of_labels[1]}×{of_labels[0]} pixels, "
                 f"but its image {self._images[stem]} is {of_image[1]}×{of_image[0]}."
             )
+
+
+def check_all(
+    check: Callable[[_Item], object],
+    items: Sequence[_Item],
+    on_checked: Callable[[int], None] = lambda _done: None,
+) -> None:
+    """Check images, several at once, and say all that is wrong.
+
+    Args:
+        check: raises `InputError` for an image that cannot be used.
+        items: what it is given, one an image.
+        on_checked: called with the number of images done.
+
+    Raises:
+        InputError: of the one image that cannot be used, or of the first ten of several and
+            how many more there are.
+    """
+    failures = []
+    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+        results = [pool.submit(check, item) for item in items]
+        try:
+            for done, result in enumerate(results, 1):
+                try:
+                    result.result()
+                except InputError as error:
+                    failures.append(error)
+                on_checked(done)
+        finally:
+            pool.shutdown(cancel_futures=True)
+    if len(failures) == 1:
+        raise failures[0]
+    if failures:
+        told = [
+            f"{number}) {str(failure).rstrip('.')}"
+            for number, failure in enumerate(failures[:_NAMED], 1)
+        ]
+        if more := len(failures) - len(told):
+            told.append(f"and {more} more")
+        raise InputError(
+            f"{len(failures)} of {len(items)} images cannot be used: {'; '.join(told)}."
+        )
 
 
 def read_description(path: Path) -> dict[str, object]:

@@ -31,11 +31,12 @@ class Learner:
     Args:
         network: drawn anew; changed in place.
         options: how to train.
-        class_weights: how much each class of each head counts.
         steps: of the whole run.
         processes: who shares the work.
 
     Attributes:
+        class_weights: how much each class of each head counts; to be set before the first
+            step.
         average: the network with the moving average of the weights.
         optimizer: what changes the network.
     """
@@ -44,13 +45,12 @@ class Learner:
         self,
         network: LabelingNetwork,
         options: TrainingOptions,
-        class_weights: Sequence[Tensor],
         steps: int,
         processes: Processes,
     ) -> None:
         self._network, self._options, self._processes = network, options, processes
         self._device = next(network.parameters()).device
-        self._weights = [weights.to(self._device) for weights in class_weights]
+        self.class_weights: Sequence[Tensor] = ()
         self._steps = steps
         self.average = build_network(network.config).to(self._device)
         self.average.load_state_dict(network.state_dict())
@@ -109,7 +109,7 @@ class Learner:
         """Return what each head is to say; weights sum to 1 over all processes together."""
         targets = []
         stride = self._network.output_stride
-        for labels_BHW, of_class in zip(labels, self._weights, strict=True):
+        for labels_BHW, of_class in zip(labels, self.class_weights, strict=True):
             shares, area = class_shares(labels_BHW.to(self._device), len(of_class), stride)
             weight = area * torch.einsum("bkhw,k->bhw", shares, of_class)
             total = self._processes.total(weight.sum())

@@ -7,7 +7,7 @@ its own head, and the others what their class lists have in common with its own.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,7 +20,7 @@ from torch import Tensor
 
 from mdlstm_core.config import IGNORE_INDEX, LabelClass
 from mdlstm_core.data.augmentation import random_view
-from mdlstm_core.data.dataset import LabeledFolder
+from mdlstm_core.data.dataset import LabeledFolder, check_all
 from mdlstm_core.errors import InputError
 from mdlstm_core.training.processes import ALONE, Processes
 
@@ -160,6 +160,30 @@ class Sources:
         view = random_view(sample, *self._view, np.random.default_rng(seed), self._zoom)
         return _View(view.image, [lookup[view.labels] for lookup in self._lookups[number]])
 
+    def check(self, on_checked: Callable[[int, int], None]) -> None:
+        """Read all images and labels once, so that nothing unreadable ends the run later.
+
+        That is as much reading as an epoch takes.
+
+        Args:
+            on_checked: called with the number of images done, and of all.
+
+        Raises:
+            InputError: some cannot be used; the sentence names up to ten.
+        """
+        places = {
+            folder.image_path(index): (folder, index)
+            for source in self.sources
+            for folder in (source.train, source.validation)
+            for index in range(len(folder))
+        }
+
+        def read(place: tuple[LabeledFolder, int]) -> None:
+            folder, index = place
+            folder.load(index)
+
+        check_all(read, list(places.values()), lambda done: on_checked(done, len(places)))
+
     def class_weights(self, balance: float) -> list[Tensor]:
         """Return each head's weight of each class: its pixel count to the power of -balance.
 
@@ -188,7 +212,7 @@ def class_shares_of(folder: LabeledFolder) -> NDArray[np.float64]:
     classes = len(folder.classes)
     counts = np.zeros(256)
     for index in range(len(folder)):
-        counts += np.bincount(folder.load(index).labels.ravel(), minlength=256)
+        counts += np.bincount(folder.load_labels(index).ravel(), minlength=256)
     shares: NDArray[np.float64] = counts[:classes] / max(1.0, counts[:classes].sum())
     return shares
 

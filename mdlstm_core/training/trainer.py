@@ -69,9 +69,8 @@ class Trainer:
         torch.manual_seed(options.seed)
         self._network = build_network(config).to(device)
         self._steps_an_epoch = max(1, self._data.views_an_epoch // options.batch)
-        weights = self._data.class_weights(options.balance)
         steps = options.epochs * self._steps_an_epoch
-        self._learner = Learner(self._network, options, weights, steps, processes)
+        self._learner = Learner(self._network, options, steps, processes)
         self._measured = HeadMeasurements(self._data.sources)
         self._files = RunFiles(sources[0].out)
         self._start: str | None = None
@@ -116,14 +115,21 @@ class Trainer:
         self._learner.average.load_state_dict(self._network.state_dict())
         self._start = start
 
-    def run(self, on_step: Callable[[dict[str, Any]], None] = lambda _line: None) -> float:
+    def run(
+        self,
+        on_step: Callable[[dict[str, Any]], None] = lambda _line: None,
+        on_checked: Callable[[int, int], None] = lambda _done, _all: None,
+    ) -> float:
         """Train to the last epoch and return the best validation accuracy.
 
-        At the end the kept checkpoints are calibrated (see `calibration`).
+        Before the first step all images are read once. At the end the kept checkpoints are
+        calibrated (see `calibration`).
 
         Args:
             on_step: called after each step with `epoch`, `step`, `steps` and `loss`, and
                 after each epoch with its line of the log.
+            on_checked: called with the number of images read before the first step, and of
+                all.
 
         Raises:
             InputError: an image cannot be read, the loss is not finite, or a file cannot
@@ -132,6 +138,12 @@ class Trainer:
         # All steps with one kernel: a run can be repeated to the last bit.
         kernel = select_kernel(device=self._device, wait=True).name
         writes = self._processes.rank == 0
+        if self._epoch < self._options.epochs:
+            if writes:
+                self._data.check(on_checked)
+            self._processes.wait()
+            weights = self._data.class_weights(self._options.balance)
+            self._learner.class_weights = [of_head.to(self._device) for of_head in weights]
         if writes and self._epoch:
             self._files.go_on(self._epoch)
         elif writes:

@@ -151,3 +151,33 @@ def test_bad_description_is_refused(tiny_dataset: Path, content: str, message: s
         LabeledFolder(tiny_dataset)
 
     assert "classes.json" in str(caught.value)
+
+
+def test_all_that_is_wrong_is_said_at_once(tiny_dataset: Path) -> None:
+    images, labels = tiny_dataset / "images", tiny_dataset / "labels"
+    (images / "scene_0.png").write_bytes(b"")
+    (labels / "scene_1.png").unlink()
+    Image.new("L", (30, 40)).save(labels / "scene_3.png")
+
+    with pytest.raises(InputError) as caught:
+        LabeledFolder(tiny_dataset)
+
+    assert str(caught.value) == (
+        f"3 of 4 images cannot be used: 1) {images / 'scene_0.png'} is empty; replace it by an "
+        f"image; 2) There is no file {labels / 'scene_1.png'}; 3) {labels / 'scene_3.png'} is "
+        f"30×40 pixels, but its image {images / 'scene_3.png'} is 40×30."
+    )
+
+
+def test_of_many_bad_images_ten_are_named(tiny_dataset: Path) -> None:
+    stems = [f"missing_{number:02}" for number in range(13)]
+    (tiny_dataset / "list.txt").write_text("\n".join([*stems, "scene_0"]))
+
+    with pytest.raises(InputError) as caught:
+        LabeledFolder(tiny_dataset, tiny_dataset / "list.txt")
+
+    said = str(caught.value)
+    assert said.startswith("13 of 14 images cannot be used: 1) There is no image missing_00 in ")
+    assert "10) There is no image missing_09 in " in said
+    assert "missing_10" not in said
+    assert said.endswith("; and 3 more.")

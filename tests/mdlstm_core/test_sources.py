@@ -81,3 +81,12 @@ def test_rare_classes_count_more_and_the_average_pixel_counts_one(
 def test_foreign_synonym_is_refused(two: tuple[Source, Source], tmp_path: Path) -> None:
     with pytest.raises(InputError, match="has no class 'abacus'"):
         Source(two[0].train, two[0].validation, tmp_path / "x", {"abacus": "sky"})
+
+
+def test_every_image_is_read_once_to_check_it(two: tuple[Source, Source]) -> None:
+    followed: list[tuple[int, int]] = []
+
+    Sources(two, 0.5, VIEW, 0).check(lambda *done: followed.append(done))
+
+    # To learn from and to measure on are the same images here.
+    assert followed == [(done, 8) for done in range(1, 9)]

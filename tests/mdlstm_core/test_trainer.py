@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import torch
+from PIL import Image
 from safetensors.torch import load_file, save_file
 
 from mdlstm_core.checkpoint import load_checkpoint
@@ -318,6 +319,28 @@ def test_damaged_image_ends_the_run_in_a_sentence(
 
     with pytest.raises(InputError, match=r"scene_1\.png is damaged or truncated"):
         broken.run()
+
+
+def test_what_cannot_be_read_is_said_before_the_first_step(
+    make_trainer: Callable[..., Trainer],
+    tiny_config: NetworkConfig,
+    tiny_dataset: Path,
+    tmp_path: Path,
+) -> None:
+    trainer = make_trainer(tiny_config, balance=0.5)
+    image = tiny_dataset / "images" / "scene_1.png"
+    image.write_bytes(image.read_bytes()[:900])
+    labels = tiny_dataset / "labels" / "scene_3.png"  # to measure on
+    Image.new("L", (40, 30), 9).save(labels)
+    lines: list[dict[str, Any]] = []
+
+    with pytest.raises(InputError, match="2 of 4 images cannot be used") as caught:
+        trainer.run(lines.append)
+
+    assert f"{image} is damaged or truncated" in str(caught.value)
+    assert f"{labels} has the label 9" in str(caught.value)
+    assert lines == []
+    assert list(tmp_path.glob("model*")) == []
 
 
 def test_run_starts_from_the_weights_of_another(

@@ -49,13 +49,17 @@ def once_kept(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
     def watching(do: Callable[[Trainer], None]) -> Iterator[None]:
         run = Trainer.run
 
-        def watched(self: Trainer, on_step: Callable[[dict[str, Any]], None]) -> float:
+        def watched(
+            self: Trainer,
+            on_step: Callable[[dict[str, Any]], None],
+            on_checked: Callable[[int, int], None],
+        ) -> float:
             def watch(line: dict[str, Any]) -> None:
                 on_step(line)
                 if "step" not in line and line["epoch"] == 1:
                     do(self)
 
-            return run(self, watch)
+            return run(self, watch, on_checked)
 
         with monkeypatch.context() as patch:
             patch.setattr(Trainer, "run", watched)
