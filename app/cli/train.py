@@ -122,8 +122,10 @@ def run(options: argparse.Namespace) -> None:
     """Train; Ctrl-C keeps the best checkpoint so far."""
     from mdlstm_core.devices import select_device
     from mdlstm_core.training.processes import joined, own_device
+    from mdlstm_core.training.run_files import check_apart
     from mdlstm_core.training.trainer import Trainer
 
+    check_apart([options.out, *(Path(out) for _, out in options.also)])
     sources = _sources(options)
     for source in sources:
         make_folder(source.out.absolute().parent)

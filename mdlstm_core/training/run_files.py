@@ -23,20 +23,20 @@ class RunFiles:
 
     def __init__(self, checkpoint: Path) -> None:
         self.checkpoint = checkpoint
-        self.state = self._beside(checkpoint, "state")
-        self._description = self._beside(checkpoint, "run.json")
-        self._log = self._beside(checkpoint, "log.jsonl")
-        self._curves = self._beside(checkpoint, "curves.png")
+        self.state, self._description, self._log, self._curves = (
+            checkpoint.parent / f"{checkpoint.name}.{ending}"
+            for ending in ("state", "run.json", "log.jsonl", "curves.png")
+        )
         self._lines: list[dict[str, Any]] = []
 
-    @staticmethod
-    def _beside(checkpoint: Path, ending: str) -> Path:
-        return checkpoint.with_name(f"{checkpoint.name}.{ending}")
+    @property
+    def beside(self) -> tuple[Path, ...]:
+        """The files beside the checkpoint."""
+        return self.state, self._description, self._log, self._curves
 
     def start(self, checkpoints: Sequence[Path]) -> None:
         """Put what an earlier run to the same files left aside, as FILE.previous and so on."""
-        ours = (self.state, self._description, self._log, self._curves)
-        for path in (*checkpoints, *ours):
+        for path in (*checkpoints, *self.beside):
             try:
                 path.replace(_previous(path))
             except FileNotFoundError:
@@ -96,6 +96,22 @@ class RunFiles:
             with suppress(ValueError):
                 lines.append(json.loads(text))
         return lines
+
+
+def check_apart(checkpoints: Sequence[Path]) -> None:
+    """Check that a run's checkpoints are files of their own, the first one's being the run's.
+
+    Raises:
+        InputError: one would take the place of another, or of a file beside the first.
+    """
+    taken = {path.resolve() for path in RunFiles(checkpoints[0]).beside}
+    for path in checkpoints:
+        if path.resolve() in taken:
+            raise InputError(
+                f"{path} would be written twice; name another file for the checkpoint of each "
+                "dataset (--out, --also)."
+            )
+        taken.add(path.resolve())
 
 
 def _previous(path: Path) -> Path:

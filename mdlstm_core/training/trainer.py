@@ -23,7 +23,7 @@ from mdlstm_core.training.learner import Learner
 from mdlstm_core.training.measurements import HeadMeasurements
 from mdlstm_core.training.options import TrainingOptions
 from mdlstm_core.training.processes import ALONE, Processes
-from mdlstm_core.training.run_files import RunFiles
+from mdlstm_core.training.run_files import RunFiles, check_apart
 from mdlstm_core.training.settings import check_same, settings_of
 from mdlstm_core.training.sources import Batch, Source, Sources
 from mdlstm_core.training.starting import begin_with
@@ -50,7 +50,8 @@ class Trainer:
         processes: who shares the work; see `processes.joined`.
 
     Raises:
-        InputError: the network cannot be built for that many classes.
+        InputError: the network cannot be built for that many classes, or a checkpoint would
+            take the place of another.
     """
 
     def __init__(
@@ -61,6 +62,7 @@ class Trainer:
         device: torch.device,
         processes: Processes = ALONE,
     ) -> None:
+        check_apart([source.out for source in sources])
         self._options, self._device, self._processes = options, device, processes
         zoom = min(1.0, math.sqrt(config.working_pixels / math.prod(options.view)))
         self._data = Sources(tuple(sources), options.first_share, options.view, options.seed, zoom)

@@ -184,12 +184,26 @@ def test_bad_input_is_refused(assert_refused: Mdlstm, tiny_dataset: Path, tmp_pa
     refused(tiny_dataset, out, "--train-list", tmp_path / "missing.txt", naming="missing.txt")
     refused(tiny_dataset, tiny_dataset / "classes.json" / "model", naming="classes.json")
     refused(tiny_dataset, tiny_dataset, naming="is a folder")
+    refused(tiny_dataset, Path(), naming="is a folder")
     refused(tiny_dataset, out, "--seed", -1, naming="seed -1")
     refused(tiny_dataset, out, "--resume", naming=f"{out}.state")
     (tiny_dataset / "labels" / "scene_0.png").unlink()
     refused(tiny_dataset, out, naming="scene_0.png")
 
     assert list(out.parent.iterdir()) == []
+
+
+@pytest.mark.parametrize("second", ["model.safetensors", "../out/model.safetensors", "m.state"])
+def test_two_checkpoints_in_one_file_are_refused_before_anything_is_read(
+    assert_refused: Mdlstm, tmp_path: Path, second: str
+) -> None:
+    folder = tmp_path / "out"
+    folder.mkdir()
+    first = "m" if second == "m.state" else "model.safetensors"
+    also = ("--also", tmp_path / "missing", folder / second)
+
+    arguments = ("train", tmp_path / "missing", "--out", folder / first, *PAPER, *also)
+    assert_refused(*arguments, naming=f"{folder / second} would be written twice")
 
 
 @pytest.mark.parametrize("wrong", [("--epochs", "0"), ("--batch", "x"), ("--preset", "abacus")])
