@@ -99,6 +99,21 @@ def progress_bar(total: int | None, unit: str) -> tqdm[Any]:
     return tqdm(total=total, unit=unit, disable=None)
 
 
+def notice_if_cut_off(done: int, steps: int, limit: str) -> None:
+    """Say on stderr that the clock ended a run before its steps were done.
+
+    Args:
+        done: steps that were done.
+        steps: of the whole run.
+        limit: the option that would give it more time.
+    """
+    if done < steps:
+        sys.stderr.write(
+            f"mdlstm: The time was up after {done} of {steps} steps, which will not come out the "
+            f"same again; give more {limit}, or fewer --steps.\n"
+        )
+
+
 def is_confirmed(options: argparse.Namespace, question: str) -> bool:
     """Ask on a terminal, unless `--yes` was given; in a pipe nobody is asked."""
     if options.yes or options.json or not (sys.stdin.isatty() and sys.stdout.isatty()):

@@ -5,7 +5,13 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from app.cli.common import add_command, add_json_option, print_result, progress_bar
+from app.cli.common import (
+    add_command,
+    add_json_option,
+    notice_if_cut_off,
+    print_result,
+    progress_bar,
+)
 from mdlstm_core.config import IGNORE_INDEX, LabelClass
 from mdlstm_core.data.images import read_image, read_label_map
 from mdlstm_core.errors import InputError
@@ -15,7 +21,7 @@ from mdlstm_core.palette import default_color
 
 _EXAMPLES = """examples:
   mdlstm texture rock.jpg --scribbles strokes.png --out labels.png
-  mdlstm texture rock.jpg --scribbles strokes.png --out labels.png --seconds 60
+  mdlstm texture rock.jpg --scribbles strokes.png --out labels.png --steps 800
 """
 
 
@@ -39,7 +45,10 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument(
         "--out", type=Path, required=True, metavar="PNG", help="the label map to write"
     )
-    parser.add_argument("--seconds", type=float, default=30.0, help="at most (default: 30)")
+    parser.add_argument("--steps", type=int, default=400, help="(default: %(default)s)")
+    parser.add_argument(
+        "--seconds", type=float, default=120.0, help="at most so long (default: %(default)s)"
+    )
     parser.add_argument("--seed", type=int, default=0)
     add_json_option(parser)
     parser.set_defaults(run=run)
@@ -57,10 +66,18 @@ def run(options: argparse.Namespace) -> None:
 
     from mdlstm_core.learning.texture import TextureOptions, segment_texture
 
-    how = TextureOptions(seconds=options.seconds, seed=options.seed)
+    how = TextureOptions(steps=options.steps, seconds=options.seconds, seed=options.seed)
     make_folder(options.out.absolute().parent)
+    done = 0
     with progress_bar(how.steps, "step") as bar:
-        prediction = segment_texture(image, scribbles, how, lambda _step, _loss: bar.update())
+
+        def show(step: int, _loss: float) -> None:
+            nonlocal done
+            done = step
+            bar.update()
+
+        prediction = segment_texture(image, scribbles, how, show)
+    notice_if_cut_off(done, how.steps, "--seconds")
     count = int(scribbles[scribbles != IGNORE_INDEX].max()) + 1
     classes = [LabelClass(f"texture {index}", default_color(index)) for index in range(count)]
     save_indexed_png(prediction.label_map, classes, options.out)

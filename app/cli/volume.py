@@ -11,6 +11,7 @@ from app.cli.common import (
     add_command,
     add_device_option,
     add_json_option,
+    notice_if_cut_off,
     print_result,
     progress_bar,
 )
@@ -54,8 +55,10 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     )
     train.add_argument("--out", type=Path, required=True, help="the checkpoint to write")
     train.add_argument("--classes", nargs="+", metavar="NAME", help="names, in order of indices")
-    train.add_argument("--minutes", type=float, default=10.0, help="at most (default: 10)")
-    train.add_argument("--steps", type=int, default=2000, help="at most (default: 2000)")
+    train.add_argument(
+        "--minutes", type=float, default=60.0, help="at most so long (default: %(default)s)"
+    )
+    train.add_argument("--steps", type=int, default=2000, help="(default: %(default)s)")
     train.add_argument("--seed", type=int, default=0)
     train.set_defaults(run=_train)
     predict = add_command(actions, "predict", "label a stack", f"examples:\n{lines[3]}")
@@ -97,6 +100,7 @@ def _train(options: argparse.Namespace) -> None:
             bar.update()
 
         checkpoint = train_volume([sample], classes, how, device=device, on_progress=show)
+    notice_if_cut_off(len(losses), how.steps, "--minutes")
     save_checkpoint(checkpoint, options.out)
     last = float(np.mean(losses[-50:]))
     found = {"out": str(options.out), "steps": len(losses), "loss": last}

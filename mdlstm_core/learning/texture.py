@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from mdlstm_core.config import IGNORE_INDEX, NetworkConfig
 from mdlstm_core.errors import InputError
 from mdlstm_core.kernels import NotFiniteError, select_kernel
+from mdlstm_core.kernels.threads import one_thread
 from mdlstm_core.losses import balanced_weights, class_shares, soft_cross_entropy
 from mdlstm_core.network import LabelingNetwork, build_network
 from mdlstm_core.prediction import Prediction, predict
@@ -34,8 +35,8 @@ class TextureOptions:
     """How to learn an image's textures.
 
     Attributes:
-        steps: at most this many steps.
-        seconds: at most this long.
+        steps: how many; the learning rate falls over all of them.
+        seconds: at most this long; a run that this cuts off cannot be repeated.
         learning_rate: the highest of the cycle.
         view: pixels a side of the random views.
         batch: views a step.
@@ -43,7 +44,7 @@ class TextureOptions:
     """
 
     steps: int = 400
-    seconds: float = 30.0
+    seconds: float = 120.0
     learning_rate: float = 8e-3
     view: int = 96
     batch: int = 4
@@ -98,6 +99,7 @@ def segment_texture(
     return predict(network.eval(), image_HW3)
 
 
+@one_thread()
 def _learn(
     network: LabelingNetwork,
     image_HW3: NDArray[np.uint8],
@@ -111,10 +113,10 @@ def _learn(
     optimizer = torch.optim.AdamW(network.parameters(), lr=options.learning_rate)
     scribbled = np.unique(scribbles_HW[scribbles_HW != IGNORE_INDEX])
     places = [np.argwhere(scribbles_HW == label) for label in scribbled]
-    start, share = time.monotonic(), 0.0
+    end = time.monotonic() + options.seconds
     for step in range(options.steps):
         for group in optimizer.param_groups:
-            group["lr"] = options.learning_rate * _cycle(share)
+            group["lr"] = options.learning_rate * _cycle(step / options.steps)
         views = []
         for _ in range(options.batch):
             # Each class as often as another, however short its strokes.
@@ -126,9 +128,8 @@ def _learn(
         if not math.isfinite(loss):
             raise InputError("The loss is not finite; learn with a lower learning rate.")
         on_progress(step + 1, loss)
-        # The cycle ends with whichever limit is met first.
-        share = max((step + 1) / options.steps, (time.monotonic() - start) / options.seconds)
-        if share >= 1 or stop.is_set():
+        # The clock may end the run, but not change a step: the same seed gives the same.
+        if stop.is_set() or time.monotonic() >= end:
             break
 
 

@@ -19,6 +19,7 @@ from torch.nn import functional
 from mdlstm_core.checkpoint import Checkpoint, checkpoint_of
 from mdlstm_core.config import IGNORE_INDEX, LabelClass, NetworkConfig
 from mdlstm_core.errors import InputError
+from mdlstm_core.kernels.threads import one_thread
 from mdlstm_core.presets import preset
 from mdlstm_core.volumes.pyramid_network import PyramidNetwork
 from mdlstm_core.volumes.stacks import volume_input
@@ -42,8 +43,8 @@ class VolumeOptions:
     """How to train on volumes.
 
     Attributes:
-        steps: at most this many steps, a crop each.
-        seconds: at most this long.
+        steps: how many, a crop each; the learning rate falls over all of them.
+        seconds: at most this long; a run that this cuts off cannot be repeated.
         learning_rate: the highest of the cycle.
         crop: slices, rows and columns of the random crops.
         turn: whether crops are mirrored and turned; not where up or left matters.
@@ -51,7 +52,7 @@ class VolumeOptions:
     """
 
     steps: int = 400
-    seconds: float = 600.0
+    seconds: float = 3600.0
     learning_rate: float = 1e-2
     crop: tuple[int, int, int] = (6, 48, 48)
     turn: bool = True
@@ -102,6 +103,7 @@ def train_volume(
     return checkpoint_of(network, Checkpoint(config, tuple(classes), weights={}))
 
 
+@one_thread()
 def _learn(
     network: PyramidNetwork,
     tensors: list[tuple[Tensor, Tensor]],
@@ -114,19 +116,18 @@ def _learn(
     optimizer = torch.optim.AdamW(network.parameters(), lr=options.learning_rate)
     generator = np.random.default_rng(options.seed)
     sizes = np.array([labels.numel() for _, labels in tensors], dtype=np.float64)
-    start, share = time.monotonic(), 0.0
+    end = time.monotonic() + options.seconds
     for step in range(options.steps):
         for group in optimizer.param_groups:
-            group["lr"] = options.learning_rate * _cycle(share)
+            group["lr"] = options.learning_rate * _cycle(step / options.steps)
         chosen = tensors[generator.choice(len(tensors), p=sizes / sizes.sum())]
         volume, labels = _crop(*chosen, options, generator)
         loss = _step(network, optimizer, volume.to(device), labels.to(device))
         if not math.isfinite(loss):
             raise InputError("The loss is not finite; train with a lower learning rate.")
         on_progress(step + 1, loss)
-        # The cycle ends with whichever limit is met first.
-        share = max((step + 1) / options.steps, (time.monotonic() - start) / options.seconds)
-        if share >= 1 or stop.is_set():
+        # The clock may end the run, but not change a step: the same seed gives the same.
+        if stop.is_set() or time.monotonic() >= end:
             break
 
 

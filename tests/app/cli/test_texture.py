@@ -30,7 +30,7 @@ def test_label_map_follows_the_scribbles(
     image, strokes = files
     out = tmp_path / "new" / "labels.png"
 
-    result = mdlstm("texture", image, "--scribbles", strokes, "--out", out, "--seconds", 4)
+    result = mdlstm("texture", image, "--scribbles", strokes, "--out", out, "--steps", 60)
 
     assert result == (0, f"{out}: 2 textures\n", "")
     with Image.open(out) as written:
@@ -38,6 +38,21 @@ def test_label_map_follows_the_scribbles(
         label_map = np.array(written)
     assert label_map.shape == (30, 40)
     assert np.mean(label_map == (np.arange(40) < 20)) > 0.8
+
+
+def test_a_run_that_the_clock_cut_off_says_so(
+    mdlstm: Mdlstm, files: tuple[Path, Path], tmp_path: Path
+) -> None:
+    image, strokes = files
+    out = tmp_path / "labels.png"
+
+    result = mdlstm("texture", image, "--scribbles", strokes, "--out", out, "--seconds", 1e-9)
+
+    assert result.code == 0
+    assert result.err == (
+        "mdlstm: The time was up after 1 of 400 steps, which will not come out the same again; "
+        "give more --seconds, or fewer --steps.\n"
+    )
 
 
 def test_scribbles_of_one_class_are_refused(

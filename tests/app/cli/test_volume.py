@@ -56,6 +56,18 @@ def test_trained_model_labels_a_stack(mdlstm: Mdlstm, stack: Path, model: Path) 
     assert [c.name for c in load_checkpoint(model).classes] == ["dark", "light"]
 
 
+def test_a_training_that_the_clock_cut_off_says_so(
+    mdlstm: Mdlstm, stack: Path, labels: Path, tmp_path: Path
+) -> None:
+    arguments = ("--labels", labels, "--out", tmp_path / "m.safetensors", "--minutes", 1e-9)
+
+    result = mdlstm("volume", "train", stack, *arguments)
+
+    assert result.code == 0
+    assert "mdlstm: The time was up after 1 of 2000 steps" in result.err
+    assert "give more --minutes, or fewer --steps.\n" in result.err
+
+
 def test_model_of_volumes_is_refused_for_images(
     assert_refused: Mdlstm, model: Path, stack: Path, tmp_path: Path
 ) -> None:

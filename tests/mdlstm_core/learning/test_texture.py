@@ -10,6 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from mdlstm_core.errors import InputError
+from mdlstm_core.learning import texture
 from mdlstm_core.learning.texture import TextureOptions, segment_texture
 
 QUICK = TextureOptions(steps=40, seconds=600, view=48, batch=2, learning_rate=2e-2)
@@ -77,6 +78,32 @@ def test_same_seed_gives_the_same(stripes: NDArray[np.uint8], scribbles: NDArray
     first, again = (segment_texture(stripes, scribbles, options) for _ in range(2))
 
     np.testing.assert_array_equal(first.confidence, again.confidence)
+
+
+def test_the_clock_changes_no_step(
+    stripes: NDArray[np.uint8], scribbles: NDArray[np.uint8], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = TextureOptions(steps=3, view=16, batch=1, seconds=600)
+    whole = segment_texture(stripes, scribbles, options)
+
+    # Each look at it finds two thirds of the rest gone.
+    times = iter(np.cumsum([0.0, 400, 130, 40]).tolist())
+    monkeypatch.setattr(texture.time, "monotonic", lambda: next(times))
+    slow = segment_texture(stripes, scribbles, options)
+
+    np.testing.assert_array_equal(whole.confidence, slow.confidence)
+
+
+def test_the_clock_ends_learning(
+    stripes: NDArray[np.uint8], scribbles: NDArray[np.uint8], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options, steps = TextureOptions(steps=9, view=16, batch=1, seconds=10), []
+    times = iter([0.0, 9.0, 10.0])
+    monkeypatch.setattr(texture.time, "monotonic", lambda: next(times))
+
+    segment_texture(stripes, scribbles, options, lambda step, _loss: steps.append(step))
+
+    assert steps == [1, 2]
 
 
 def test_learning_ends_when_told(stripes: NDArray[np.uint8], scribbles: NDArray[np.uint8]) -> None:

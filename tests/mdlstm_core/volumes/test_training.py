@@ -20,6 +20,7 @@ from mdlstm_core.checkpoint import (
 from mdlstm_core.config import LabelClass, NetworkConfig
 from mdlstm_core.errors import InputError
 from mdlstm_core.presets import preset
+from mdlstm_core.volumes import training
 from mdlstm_core.volumes.prediction import predict_volume
 from mdlstm_core.volumes.pyramid_network import PyramidNetwork, pyramid_of
 from mdlstm_core.volumes.stacks import volume_input
@@ -117,6 +118,23 @@ def test_training_ends_when_told(cube: LabeledVolume, small: NetworkConfig) -> N
 
     train_volume([cube], CLASSES, VolumeOptions(), small, on_progress=told, stop=stop)
 
+    assert steps == [1, 2]
+
+
+def test_the_clock_changes_no_step_but_may_end_training(
+    cube: LabeledVolume, small: NetworkConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = VolumeOptions(steps=4, seconds=600)
+    whole = train_volume([cube], CLASSES, options, small).weights
+
+    # Each look at it finds two thirds of the rest gone.
+    times = iter(np.cumsum([0.0, 400, 130, 40, 10]).tolist())
+    monkeypatch.setattr(training.time, "monotonic", lambda: next(times))
+    slow = train_volume([cube], CLASSES, options, small).weights
+
+    assert all(torch.equal(slow[name], value) for name, value in whole.items())
+    times, steps = iter([0.0, 599.0, 600.0]), []
+    train_volume([cube], CLASSES, options, small, on_progress=lambda step, _: steps.append(step))
     assert steps == [1, 2]
 
 
