@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -18,6 +19,9 @@ from tqdm import tqdm
 
 from mdlstm_core.config import DEFAULT_MODEL, DEVICE_NAMES
 from mdlstm_core.errors import InputError
+
+MAX_SEED = 2**32 - 1
+"""What every generator takes."""
 
 
 class IncompleteError(InputError):
@@ -84,6 +88,46 @@ def add_device_option(parser: argparse.ArgumentParser) -> None:
         default="auto",
         help="where to compute (default: the GPU if there is one)",
     )
+
+
+def whole_number(low: int, high: int | None = None) -> Callable[[str], int]:
+    """Return the `type` of an option that takes whole numbers of a range, ends included."""
+
+    def parsed(text: str) -> int:
+        value = int(text)
+        if value < low or (high is not None and value > high):
+            upper = "on" if high is None else f"to {high}"
+            raise argparse.ArgumentTypeError(f"{value} is not a whole number from {low} {upper}")
+        return value
+
+    parsed.__name__ = "whole number"  # what argparse calls it
+    return parsed
+
+
+def number(low: float, high: float = math.inf, *, ends: bool) -> Callable[[str], float]:
+    """Return the `type` of an option that takes finite numbers of a range.
+
+    Args:
+        low: where the range begins.
+        high: where it ends.
+        ends: whether the two belong to it.
+    """
+
+    def parsed(text: str) -> float:
+        value = float(text)
+        inside = low <= value <= high if ends else low < value < high
+        if not (inside and math.isfinite(value)):
+            told = f"above {low:g}" if high == math.inf else f"between {low:g} and {high:g}"
+            raise argparse.ArgumentTypeError(f"{value:g} is not a number {told}")
+        return value
+
+    parsed.__name__ = "number"  # what argparse calls it
+    return parsed
+
+
+def add_seed_option(parser: argparse.ArgumentParser) -> None:
+    """Add `--seed`."""
+    parser.add_argument("--seed", type=whole_number(0, MAX_SEED), default=0)
 
 
 def print_result(options: argparse.Namespace, values: dict[str, Any], text: str) -> None:

@@ -11,7 +11,13 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from app.cli.common import NoticePrinter, add_device_option, add_model_option, progress_bar
+from app.cli.common import (
+    NoticePrinter,
+    add_device_option,
+    add_model_option,
+    number,
+    progress_bar,
+)
 from mdlstm_core.config import DIRECTIONS, STATES
 from mdlstm_core.data.images import read_image
 from mdlstm_core.errors import InputError
@@ -87,7 +93,10 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     )
     parser.add_argument("--class", dest="class_name", metavar="NAME", help="for --at (the best)")
     parser.add_argument(
-        "--seconds", type=float, default=10.0, help="for hiding patches at --at (%(default)s)"
+        "--seconds",
+        type=number(0, ends=False),
+        default=10.0,
+        help="for hiding patches at --at (%(default)s)",
     )
     parser.add_argument(
         "--compare",

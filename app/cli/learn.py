@@ -14,6 +14,7 @@ from app.cli.common import (
     add_device_option,
     add_json_option,
     add_model_option,
+    number,
     print_result,
     progress_bar,
     raise_left_out,
@@ -57,7 +58,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument("project", type=Path, help="the project (.mdlp)")
     parser.add_argument(
         "--seconds",
-        type=_positive,
+        type=number(0, ends=False),
         default=LEARNING_SECONDS,
         help="at most so long (default: %(default)s)",
     )
@@ -203,10 +204,3 @@ def _report(
     }
     text = f"{options.project}: learned {', '.join(names)} from {images} images in {steps} steps."
     print_result(options, values, text + (f"\nThe model is in {out}." if out else ""))
-
-
-def _positive(text: str) -> float:
-    value = float(text)
-    if not value > 0:
-        raise argparse.ArgumentTypeError(f"{value} is not a positive number")
-    return value

@@ -8,9 +8,12 @@ from pathlib import Path
 from app.cli.common import (
     add_command,
     add_json_option,
+    add_seed_option,
     notice_if_cut_off,
+    number,
     print_result,
     progress_bar,
+    whole_number,
 )
 from mdlstm_core.config import IGNORE_INDEX, LabelClass
 from mdlstm_core.data.images import read_image, read_label_map
@@ -45,11 +48,14 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument(
         "--out", type=Path, required=True, metavar="PNG", help="the label map to write"
     )
-    parser.add_argument("--steps", type=int, default=400, help="(default: %(default)s)")
+    parser.add_argument("--steps", type=whole_number(1), default=400, help="(default: %(default)s)")
     parser.add_argument(
-        "--seconds", type=float, default=120.0, help="at most so long (default: %(default)s)"
+        "--seconds",
+        type=number(0, ends=False),
+        default=120.0,
+        help="at most so long (default: %(default)s)",
     )
-    parser.add_argument("--seed", type=int, default=0)
+    add_seed_option(parser)
     add_json_option(parser)
     parser.set_defaults(run=run)
 

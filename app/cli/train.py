@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
-from app.cli.common import add_command, add_device_option, add_json_option, print_result
+from app.cli.common import (
+    add_command,
+    add_device_option,
+    add_json_option,
+    add_seed_option,
+    number,
+    print_result,
+    whole_number,
+)
 from mdlstm_core.config import NetworkConfig
 from mdlstm_core.errors import InputError
 from mdlstm_core.files import make_folder
@@ -37,10 +45,12 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument("--out", type=Path, required=True, help="the checkpoint to write")
     parser.add_argument("--train-list", type=Path, help="stems to train on (train.txt)")
     parser.add_argument("--val-list", type=Path, help="stems to measure on (val.txt)")
-    parser.add_argument("--epochs", type=_positive, default=40)
-    parser.add_argument("--batch", type=_positive, default=8, help="images a step")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--learning-rate", type=float, default=2e-3, help="the highest")
+    parser.add_argument("--epochs", type=whole_number(1), default=40)
+    parser.add_argument("--batch", type=whole_number(1), default=8, help="images a step")
+    add_seed_option(parser)
+    parser.add_argument(
+        "--learning-rate", type=number(0, ends=False), default=2e-3, help="the highest"
+    )
     parser.add_argument("--precision", choices=("float32", "bfloat16"), default="float32")
     parser.add_argument(
         "--start-from",
@@ -75,7 +85,7 @@ def _add_other_datasets(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--first-share",
-        type=_share,
+        type=number(0, 1, ends=False),
         default=0.4,
         metavar="SHARE",
         help="share of the views that come from DATASET, with --also (default: %(default)s)",
@@ -84,11 +94,14 @@ def _add_other_datasets(parser: argparse.ArgumentParser) -> None:
 
 def _add_balance(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--balance", type=float, default=0.0, help="how much more rare classes count, 0 to 1"
+        "--balance",
+        type=number(0, 1, ends=True),
+        default=0.0,
+        help="how much more rare classes count, 0 to 1",
     )
     parser.add_argument(
         "--prefer-rare",
-        type=float,
+        type=number(0, 1, ends=True),
         default=0.0,
         metavar="SHARE",
         help="how much more probable rare classes become at the end, 0 to 1",
@@ -98,7 +111,7 @@ def _add_balance(parser: argparse.ArgumentParser) -> None:
 def _add_looks(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--pixels",
-        type=_positive,
+        type=whole_number(1),
         metavar="N",
         help="look at images of at most N pixels: quicker, and a start for a whole run",
     )
@@ -231,22 +244,8 @@ def _run_with_progress(trainer: Trainer, options: argparse.Namespace, *, shown: 
         return trainer.run(show, show_read)
 
 
-def _positive(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"{value} is not a positive number")
-    return value
-
-
 def _pair(text: str) -> tuple[str, str]:
     theirs, equals, ours = text.partition("=")
     if not (theirs and equals and ours):
         raise argparse.ArgumentTypeError(f"{text} is not of the form THEIRS=OURS")
     return theirs, ours
-
-
-def _share(text: str) -> float:
-    value = float(text)
-    if not 0 < value < 1:
-        raise argparse.ArgumentTypeError(f"{value} is not between 0 and 1")
-    return value

@@ -11,9 +11,12 @@ from app.cli.common import (
     add_command,
     add_device_option,
     add_json_option,
+    add_seed_option,
     notice_if_cut_off,
+    number,
     print_result,
     progress_bar,
+    whole_number,
 )
 from mdlstm_core.config import IGNORE_INDEX, LabelClass
 from mdlstm_core.errors import InputError
@@ -56,10 +59,13 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     train.add_argument("--out", type=Path, required=True, help="the checkpoint to write")
     train.add_argument("--classes", nargs="+", metavar="NAME", help="names, in order of indices")
     train.add_argument(
-        "--minutes", type=float, default=60.0, help="at most so long (default: %(default)s)"
+        "--minutes",
+        type=number(0, ends=False),
+        default=60.0,
+        help="at most so long (default: %(default)s)",
     )
-    train.add_argument("--steps", type=int, default=2000, help="(default: %(default)s)")
-    train.add_argument("--seed", type=int, default=0)
+    train.add_argument("--steps", type=whole_number(1), default=2000, help="(default: %(default)s)")
+    add_seed_option(train)
     train.set_defaults(run=_train)
     predict = add_command(actions, "predict", "label a stack", f"examples:\n{lines[3]}")
     predict.add_argument("stack", type=Path, help="TIFF stack, grey or colour")

@@ -54,8 +54,10 @@ class TextureOptions:
         """Check what cannot be learned with.
 
         Raises:
-            InputError: a number is below its range.
+            InputError: a number is out of its range.
         """
+        if not 0 < self.learning_rate < math.inf:
+            raise InputError("The learning rate must be positive, and finite.")
         if min(self.steps, self.view, self.batch) < 1 or not self.seconds > 0 or self.seed < 0:
             raise InputError("Steps, seconds and view must be positive, and the seed not negative.")
 

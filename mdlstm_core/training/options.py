@@ -46,9 +46,16 @@ class TrainingOptions:
         """Check what cannot be trained with.
 
         Raises:
-            InputError: a number is below its range.
+            InputError: a number is out of its range.
         """
         if self.seed < 0:
             raise InputError(f"The seed {self.seed} is negative; choose one from 0 on.")
         if min(self.epochs, self.batch, self.validations, *self.view) < 1:
             raise InputError("Epochs, batch, validations and view must be at least 1.")
+        if not self.learning_rate > 0 or not self.weight_decay >= 0:
+            raise InputError("The learning rate must be above 0, the weight decay not below it.")
+        shares = (self.average_decay, self.first_share, self.balance, self.prefer_rare)
+        if not all(0 <= share <= 1 for share in shares) or self.first_share in (0, 1):
+            raise InputError(
+                "average_decay, first_share, balance and prefer_rare lie between 0 and 1."
+            )

@@ -62,8 +62,10 @@ class VolumeOptions:
         """Check what cannot be trained with.
 
         Raises:
-            InputError: a number is below its range.
+            InputError: a number is out of its range.
         """
+        if not 0 < self.learning_rate < math.inf:
+            raise InputError("The learning rate must be positive, and finite.")
         if min(self.steps, *self.crop) < 1 or not self.seconds > 0 or self.seed < 0:
             raise InputError("Steps, seconds and crop must be positive, and the seed not negative.")
 

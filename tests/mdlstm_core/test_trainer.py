@@ -298,12 +298,6 @@ def test_folder_in_place_of_the_checkpoint_is_refused_at_once(
         make_trainer(tiny_config)
 
 
-@pytest.mark.parametrize("wrong", [{"seed": -1}, {"epochs": 0}, {"batch": 0}, {"view": (0, 4)}])
-def test_impossible_options_are_refused(wrong: dict[str, Any]) -> None:
-    with pytest.raises(InputError):
-        TrainingOptions(**wrong)
-
-
 def test_set_smaller_than_a_batch_is_repeated(
     make_trainer: Callable[..., Trainer], tiny_config: NetworkConfig
 ) -> None:

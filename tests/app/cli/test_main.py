@@ -85,6 +85,29 @@ def test_wrong_options_end_with_2(mdlstm: Callable[..., Any]) -> None:
     assert caught.value.code == 2
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("texture a --scribbles b --out c --seconds nan", "nan is not a number above 0"),
+        ("texture a --scribbles b --out c --steps 0", "0 is not a whole number from 1 on"),
+        ("texture a --scribbles b --out c --seed -1", "not a whole number from 0 to 4294967295"),
+        ("volume train a --labels b --out c --minutes inf", "inf is not a number above 0"),
+        ("volume train a --labels b --out c --steps 2.5", "invalid whole number value: '2.5'"),
+        ("volume train a --labels b --out c --seed 4294967296", "4294967296 is not a whole"),
+        ("learn a --seconds nan", "nan is not a number above 0"),
+        ("gates a --out b --seconds -1", "-1 is not a number above 0"),
+    ],
+)
+def test_numbers_out_of_their_range_are_refused(
+    mdlstm: Callable[..., Any], capsys: pytest.CaptureFixture[str], words: str, said: str
+) -> None:
+    with pytest.raises(SystemExit) as caught:
+        mdlstm(*words.split())
+
+    assert caught.value.code == 2
+    assert said in capsys.readouterr().err
+
+
 def test_version(mdlstm: Callable[..., Any], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         mdlstm("--version")

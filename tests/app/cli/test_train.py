@@ -185,7 +185,6 @@ def test_bad_input_is_refused(assert_refused: Mdlstm, tiny_dataset: Path, tmp_pa
     refused(tiny_dataset, tiny_dataset / "classes.json" / "model", naming="classes.json")
     refused(tiny_dataset, tiny_dataset, naming="is a folder")
     refused(tiny_dataset, Path(), naming="is a folder")
-    refused(tiny_dataset, out, "--seed", -1, naming="seed -1")
     refused(tiny_dataset, out, "--resume", naming=f"{out}.state")
     (tiny_dataset / "labels" / "scene_0.png").unlink()
     refused(tiny_dataset, out, naming="scene_0.png")
@@ -206,7 +205,27 @@ def test_two_checkpoints_in_one_file_are_refused_before_anything_is_read(
     assert_refused(*arguments, naming=f"{folder / second} would be written twice")
 
 
-@pytest.mark.parametrize("wrong", [("--epochs", "0"), ("--batch", "x"), ("--preset", "abacus")])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        ("--epochs", "0"),
+        ("--batch", "x"),
+        ("--preset", "abacus"),
+        ("--seed", "-1"),
+        ("--seed", str(2**64)),
+        ("--learning-rate", "nan"),
+        ("--learning-rate", "-1"),
+        ("--learning-rate", "0"),
+        ("--learning-rate", "1e999"),
+        ("--balance", "nan"),
+        ("--balance", "1.5"),
+        ("--prefer-rare", "nan"),
+        ("--prefer-rare", "-0.1"),
+        ("--first-share", "1"),
+        ("--first-share", "nan"),
+        ("--pixels", "0"),
+    ],
+)
 def test_wrong_option_is_explained(
     mdlstm: Mdlstm,
     capsys: pytest.CaptureFixture[str],

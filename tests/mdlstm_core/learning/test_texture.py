@@ -134,3 +134,9 @@ def test_other_sizes_are_refused(stripes: NDArray[np.uint8], scribbles: NDArray[
 def test_bad_options_are_refused(wrong: dict[str, int]) -> None:
     with pytest.raises(InputError, match="must be positive"):
         TextureOptions(**wrong)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("rate", [0.0, -1.0, float("nan"), float("inf")])
+def test_impossible_learning_rates_are_refused(rate: float) -> None:
+    with pytest.raises(InputError, match="learning rate must be positive"):
+        TextureOptions(learning_rate=rate)

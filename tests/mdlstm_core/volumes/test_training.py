@@ -214,6 +214,12 @@ def test_bad_options_are_refused(wrong: dict[str, int]) -> None:
         VolumeOptions(**wrong)  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("rate", [0.0, -1.0, float("nan"), float("inf")])
+def test_impossible_learning_rates_are_refused(rate: float) -> None:
+    with pytest.raises(InputError, match="learning rate must be positive"):
+        VolumeOptions(learning_rate=rate)
+
+
 def test_models_of_images_and_volumes_are_told_apart(
     tiny_checkpoint: Checkpoint, untrained: Checkpoint, cube: LabeledVolume
 ) -> None:
