@@ -25,7 +25,7 @@ from app.cli import (
 )
 from app.cli.common import IncompleteError, log_folder
 from mdlstm_core import __version__
-from mdlstm_core.errors import InputError
+from mdlstm_core.errors import AlreadySaidError, InputError
 
 _COMMANDS = (
     predict,
@@ -68,6 +68,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except InputError as error:
         sys.stderr.write(f"mdlstm: {error}\n")
         return 1 if isinstance(error, IncompleteError) else 2
+    except AlreadySaidError:
+        _logged()
+        return 1
     except MemoryError:
         sys.stderr.write("mdlstm: There is not enough memory; close other programs.\n")
         return 1

@@ -139,11 +139,12 @@ def run(options: argparse.Namespace) -> None:
     from mdlstm_core.training.trainer import Trainer
 
     check_apart([options.out, *(Path(out) for _, out in options.also)])
-    sources = _sources(options)
-    for source in sources:
-        make_folder(source.out.absolute().parent)
     device = own_device(select_device(options.device).device)
+    # Joined before anything is read: of what all of them find wrong, one process speaks.
     with joined(device) as processes, keep_freed():
+        sources = _sources(options)
+        for source in sources:
+            make_folder(source.out.absolute().parent)
         config = _config(options, len(sources[0].classes))
         trainer = Trainer(config, sources, _training_options(options), device, processes)
         if options.resume:

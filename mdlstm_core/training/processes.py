@@ -6,9 +6,15 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, distributed
+
+from mdlstm_core.errors import AlreadySaidError
+
+if TYPE_CHECKING:
+    from torch.distributed.distributed_c10d import Store
 
 
 @dataclass(frozen=True)
@@ -38,16 +44,36 @@ def joined(device: torch.device) -> Iterator[Processes]:
     """Join the processes that `torchrun` started, by nccl on GPUs and gloo on CPUs.
 
     A process that it did not start is alone. Leaves the group at the end.
+
+    Raises:
+        AlreadySaidError: in place of what failed here, if another process failed before: the
+            reason is the other's, and what failed here is mostly that it has gone.
     """
-    count = int(os.environ.get("WORLD_SIZE", "1"))
-    if count == 1:
+    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
         yield ALONE
         return
-    distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
+    from torch.distributed.rendezvous import rendezvous
+
+    # The store is the launcher's: it is there still when a process has gone.
+    store, rank, count = next(rendezvous("env://"))
+    backend = "nccl" if device.type == "cuda" else "gloo"
+    distributed.init_process_group(backend, store=store, rank=rank, world_size=count)
     try:
-        yield Processes(distributed.get_rank(), count)
+        yield Processes(rank, count)
+    except Exception as error:
+        if _failed_before(store):
+            raise AlreadySaidError from error
+        raise
     finally:
         distributed.destroy_process_group()
+
+
+def _failed_before(store: Store) -> bool:
+    """Note a failure, and say whether there was one before."""
+    try:
+        return store.add("mdlstm/failed", 1) > 1
+    except RuntimeError:  # the machine that keeps it has gone: nobody knows
+        return False
 
 
 def own_device(device: torch.device) -> torch.device:

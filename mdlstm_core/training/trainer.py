@@ -50,8 +50,8 @@ class Trainer:
         processes: who shares the work; see `processes.joined`.
 
     Raises:
-        InputError: the network cannot be built for that many classes, or a checkpoint would
-            take the place of another.
+        InputError: the network cannot be built for that many classes, a checkpoint would
+            take the place of another, or a batch is smaller than the number of processes.
     """
 
     def __init__(
@@ -63,6 +63,11 @@ class Trainer:
         processes: Processes = ALONE,
     ) -> None:
         check_apart([source.out for source in sources])
+        if options.batch < processes.count:
+            raise InputError(
+                f"{processes.count} processes cannot share a batch of {options.batch}; "
+                f"give --batch {processes.count} or more."
+            )
         self._options, self._device, self._processes = options, device, processes
         zoom = min(1.0, math.sqrt(config.working_pixels / math.prod(options.view)))
         self._data = Sources(tuple(sources), options.first_share, options.view, options.seed, zoom)

@@ -13,11 +13,12 @@ from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 from safetensors.torch import load_file
 
 from mdlstm_core.checkpoint import load_checkpoint
 
-MDLSTM = "from app.cli.main import main; main()"
+MDLSTM = "import sys; from app.cli.main import main; sys.exit(main())"
 OPTIONS = ("--preset", "byeon2015-5x5", "--epochs", "2", "--batch", "2", "--device", "cpu")
 
 
@@ -66,6 +67,34 @@ def test_two_gloo_processes_follow_the_curve_of_one(tiny_dataset: Path, tmp_path
     described = json.loads(Path(f"{together}.run.json").read_text())
     assert described["processes"] == 2
     assert described["options"]["seed"] == 0
+
+
+def said(process: subprocess.Popen[str]) -> list[str]:
+    """Wait for a run that fails, and return what `mdlstm` says."""
+    output, _ = process.communicate(timeout=300)
+    assert process.returncode != 0, output
+    return [line for line in output.splitlines() if line.startswith("mdlstm: ")]
+
+
+def test_of_several_processes_that_cannot_go_on_one_says_why(
+    tiny_dataset: Path, tmp_path: Path
+) -> None:
+    labels = tiny_dataset / "labels" / "scene_1.png"
+    Image.new("L", (40, 30), 9).save(labels)
+
+    (sentence,) = said(start(tiny_dataset, tmp_path / "model.safetensors", processes=2))
+
+    assert sentence.startswith(f"mdlstm: {labels} has the label 9, ")
+
+
+def test_a_batch_smaller_than_the_number_of_processes_is_refused(
+    tiny_dataset: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "model.safetensors"
+
+    sentences = said(start(tiny_dataset, out, "--batch", "1", processes=2))
+
+    assert sentences == ["mdlstm: 2 processes cannot share a batch of 1; give --batch 2 or more."]
 
 
 @pytest.mark.thorough
