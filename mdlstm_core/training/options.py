@@ -48,8 +48,8 @@ class TrainingOptions:
         Raises:
             InputError: a number is out of its range.
         """
-        if self.seed < 0:
-            raise InputError(f"The seed {self.seed} is negative; choose one from 0 on.")
+        if not 0 <= self.seed < 2**32:
+            raise InputError(f"The seed {self.seed} is not from 0 to {2**32 - 1}.")
         if min(self.epochs, self.batch, self.validations, *self.view) < 1:
             raise InputError("Epochs, batch, validations and view must be at least 1.")
         if not self.learning_rate > 0 or not self.weight_decay >= 0:

@@ -175,8 +175,10 @@ class Trainer:
 
     def _run_epoch(self, on_step: Callable[[dict[str, Any]], None]) -> tuple[float, float]:
         """Return the mean loss, and the seconds that the steps waited for their images."""
-        # Dropout draws from a seed of the epoch, so that a resumed run draws the same.
-        torch.manual_seed(self._options.seed * 100_003 + self._epoch)
+        # Dropout draws from a seed of the epoch, so that a resumed run draws the same; each
+        # process from another one, since its views are others.
+        seed = self._options.seed * 100_003 + self._epoch
+        torch.manual_seed(seed + 1_000_003 * self._processes.rank)
         self._network.train()
         total, waited, since = 0.0, 0.0, time.perf_counter()
         for step, batch in enumerate(self._batches()):

@@ -40,6 +40,10 @@ def start(
         command += ["-m", "torch.distributed.run", *(launcher or STANDALONE)]
         command += [f"--nproc-per-node={processes}"]
     command += [str(script), "train", str(dataset), "--out", str(out), *OPTIONS, *options]
+    return launch(command)
+
+
+def launch(command: list[str]) -> subprocess.Popen[str]:
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(p or "." for p in sys.path)}
     return subprocess.Popen(
         command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
@@ -95,6 +99,53 @@ def test_a_batch_smaller_than_the_number_of_processes_is_refused(
     sentences = said(start(tiny_dataset, out, "--batch", "1", processes=2))
 
     assert sentences == ["mdlstm: 2 processes cannot share a batch of 1; give --batch 2 or more."]
+
+
+DROPPED = """
+import sys
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from mdlstm_core.config import NetworkConfig
+from mdlstm_core.data.dataset import LabeledFolder
+from mdlstm_core.training.options import TrainingOptions
+from mdlstm_core.training.processes import joined
+from mdlstm_core.training.sources import Source
+from mdlstm_core.training.trainer import Trainer
+
+root, out = map(Path, sys.argv[1:])
+sources = [Source(LabeledFolder(root), LabeledFolder(root), out)]
+config = NetworkConfig("scene", "scene", 3, 16, (2, 3), (), (8, 8, 8, 8), dropout=0.5)
+kept = []
+
+def look(_module, inputs, output):
+    if torch.is_grad_enabled():
+        kept.append((output.abs().amax((0, 2, 3)) > 0).tolist())
+
+with joined(torch.device("cpu")) as processes:
+    options = TrainingOptions(epochs=1, batch=2, view=(18, 22))
+    trainer = Trainer(config, sources, options, torch.device("cpu"), processes)
+    for module in trainer._network.modules():
+        if isinstance(module, nn.Dropout2d):
+            module.register_forward_hook(look)
+    trainer.run()
+    out.with_name(f"kept.{processes.rank}").write_text(repr(kept))
+"""
+
+
+def test_each_process_drops_other_features(tiny_dataset: Path, tmp_path: Path) -> None:
+    script = tmp_path / "dropped.py"
+    script.write_text(DROPPED)
+    command = [sys.executable, "-m", "torch.distributed.run", *STANDALONE, "--nproc-per-node=2"]
+    command += [str(script), str(tiny_dataset), str(tmp_path / "model.safetensors")]
+
+    finish(launch(command))
+
+    first, second = ((tmp_path / f"kept.{rank}").read_text() for rank in (0, 1))
+    assert "False" in first
+    assert first != second
 
 
 @pytest.mark.thorough

@@ -15,6 +15,7 @@ from mdlstm_core.training.options import TrainingOptions
     "wrong",
     [
         {"seed": -1},
+        {"seed": 2**32},
         {"epochs": 0},
         {"batch": 0},
         {"view": (0, 4)},
