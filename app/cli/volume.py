@@ -88,7 +88,18 @@ def _train(options: argparse.Namespace) -> None:
     from mdlstm_core.volumes.stacks import read_label_stack, read_stack
     from mdlstm_core.volumes.training import LabeledVolume, VolumeOptions, train_volume
 
-    sample = LabeledVolume(read_stack(options.stack), read_label_stack(options.labels))
+    if options.out.resolve() in (options.stack.resolve(), options.labels.resolve()):
+        raise InputError(f"{options.out} is one of the inputs; choose another file for --out.")
+    if options.out.is_dir():
+        raise InputError(f"{options.out} is a folder; name the checkpoint's file.")
+    if twice := [n for n in options.classes or () if options.classes.count(n) > 1]:
+        raise InputError(f"--classes names {twice[0]!r} twice; give each class a name of its own.")
+    sample = LabeledVolume(
+        read_stack(options.stack),
+        read_label_stack(options.labels),
+        str(options.stack),
+        str(options.labels),
+    )
     known = np.unique(sample.labels[sample.labels != IGNORE_INDEX])
     if known.size < 2:
         raise InputError(f"{options.labels} must have voxels of at least two classes.")
@@ -129,7 +140,8 @@ def _predict(options: argparse.Namespace) -> None:
         raise InputError(f"{options.out} is the stack itself; choose another file for --out.")
     checkpoint = load_checkpoint(options.model)
     device = select_device(options.device).device
-    prediction = predict_volume(checkpoint, read_stack(options.stack), device)
+    stack, name = read_stack(options.stack), str(options.stack)
+    prediction = predict_volume(checkpoint, stack, device, name=name)
     make_folder(options.out.absolute().parent)
     save_label_stack(prediction.labels, options.out)
     values = {

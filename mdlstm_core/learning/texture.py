@@ -128,7 +128,10 @@ def _learn(
         images, labels = (torch.from_numpy(np.stack(part)) for part in zip(*views, strict=True))
         loss = _step(network, optimizer, images.permute(0, 3, 1, 2), labels)
         if not math.isfinite(loss):
-            raise InputError("The loss is not finite; learn with a lower learning rate.")
+            raise InputError(
+                f"The loss is not finite in step {step + 1}; learn with another seed or a lower "
+                "learning rate."
+            )
         on_progress(step + 1, loss)
         # The clock may end the run, but not change a step: the same seed gives the same.
         if stop.is_set() or time.monotonic() >= end:
@@ -141,7 +144,7 @@ def _step(
     images_B3HW: Tensor,
     labels_BHW: Tensor,
 ) -> float:
-    """Learn from a batch of views and return its loss."""
+    """Learn from a batch of views and return its loss; NaN, and nothing learned, if not finite."""
     shares, area = class_shares(labels_BHW, network.config.classes, network.output_stride)
     try:
         logits = network(images_B3HW)
@@ -150,7 +153,9 @@ def _step(
     loss = soft_cross_entropy(logits, shares, balanced_weights(shares, area))
     optimizer.zero_grad()
     loss.backward()
-    nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+    norm = nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+    if not norm.isfinite():
+        return math.nan
     optimizer.step()
     return loss.item()
 

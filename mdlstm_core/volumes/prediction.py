@@ -39,6 +39,7 @@ def predict_volume(
     volume_DHWC: NDArray[np.generic],
     device: torch.device | None = None,
     tile: tuple[int, int, int] = TILE,
+    name: str = "The volume",
 ) -> VolumePrediction:
     """Label every voxel of a volume.
 
@@ -50,6 +51,7 @@ def predict_volume(
         volume_DHWC: of any number type.
         device: where to compute; the CPU unless told.
         tile: slices, rows and columns that are computed at once.
+        name: of the volume, for the sentences of what cannot be used.
 
     Raises:
         InputError: the model labels images, the volume's shape or channels do not fit, a
@@ -57,11 +59,11 @@ def predict_volume(
     """
     device = device or torch.device("cpu")
     network = pyramid_of(checkpoint).to(device)
-    volume = volume_input(volume_DHWC)[0]
+    volume = volume_input(volume_DHWC, name)[0]
     if volume.shape[0] != checkpoint.config.channels[0]:
         raise InputError(
-            f"The model reads volumes of {checkpoint.config.channels[0]} channels, "
-            f"this one has {volume.shape[0]}."
+            f"{name} cannot be labeled: the model reads volumes of "
+            f"{checkpoint.config.channels[0]} channels, this one has {volume.shape[0]}."
         )
     total = torch.zeros(checkpoint.config.classes, *volume.shape[1:])
     weights = torch.zeros(volume.shape[1:])

@@ -82,17 +82,21 @@ def save_label_stack(labels_DHW: NDArray[np.uint8], path: Path) -> None:
     write_whole(path, content.getvalue())
 
 
-def volume_input(volume_DHWC: NDArray[np.generic]) -> Tensor:
+def volume_input(volume_DHWC: NDArray[np.generic], name: str = "The volume") -> Tensor:
     """Return a volume as the network looks at it: 1×C×D×H×W, each channel standardised.
+
+    Args:
+        volume_DHWC: of any number type.
+        name: of the volume, for the sentences of what cannot be used.
 
     Raises:
         InputError: it is not D×H×W×C, is empty, or has a value that is not finite.
     """
     if volume_DHWC.ndim != 4 or 0 in volume_DHWC.shape:
-        raise InputError(f"A volume is slices×rows×columns×channels, not {volume_DHWC.shape}.")
+        raise InputError(f"{name} must be slices×rows×columns×channels, not {volume_DHWC.shape}.")
     values = volume_DHWC.astype(np.float32)
     if not np.isfinite(values).all():
-        raise InputError("The volume has values that are not finite numbers; replace them.")
+        raise InputError(f"{name} has values that are not finite numbers; replace them.")
     # In double precision: the sums run over millions of voxels.
     mean = values.mean(axis=(0, 1, 2), dtype=np.float64)
     deviation = np.maximum(values.std(axis=(0, 1, 2), dtype=np.float64), 1e-6)

@@ -32,10 +32,14 @@ class LabeledVolume:
     Attributes:
         volume: D×H×W×C of any number type.
         labels: class index of each voxel, D×H×W; `IGNORE_INDEX` where there is none.
+        name: of the volume, for the sentences of what cannot be used.
+        labels_name: of the labels, likewise.
     """
 
     volume: NDArray[np.generic]
     labels: NDArray[np.uint8]
+    name: str = "The volume"
+    labels_name: str = "the label stack"
 
 
 @dataclass(frozen=True)
@@ -126,7 +130,10 @@ def _learn(
         volume, labels = _crop(*chosen, options, generator)
         loss = _step(network, optimizer, volume.to(device), labels.to(device))
         if not math.isfinite(loss):
-            raise InputError("The loss is not finite; train with a lower learning rate.")
+            raise InputError(
+                f"The loss is not finite in step {step + 1}; train with another seed or a lower "
+                "learning rate."
+            )
         on_progress(step + 1, loss)
         # The clock may end the run, but not change a step: the same seed gives the same.
         if stop.is_set() or time.monotonic() >= end:
@@ -137,15 +144,18 @@ def _prepared(samples: Sequence[LabeledVolume], classes: int) -> list[tuple[Tens
     """Return the volumes (C×D×H×W) that have labels (D×H×W), checked."""
     found = []
     for sample in samples:
-        volume = volume_input(sample.volume)[0]
+        volume = volume_input(sample.volume, sample.name)[0]
         if tuple(volume.shape[1:]) != sample.labels.shape:
             raise InputError(
-                f"A volume of {_size(volume.shape[1:])} voxels has labels of "
-                f"{_size(sample.labels.shape)}; they must be the same."
+                f"{sample.name} of {_size(volume.shape[1:])} voxels has labels of "
+                f"{_size(sample.labels.shape)} ({sample.labels_name}); they must be the same."
             )
         known = sample.labels[sample.labels != IGNORE_INDEX]
         if known.size and int(known.max()) >= classes:
-            raise InputError(f"The labels have a class {known.max()}, but there are {classes}.")
+            raise InputError(
+                f"In {sample.labels_name} there is a class {known.max()}, but there are {classes} "
+                f"(0 to {classes - 1}); name more classes, or give these voxels {IGNORE_INDEX}."
+            )
         if known.size:
             found.append((volume, torch.from_numpy(sample.labels.astype(np.int64))))
     if not found:
@@ -183,12 +193,14 @@ def _crop(
 def _step(
     network: PyramidNetwork, optimizer: torch.optim.Optimizer, volume_CDHW: Tensor, labels: Tensor
 ) -> float:
-    """Learn from one crop and return its loss."""
+    """Learn from one crop and return its loss; NaN, and nothing learned, if it is not finite."""
     logits = network(volume_CDHW.unsqueeze(0))
     loss = functional.cross_entropy(logits, labels.unsqueeze(0), ignore_index=IGNORE_INDEX)
     optimizer.zero_grad()
     loss.backward()
-    nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+    norm = nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+    if not norm.isfinite():
+        return math.nan
     optimizer.step()
     return loss.item()
 

@@ -93,6 +93,49 @@ def test_the_stack_is_never_overwritten(
     assert stack.read_bytes() == before
 
 
+def test_sentences_name_the_file(
+    assert_refused: Mdlstm, stack: Path, labels: Path, model: Path
+) -> None:
+    train = ("volume", "train", stack, "--labels", labels, "--out", stack.with_name("m"))
+    predict = ("volume", "predict", stack, "--model", model, "--out", stack.with_name("o.tif"))
+    few = ("--classes", "alone")
+    assert_refused(
+        *train,
+        *few,
+        naming=f"In {labels} there is a class 1, but there are 1 (0 to 0); name more classes, or "
+        "give these voxels 255.",
+    )
+    tifffile.imwrite(stack, np.zeros((3, 9, 8, 3), np.uint8), photometric="rgb")
+    assert_refused(*predict, naming=f"{stack} cannot be labeled: the model reads volumes of 1")
+    tifffile.imwrite(stack, np.zeros((2, 9, 8), np.uint8), photometric="minisblack")
+    assert_refused(
+        *train, naming=f"{stack} of 2×9×8 voxels has labels of 3×9×8 ({labels}); they must"
+    )
+    tifffile.imwrite(stack, np.full((3, 9, 8), np.nan, np.float32), photometric="minisblack")
+    for command in (train, predict):
+        assert_refused(*command, naming=f"{stack} has values that are not finite numbers")
+
+
+def test_two_classes_of_one_name_are_refused(
+    assert_refused: Mdlstm, stack: Path, labels: Path
+) -> None:
+    train = ("volume", "train", stack, "--labels", labels, "--out", stack.with_name("m"))
+
+    assert_refused(*train, "--classes", "a", "a", naming="--classes names 'a' twice")
+
+
+@pytest.mark.parametrize("place", ["stack.tif", "labels.tif", "."])
+def test_a_checkpoint_takes_the_place_of_nothing_else(
+    assert_refused: Mdlstm, stack: Path, labels: Path, place: str
+) -> None:
+    before = stack.read_bytes(), labels.read_bytes()
+    out = stack.with_name(place) if place != "." else stack.parent
+
+    assert_refused("volume", "train", stack, "--labels", labels, "--out", out, naming=out)
+
+    assert (stack.read_bytes(), labels.read_bytes()) == before
+
+
 @pytest.mark.parametrize("kind", ["sizes", "one class", "other shape", "missing", "names"])
 def test_stacks_that_do_not_fit_are_refused(
     assert_refused: Mdlstm, stack: Path, labels: Path, kind: str

@@ -7,11 +7,15 @@ import threading
 import cv2
 import numpy as np
 import pytest
+import torch
 from numpy.typing import NDArray
+from torch import nn
+from torch.nn.modules.module import register_module_forward_hook
 
 from mdlstm_core.errors import InputError
 from mdlstm_core.learning import texture
 from mdlstm_core.learning.texture import TextureOptions, segment_texture
+from mdlstm_core.network import LabelingNetwork
 
 QUICK = TextureOptions(steps=40, seconds=600, view=48, batch=2, learning_rate=2e-2)
 
@@ -104,6 +108,21 @@ def test_the_clock_ends_learning(
     segment_texture(stripes, scribbles, options, lambda step, _loss: steps.append(step))
 
     assert steps == [1, 2]
+
+
+def test_a_gradient_that_overflows_is_not_learned_from(
+    stripes: NDArray[np.uint8], scribbles: NDArray[np.uint8]
+) -> None:
+    def overflow(module: nn.Module, _inputs: object, output: torch.Tensor) -> None:
+        if isinstance(module, LabelingNetwork) and output.requires_grad:
+            output.register_hook(lambda gradient: gradient * torch.inf)
+
+    handle = register_module_forward_hook(overflow)
+    try:
+        with pytest.raises(InputError, match="not finite in step 1; learn with another seed"):
+            segment_texture(stripes, scribbles, TextureOptions(steps=1, view=16, batch=1))
+    finally:
+        handle.remove()
 
 
 def test_learning_ends_when_told(stripes: NDArray[np.uint8], scribbles: NDArray[np.uint8]) -> None:

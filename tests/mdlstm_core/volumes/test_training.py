@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
+from torch import nn
+from torch.nn.modules.module import register_module_forward_hook
 
 from mdlstm_core.checkpoint import (
     Checkpoint,
@@ -136,6 +138,21 @@ def test_the_clock_changes_no_step_but_may_end_training(
     times, steps = iter([0.0, 599.0, 600.0]), []
     train_volume([cube], CLASSES, options, small, on_progress=lambda step, _: steps.append(step))
     assert steps == [1, 2]
+
+
+def test_a_gradient_that_overflows_is_not_learned_from(
+    cube: LabeledVolume, small: NetworkConfig
+) -> None:
+    def overflow(module: nn.Module, _inputs: object, output: torch.Tensor) -> None:
+        if isinstance(module, PyramidNetwork):
+            output.register_hook(lambda gradient: gradient * torch.inf)
+
+    handle = register_module_forward_hook(overflow)
+    try:
+        with pytest.raises(InputError, match="not finite in step 1; train with another seed"):
+            train_volume([cube], CLASSES, VolumeOptions(steps=1), small)
+    finally:
+        handle.remove()
 
 
 @pytest.fixture
