@@ -42,6 +42,7 @@ class LabeledFolder:
 
     Attributes:
         root: the dataset's folder.
+        list_file: where the names come from; None for all of `images/`.
         classes: the classes, in the order of their indices.
         source: where the images come from and their terms, as the dataset states them.
         stems: the names of the images.
@@ -57,7 +58,7 @@ class LabeledFolder:
         Raises:
             InputError: something is missing, unreadable or does not fit.
         """
-        self.root = root
+        self.root, self.list_file = root, list_file
         description = read_description(root / "classes.json")
         self.classes = classes_of(root / "classes.json", description)
         self.source = ", ".join(

@@ -10,6 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from mdlstm_core import __version__
 from mdlstm_core.errors import InputError
 from mdlstm_core.files import write_whole
 from mdlstm_core.training.curves import draw_curves
@@ -50,17 +51,14 @@ class RunFiles:
         """Return where a file is now that `start` may have put aside."""
         return _previous(path) if not path.exists() and _previous(path).exists() else path
 
-    def describe(self, settings: dict[str, Any], kernel: str, device: str, processes: int) -> None:
-        """Write what is trained, with which versions and on what machine."""
+    def describe(self, run: dict[str, Any]) -> None:
+        """Write what is trained, from what, with which versions and on what machine."""
         packages = ("torch", "numpy", "opencv-python-headless")
         description = {
-            **settings,
-            "device": device,
-            "kernel": kernel,
-            "processes": processes,
+            **run,
             "python": platform.python_version(),
             "system": platform.platform(),
-            "versions": {name: version(name) for name in packages},
+            "versions": {"mdlstm": __version__} | {name: version(name) for name in packages},
         }
         write_whole(self._description, json.dumps(description, indent=1).encode())
 

@@ -42,6 +42,17 @@ def settings_of(
     return normalized
 
 
+def places_of(source: Source) -> dict[str, str | None]:
+    """Return where a dataset, its lists and its checkpoint lie."""
+    places = {
+        "dataset": source.train.root,
+        "train_list": source.train.list_file,
+        "validation_list": source.validation.list_file,
+        "out": source.out,
+    }
+    return {name: None if path is None else str(path.absolute()) for name, path in places.items()}
+
+
 def check_same(
     state: Path, before: dict[str, Any], now: dict[str, Any], sources: Sequence[Source]
 ) -> None:

@@ -24,7 +24,7 @@ from mdlstm_core.training.measurements import HeadMeasurements
 from mdlstm_core.training.options import TrainingOptions
 from mdlstm_core.training.processes import ALONE, Processes
 from mdlstm_core.training.run_files import RunFiles, check_apart
-from mdlstm_core.training.settings import check_same, settings_of
+from mdlstm_core.training.settings import check_same, places_of, settings_of
 from mdlstm_core.training.sources import Batch, Source, Sources
 from mdlstm_core.training.starting import begin_with
 from mdlstm_core.training.state import (
@@ -155,7 +155,7 @@ class Trainer:
             self._files.go_on(self._epoch)
         elif writes:
             self._files.start([source.out for source in self._data.sources])
-            self._files.describe(self._settings, kernel, str(self._device), self._processes.count)
+            self._files.describe(self._description(kernel))
         while self._epoch < self._options.epochs:
             start = time.perf_counter()
             loss, waited = self._run_epoch(on_step)
@@ -272,6 +272,17 @@ class Trainer:
             best=self._measured.best,
             settings=self._settings,
         )
+
+    def _description(self, kernel: str) -> dict[str, Any]:
+        """Return all that the run can be repeated from, as JSON values."""
+        return {
+            **self._settings,
+            "datasets": [places_of(source) for source in self._data.sources],
+            "start_from": self._start,
+            "device": str(self._device),
+            "kernel": kernel,
+            "processes": self._processes.count,
+        }
 
     @property
     def _settings(self) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 import torch
 
+from mdlstm_core import __version__
 from mdlstm_core.checkpoint import load_checkpoint
 from mdlstm_core.training.state import load_state
 from mdlstm_core.training.trainer import Trainer
@@ -255,6 +257,41 @@ def test_a_quick_run_at_fewer_pixels_starts_a_whole_one(
         torch.testing.assert_close(weight, ended[name], atol=1e-6, rtol=0)
     looked_at = [load_checkpoint(path).config.working_pixels for path in (quick, whole)]
     assert looked_at == [1000, 120_000]
+
+
+def test_a_run_can_be_repeated_from_its_description(
+    mdlstm: Mdlstm, tiny_dataset: Path, tmp_path: Path
+) -> None:
+    other, out, second = (tmp_path / name for name in ("other", "m.safetensors", "o.safetensors"))
+    shutil.copytree(tiny_dataset, other)
+    (other / "classes.json").write_text('{"classes": ["sky", "lawn", "sea"]}')
+    (tiny_dataset / "mine.txt").write_text("scene_1\nscene_2\n")
+    start = tmp_path / "start.safetensors"
+    assert mdlstm("train", tiny_dataset, "--out", start, *PAPER).code == 0
+
+    more = ("--also", other, second, "--same", "lawn=grass", "--start-from", start)
+    lists = ("--train-list", tiny_dataset / "mine.txt")
+    assert mdlstm("train", tiny_dataset, "--out", out, *PAPER, *more, *lists).code == 0
+
+    described = json.loads(Path(f"{out}.run.json").read_text())
+    assert described["datasets"] == [
+        {
+            "dataset": str(root),
+            "train_list": str(root / train),
+            "validation_list": str(root / "val.txt"),
+            "out": str(checkpoint),
+        }
+        for root, train, checkpoint in (
+            (tiny_dataset, "mine.txt", out),
+            (other, "train.txt", second),
+        )
+    ]
+    assert described["data"][0]["train"] == ["scene_1", "scene_2"]
+    assert [data["same"] for data in described["data"]] == [{}, {"lawn": "grass"}]
+    assert described["start_from"] == str(start)
+    assert described["versions"]["mdlstm"] == __version__
+    assert described["config"]["preset"] == "byeon2015-5x5"
+    assert described["options"]["epochs"] == 2
 
 
 def test_how_a_prediction_looks_can_be_chosen(
