@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import resource
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 import torch
 
+from mdlstm_core.checkpoint import load_checkpoint
 from mdlstm_core.config import NetworkConfig
 from mdlstm_core.data.dataset import LabeledFolder
 from mdlstm_core.errors import InputError
@@ -29,9 +31,14 @@ MakeTrainer = Callable[..., Trainer]
 def make_trainer(tiny_dataset: Path, tmp_path: Path, tiny_config: NetworkConfig) -> MakeTrainer:
     """Return a function that opens the dataset as it lies there now, for one checkpoint."""
 
-    def make(root: Path = tiny_dataset, also: bool = False, **same: str) -> Trainer:
+    def make(
+        root: Path = tiny_dataset,
+        out: str = "model.safetensors",
+        also: bool = False,
+        **same: str,
+    ) -> Trainer:
         train, validation = (LabeledFolder(root, root / f"{n}.txt") for n in ("train", "val"))
-        sources = [Source(train, validation, tmp_path / "model.safetensors")]
+        sources = [Source(train, validation, tmp_path / out)]
         if also:
             sources.append(Source(train, validation, tmp_path / "other.safetensors", same))
         return Trainer(tiny_config, sources, OPTIONS, torch.device("cpu"))
@@ -204,4 +211,38 @@ def test_a_kill_while_an_epoch_is_kept_leaves_every_epoch_in_the_log_once(
     trainer.resume()
     trainer.run()
 
+    assert epochs_logged(state) == [1, 2]
+
+
+@pytest.mark.parametrize("full", ["model.safetensors", "model.safetensors.state"])
+def test_a_full_disk_keeps_the_last_epoch_to_go_on_from(
+    make_trainer: MakeTrainer, state: Path, tmp_path: Path, full: str
+) -> None:
+    kept = {path: path.read_bytes() for path in (state, state.with_suffix(""))}
+    whole = make_trainer(out="whole.safetensors")
+    whole.run()
+    # No file may grow larger than this one less a byte: whichever comes first fails.
+    room = (tmp_path / full).stat().st_size - 1
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    trainer = make_trainer()
+    trainer.resume()
+
+    resource.setrlimit(resource.RLIMIT_FSIZE, (room, hard))
+    try:
+        with pytest.raises(InputError) as caught:
+            trainer.run()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+    said = str(caught.value)
+    assert "cannot be written: File too large; mend that and go on with --resume." in said
+    assert load_state(state).epoch == 1
+    assert kept[state] == state.read_bytes()
+    load_checkpoint(tmp_path / "model.safetensors")  # whole, whichever epoch's it is
+    assert not list(tmp_path.glob("*.part"))
+    trainer = make_trainer()
+    trainer.resume()
+    trainer.run()
+    ones, others = (load_state(tmp_path / f"{n}.safetensors.state") for n in ("model", "whole"))
+    assert all(torch.equal(others.network[name], value) for name, value in ones.network.items())
     assert epochs_logged(state) == [1, 2]
