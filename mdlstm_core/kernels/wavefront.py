@@ -3,6 +3,7 @@
 Runs on every device torch knows. All four directions, the batch and the cells of a
 diagonal go through one matrix product a predecessor. The backward pass is
 the same wavefront reversed, and forms each weight gradient in one product at the end.
+Without one, only some diagonals' gates and states are in memory at a time.
 
 Axes: D direction, N direction and cell, P cell in diagonal order, S slot in diagonal
 order with padding, B batch, R row, C column, I input feature, H hidden unit, G gate.
@@ -10,6 +11,7 @@ order with padding, B batch, R row, C column, I input feature, H hidden unit, G 
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -30,6 +32,8 @@ def run(input_BRCI: Tensor, weights: MDLSTMWeights, forget_scale: float = 1.0) -
     check_arguments(input_BRCI, weights, forget_scale)
     _, rows, columns, _ = input_BRCI.shape
     layout = diagonal_layout(rows, columns, input_BRCI.device)
+    if not (torch.is_grad_enabled() and any(t.requires_grad for t in (input_BRCI, *weights))):
+        return _HiddenAlone.apply(input_BRCI, *weights, forget_scale, layout)
     hidden_DPBH = _Recurrence.apply(
         _project(input_BRCI, weights, layout),
         weights.recurrent_row_DHG,
@@ -46,13 +50,8 @@ def states(input_BRCI: Tensor, weights: MDLSTMWeights, forget_scale: float = 1.0
     check_arguments(input_BRCI, weights, forget_scale)
     _, rows, columns, _ = input_BRCI.shape
     layout = diagonal_layout(rows, columns, input_BRCI.device)
-    swept = _sweep(
-        _project(input_BRCI, weights, layout),
-        weights.recurrent_row_DHG,
-        weights.recurrent_column_DHG,
-        layout,
-        forget_scale,
-    )
+    recurrent = weights.recurrent_row_DHG, weights.recurrent_column_DHG
+    swept = _swept(_project(input_BRCI, weights, layout), *recurrent, layout, forget_scale)
     packed = [
         *swept.gates_DPBG.chunk(5, dim=3),
         swept.cell_DSBH[:, layout.cell_slots],
@@ -102,20 +101,33 @@ class _Swept(NamedTuple):
     hidden_DSBH: Tensor
 
 
-@one_thread()
-def _sweep(
+def _swept(
     gates_DPBG: Tensor,
     recurrent_row: Tensor,
     recurrent_column: Tensor,
     layout: DiagonalLayout,
     forget_scale: float,
 ) -> _Swept:
-    """Run the wavefront over the gates' input part, which is overwritten by the gates."""
+    """Return all states of the wavefront over the gates' input part (see `_sweep`)."""
     directions, _, batch, gate_count = gates_DPBG.shape
-    units = gate_count // 5
-    hidden = gates_DPBG.new_zeros(directions, layout.slots, batch, units)
-    cell = torch.zeros_like(hidden)
-    for diagonal in layout.diagonals:
+    hidden = gates_DPBG.new_zeros(directions, layout.slots, batch, gate_count // 5)
+    swept = _Swept(gates_DPBG, torch.zeros_like(hidden), hidden)
+    _sweep(swept, recurrent_row, recurrent_column, layout.diagonals, forget_scale)
+    return swept
+
+
+@one_thread()
+def _sweep(
+    swept: _Swept,
+    recurrent_row: Tensor,
+    recurrent_column: Tensor,
+    diagonals: Sequence[Diagonal],
+    forget_scale: float,
+) -> None:
+    """Run the wavefront over the gates' input part, which is overwritten by the gates."""
+    gates_DPBG, cell, hidden = swept
+    units = hidden.shape[3]
+    for diagonal in diagonals:
         gates = _rows(gates_DPBG, diagonal.cell, diagonal)
         gates.baddbmm_(_rows(hidden, diagonal.row_slot, diagonal), recurrent_row)
         gates.baddbmm_(_rows(hidden, diagonal.column_slot, diagonal), recurrent_column)
@@ -129,7 +141,70 @@ def _sweep(
         c.addcmul_(forget_column, _rows(cell, diagonal.column_slot, diagonal), value=forget_scale)
         torch.tanh(c, out=h)
         h.mul_(output)
-    return _Swept(gates_DPBG, cell, hidden)
+
+
+_PART_BYTES = 8 << 20
+"""Of the gates that are in memory together where no gradient is asked for."""
+
+
+class _HiddenAlone(Function):
+    """`_hidden_alone`, which has no tangents: torch says so, in place of dropping them."""
+
+    @staticmethod
+    def forward(ctx: Any, input_BRCI: Tensor, *rest: Any) -> Tensor:
+        *tensors, forget_scale, layout = rest
+        return _hidden_alone(input_BRCI, MDLSTMWeights(*tensors), forget_scale, layout)
+
+
+def _hidden_alone(
+    input_BRCI: Tensor, weights: MDLSTMWeights, forget_scale: float, layout: DiagonalLayout
+) -> Tensor:
+    """Return what `run` does, some diagonals after the other: nothing else is kept of them."""
+    batch, rows, columns, features = input_BRCI.shape
+    units, cells = weights.units, rows * columns
+    recurrent = weights.recurrent_row_DHG, weights.recurrent_column_DHG
+    input_PBI = input_BRCI.reshape(batch, -1, features).transpose(0, 1)
+    order_DP = layout.order.view(4, cells)
+    first_D1 = cells * torch.arange(4, device=order_DP.device).unsqueeze(1)
+    hidden_NBH = input_BRCI.new_empty(4 * cells, batch, units)
+    before = input_BRCI.new_zeros(2, 4, 2, batch, units)
+    most = _PART_BYTES // (4 * 5 * units * batch * input_BRCI.element_size())
+    for cell, slot, part in _parts(layout.diagonals, most):
+        last = part[-1]
+        here = slice(cell, cell + last.cell + last.length)
+        place_DP = order_DP[:, here]
+        seen = input_PBI[(place_DP - first_D1).flatten()].view(4, -1, features)
+        gates = torch.baddbmm(weights.bias_DG.unsqueeze(1), seen, weights.input_DIG)
+        states = input_BRCI.new_zeros(2, 4, last.slot + last.length + 1, batch, units)
+        states[:, :, : before.shape[2]] = before
+        swept = _Swept(gates.view(4, -1, batch, 5 * units), *states)
+        _sweep(swept, *recurrent, part, forget_scale)
+        of_cells = swept.hidden_DSBH[:, layout.cell_slots[here] - slot]
+        hidden_NBH[place_DP.flatten()] = of_cells.flatten(0, 1)
+        before = states[:, :, last.slot - 1 :].clone()
+    return hidden_NBH.view(4, rows, columns, batch, units).permute(0, 3, 1, 2, 4)
+
+
+def _parts(
+    diagonals: Sequence[Diagonal], most: int
+) -> Iterator[tuple[int, int, tuple[Diagonal, ...]]]:
+    """Yield diagonals of together at most so many cells, or one of more, after one another.
+
+    With each part its first cell, and its first slot: that of the padding before the diagonal
+    that comes before it. Inside the part, cells and slots are counted from there.
+    """
+    first, behind = 0, 0
+    while first < len(diagonals):
+        cell, slot = diagonals[first].cell, diagonals[first].slot - behind - 3
+        end = first + 1
+        while end < len(diagonals) and diagonals[end].cell + diagonals[end].length <= cell + most:
+            end += 1
+        part = (
+            Diagonal(d.length, d.first_row, d.cell - cell, *(at - slot for at in d[3:]))
+            for d in diagonals[first:end]
+        )
+        yield cell, slot, tuple(part)
+        first, behind = end, diagonals[end - 1].length
 
 
 def _rows(values: Tensor, start: int, diagonal: Diagonal) -> Tensor:
@@ -151,7 +226,7 @@ class _Recurrence(Function):
     ) -> Tensor:
         # Overwrites its first argument, which nothing else reads: `_project` made it, and
         # the backward pass of its product does not need the product.
-        swept = _sweep(projected_DPBG, recurrent_row, recurrent_column, layout, forget_scale)
+        swept = _swept(projected_DPBG, recurrent_row, recurrent_column, layout, forget_scale)
         ctx.save_for_backward(*swept, recurrent_row, recurrent_column)
         ctx.layout, ctx.forget_scale = layout, forget_scale
         return swept.hidden_DSBH[:, layout.cell_slots]

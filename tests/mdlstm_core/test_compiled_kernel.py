@@ -354,7 +354,7 @@ def peak():
     return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) * 1024
 
 units = 20
-run = select_kernel("compiled").module.run
+run = select_kernel(sys.argv[1]).module.run
 weights = MDLSTMWeights(*(torch.zeros(4, n, 5 * units) for n in (3, units, units)),
                         torch.zeros(4, 5 * units))
 run(torch.zeros(1, 8, 8, 3), weights)
@@ -365,9 +365,14 @@ print((peak() - before) / (output.numel() * output.itemsize))
 """
 
 
-def test_inference_needs_little_more_memory_than_its_output() -> None:
+@pytest.mark.parametrize(("kernel", "most"), [("compiled", 1.3), ("torch", 2.5)])
+def test_inference_needs_little_more_memory_than_its_output(kernel: str, most: float) -> None:
     done = subprocess.run(
-        [sys.executable, "-c", MEMORY], cwd=ROOT, capture_output=True, text=True, check=True
+        [sys.executable, "-c", MEMORY, kernel],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
     )
 
-    assert 0.9 < float(done.stdout) < 1.3
+    assert 0.9 < float(done.stdout) < most
