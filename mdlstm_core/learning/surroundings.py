@@ -71,26 +71,29 @@ def _caution(
     deep_NC: Tensor, local_NG: Tensor, rows: AllRows, scale_G: Tensor
 ) -> tuple[float, float]:
     """Return how little surroundings are to be relied on, and how little the network, 0 to 1."""
-    caution = first_strokes(rows) ** 2
-    pairs = lessons_and_tests(rows)
-    nothing = with_one(local_NG[:, :0])
-    by_chance = unseen_error(nothing, pairs)
-    if by_chance == 0:  # no half tells of the other: what tells the strokes themselves apart?
-        weight_NK = row_weights(rows)
-        pairs = [(weight_NK, weight_NK)]
-        by_chance = unseen_error(nothing, pairs)
+    own_NK = row_weights(rows)
+    # Where no half tells of the other: what tells the strokes themselves apart?
+    for pairs in (lessons_and_tests(rows), [(own_NK, own_NK)]):
+        fine, local, best = _told(deep_NC, local_NG, scale_G, pairs)
+        if best > _SUFFICES[0]:
+            caution = first_strokes(rows) ** 2 * _between(fine, _SUFFICES)
+            return caution, _between(local / best, _SUFFICES_TOO)
+    return 0.0, 0.0
+
+
+def _told(
+    deep_NC: Tensor, local_NG: Tensor, scale_G: Tensor, pairs: Sequence[tuple[Tensor, Tensor]]
+) -> tuple[float, float, float]:
+    """Return what part of the classes the finest filters tell, all filters, and the network too.
+
+    More is never less: where more inputs mislead, fewer of them are taken.
+    """
+    by_chance = unseen_error(with_one(local_NG[:, :0]), pairs)
     if by_chance == 0:
-        return 0.0, 0.0
-
-    def told(inputs_NX: Tensor) -> float:
-        return 1 - unseen_error(with_one(inputs_NX), pairs) / by_chance
-
-    fine = told(local_NG[:, scale_G <= _FINE])
-    local = max(fine, told(local_NG))
-    best = max(local, told(torch.cat([deep_NC, local_NG], dim=1)))
-    if fine <= 0:
-        return 0.0, 0.0
-    return caution * _between(fine, _SUFFICES), _between(local / best, _SUFFICES_TOO)
+        return 0.0, 0.0, 0.0
+    inputs = local_NG[:, scale_G <= _FINE], local_NG, torch.cat([deep_NC, local_NG], dim=1)
+    fine, local, both = (1 - unseen_error(with_one(seen), pairs) / by_chance for seen in inputs)
+    return fine, max(fine, local), max(fine, local, both)
 
 
 def first_strokes(rows: AllRows) -> float:

@@ -127,6 +127,15 @@ def test_one_stroke_of_each_class_is_judged_by_itself() -> None:
     torch.testing.assert_close(weighed(deep_NC, told_by_coarse, rows).local_G, torch.ones(4))
 
 
+def test_where_no_half_tells_of_the_other_strokes_are_judged_by_themselves() -> None:
+    """As where one image is dark and the next one bright."""
+    deep_NC, local_NG = seen(FINE, None)
+    local_NG[:, FINE] += 6 * (IMAGE_N % 2)
+    assert told(local_NG) < 0
+    found = weighed(deep_NC, local_NG)
+    assert found.local_G[COARSE] < 0.1
+
+
 def test_strokes_of_one_class_say_nothing_of_it() -> None:
     one_class = torch.zeros(ROWS, dtype=torch.long)
     found = weighed(*seen(FINE, None), rows_of(one_class, IMAGE_N, one_class))
