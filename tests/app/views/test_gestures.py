@@ -289,34 +289,6 @@ def test_edits_are_worked_out_in_the_order_they_began(scene: Scene, held: _Held)
     assert scene.is_set.all()
 
 
-def test_undo_in_the_middle_of_a_stroke_takes_that_stroke_back(qtbot: QtBot, scene: Scene) -> None:
-    scene.use("brush")
-    scene.drag(scene.window, [(20.0, 20.0), (60.0, 20.0)])
-    before = scene.corrections
-    scene.drag(scene.window, [(20.0, 80.0), (60.0, 80.0)], release=False)
-    qtbot.keyClick(scene.window, Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
-    qtbot.mouseRelease(scene.canvas, _LEFT, pos=scene.view(60, 80))
-    np.testing.assert_array_equal(scene.corrections, before)
-    qtbot.keyClick(scene.window, Qt.Key.Key_Y, Qt.KeyboardModifier.ControlModifier)
-    assert scene.is_set[80, 20:61].all()  # and it can be made again
-
-
-def test_undo_in_the_middle_of_a_polygon_takes_its_last_corner_back(
-    qtbot: QtBot, scene: Scene
-) -> None:
-    scene.use("rectangle")
-    scene.drag(scene.window, [(2.5, 2.5), (4.5, 4.5)])
-    scene.use("polygon")
-    for corner in (*CORNERS, (150.0, 110.0)):
-        scene.drag(scene.window, [corner])
-    qtbot.keyClick(scene.window, Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
-    qtbot.keyClick(scene.canvas, Qt.Key.Key_Enter)
-    assert scene.is_set[30, 45]
-    assert scene.is_set[3, 3]
-    assert not scene.is_set[72:, :].any()
-    assert scene.stack.count() == 2
-
-
 def test_undo_waits_for_what_is_worked_out_and_takes_that_back(
     qtbot: QtBot, scene: Scene, held: _Held
 ) -> None:

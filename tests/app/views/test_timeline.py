@@ -68,6 +68,13 @@ def learn(
     settle(qtbot, window)
 
 
+def stored_roles(window: MainWindow) -> Roles | None:
+    file = stored(window)
+    roles = file.roles()
+    file.close()
+    return roles
+
+
 def stored(window: MainWindow) -> ProjectFile:
     assert window.session.project_path is not None
     assert window.session.journal.store()
@@ -101,9 +108,7 @@ def test_each_training_is_kept_and_one_click_goes_back_undoably(
     np.testing.assert_array_equal(prediction(opened), own)
     assert session.project.undo_stack.count() == steps + 1
     assert "serves" in panel.list.item(2).text()
-    file = stored(opened)
-    assert file.roles() == Roles(1, 1)
-    file.close()
+    assert stored_roles(opened) == Roles(1, 1)
 
     qtbot.keyClick(opened, Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
     settle(qtbot, opened)
@@ -342,6 +347,9 @@ def test_a_damaged_file_changes_nothing_of_a_model_that_learned(
     assert session.teacher.timeline.roles == Roles(1, 3)
 
 
+BREAK = "UPDATE checkpoints SET checkpoint = x'00'"
+
+
 def damage(window: MainWindow, command: str) -> None:
     """Change the checkpoints in the project file behind the program's back."""
     assert window.session.journal.store()
@@ -352,21 +360,15 @@ def damage(window: MainWindow, command: str) -> None:
     database.close()
 
 
-@pytest.mark.parametrize(
-    "command",
-    [
-        "UPDATE checkpoints SET checkpoint = x'00' WHERE number = 2",
-        "DELETE FROM checkpoints WHERE number = 2",
-    ],
-)
+@pytest.mark.parametrize("how", [BREAK, "DELETE FROM checkpoints"])
 def test_going_back_to_a_damaged_model_changes_nothing(
-    qtbot: QtBot, opened: MainWindow, drag: Callable[..., None], command: str
+    qtbot: QtBot, opened: MainWindow, drag: Callable[..., None], how: str
 ) -> None:
     session, panel = opened.session, opened.learning_views.timeline
     learn(qtbot, opened, drag, 6, 40.0)
     learn(qtbot, opened, drag, 2, 120.0)
     serving, steps = prediction(opened), session.project.undo_stack.count()
-    damage(opened, command)
+    damage(opened, f"{how} WHERE number = 2")
     panel.choose(2)
     with qtbot.waitSignal(session.warned):
         qtbot.mouseClick(panel.back, Qt.MouseButton.LeftButton)
@@ -374,9 +376,7 @@ def test_going_back_to_a_damaged_model_changes_nothing(
     np.testing.assert_array_equal(prediction(opened), serving)
     assert session.project.undo_stack.count() == steps
     assert session.teacher.timeline.roles == Roles(1, 3)
-    file = stored(opened)
-    assert file.roles() == Roles(1, 3)
-    file.close()
+    assert stored_roles(opened) == Roles(1, 3)
 
 
 def test_taking_back_a_step_to_a_damaged_model_leaves_the_present_one(
@@ -389,13 +389,11 @@ def test_taking_back_a_step_to_a_damaged_model_leaves_the_present_one(
         qtbot.mouseClick(panel.back, Qt.MouseButton.LeftButton)
     settle(qtbot, opened)
     own = prediction(opened)
-    damage(opened, "UPDATE checkpoints SET checkpoint = x'00' WHERE number = 2")
+    damage(opened, f"{BREAK} WHERE number = 2")
     with qtbot.waitSignal(session.warned):
         qtbot.keyClick(opened, Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
     settle(qtbot, opened)
     np.testing.assert_array_equal(prediction(opened), own)
     assert "serves" in panel.list.item(1).text()
     assert session.teacher.timeline.roles == Roles(1, 1)
-    file = stored(opened)
-    assert file.roles() == Roles(1, 1)
-    file.close()
+    assert stored_roles(opened) == Roles(1, 1)
