@@ -1,14 +1,15 @@
 """How fast ours learns from strokes, beside a random forest with the same strokes.
 
     python -m benchmarks.learning DATASET --json FILE [--images 10] [--rounds 20] [--seed N]
-        [--list F] [--test-list F] [--learner NAME] [--seconds S] [--document docs/learning.md]
+        [--list F] [--test-list F] [--learner NAME] [--seconds S] [--every-round]
+        [--document docs/learning.md]
     python -m benchmarks.learning DATASET --json FILE --forgetting [--images 100]
 
 A simulated annotator (`benchmarks.annotator`) draws one stroke in the largest region of each
 class of each image, then, a round, one stroke an image in the largest region that is wrong.
 All learners get the same strokes; whose mistakes are corrected goes round among them, from image
 to image and from round to round, so that none is favoured. All are measured after rounds 1, 5,
-10, 20 and the last: mean IoU is over all pixels of the test images, and over the unlabeled
+10, 20 and the last, or after every one: mean IoU is over all pixels of the test images, and over the unlabeled
 pixels of the labeled ones. Learning is timed as a whole, prediction as the mean an image.
 """
 
@@ -178,7 +179,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         makers = learners(images, task.classes, arguments.seconds, arguments.seed, Path(folder))
         rivals = {name: makers[name]() for name in arguments.learner or LEARNERS}
-        run(task, rivals, arguments.rounds, on_round)
+        measured = range(1, arguments.rounds + 1) if arguments.every_round else MEASURED
+        run(task, rivals, arguments.rounds, on_round, measured)
     if arguments.document:
         from benchmarks.learning_curves import write_curves
 
@@ -201,6 +203,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--test-list", type=Path, help="stems of the images to test on")
     parser.add_argument("--learner", action="append", choices=LEARNERS, help="default: all")
     parser.add_argument("--seconds", type=float, default=20.0, help="of Learn (default: 20)")
+    parser.add_argument("--every-round", action="store_true", help="measure after every round")
     parser.add_argument("--document", type=Path, help="to draw the curves into")
     parser.add_argument("--forgetting", action="store_true", help="on val.txt, before and after")
     return parser.parse_args()

@@ -125,3 +125,18 @@ def test_rows(tiny_dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert text.startswith("# Title")
     assert text.endswith("after\n")
     assert (tmp_path / f"learning-{name}.png").stat().st_size > 1000
+
+
+@pytest.mark.parametrize(("options", "rounds"), [([], [1, 3]), (["--every-round"], [1, 2, 3])])
+def test_which_rounds_are_measured(
+    tiny_dataset: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    options: list[str],
+    rounds: list[int],
+) -> None:
+    out = tmp_path / "rows.json"
+    given = [str(tiny_dataset), "--json", str(out), "--rounds", "3", "--learner", "live", *options]
+    monkeypatch.setattr(sys, "argv", ["learning", *given])
+    learning.main()
+    assert [row["round"] for row in json.loads(out.read_text())] == rounds
