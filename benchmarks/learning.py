@@ -9,8 +9,9 @@ A simulated annotator (`benchmarks.annotator`) draws one stroke in the largest r
 class of each image, then, a round, one stroke an image in the largest region that is wrong.
 All learners get the same strokes; whose mistakes are corrected goes round among them, from image
 to image and from round to round, so that none is favoured. All are measured after rounds 1, 5,
-10, 20 and the last, or after every one: mean IoU is over all pixels of the test images, and over the unlabeled
-pixels of the labeled ones. Learning is timed as a whole, prediction as the mean an image.
+10, 20 and the last, or after every one: mean IoU is over all pixels of the test images, and over
+the unlabeled pixels of the labeled ones. Learning is timed as a whole, prediction as the mean an
+image.
 """
 
 from __future__ import annotations
