@@ -15,7 +15,6 @@ from app.document.label_map import LabelMap
 from app.document.undo_stack import MOST_BYTES
 from app.inference.messages import ModelInfo
 from app.inference.model_client import ModelClient
-from app.session.drawing import Drawing
 from app.session.exchanger import Exchanger
 from app.session.history_walk import HistoryWalk
 from app.session.insight import Insight
@@ -41,7 +40,7 @@ class LabelingSession(QObject):
         teacher: loads the project's model, lets it learn, and keeps its timeline.
         moved: looks for images that are not where they were.
         review: what another model changed, and what it says of images not shown.
-        drawing: holds what must wait until what is being drawn is worked out.
+        may_leave: ends what is being drawn, and says whether all of it is worked out.
 
     Signals:
         document_changed(ImageDocument | None): another image is shown.
@@ -83,11 +82,12 @@ class LabelingSession(QObject):
         self.stored = StoredProject(history_bytes)
         self.project, self.journal = self.stored.project, self.stored.journal
         self.document: ImageDocument | None = None
+        self.may_leave: Callable[[], bool] = lambda: True
         self._wanted: Path | None = None
+        self._held: Callable[[], None] | None = None
         self._left: ImageDocument | None = None
         self._asked: object = None
         self._is_started = False
-        self.drawing = Drawing()
         self._disk, self._pages = DiskWorker(), PageCounter()
         self._client = ModelClient()
         self.teacher = Teacher(self.stored, self._client, base_model, device)
@@ -186,15 +186,15 @@ class LabelingSession(QObject):
 
     def edit_classes(self, classes: ClassTable, text: str) -> None:
         """Change the classes, but no pixel, as one undoable step, which `text` names."""
-        self._change_classes(lambda: self.project.edit_classes(classes, text))
+        self._change(lambda: self.project.edit_classes(classes, text))
 
     def merge_class(self, source: int, target: int) -> None:
         """Give all pixels of one class, in all images, to another one; undoable."""
-        self._change_classes(lambda: self.project.merge_class(source, target))
+        self._change(lambda: self.project.merge_class(source, target), takes_class=True)
 
     def delete_class(self, label: int, target: int = IGNORE_INDEX) -> None:
         """Delete a class; its pixels in all images get another label, or none; undoable."""
-        self._change_classes(lambda: self.project.delete_class(label, target))
+        self._change(lambda: self.project.delete_class(label, target), takes_class=True)
 
     def mark_done(self, done: bool) -> None:
         """Note that the user is done with the image shown, or is not."""
@@ -209,23 +209,28 @@ class LabelingSession(QObject):
 
     def undo(self) -> None:
         """Take back the last step; if it was on another image, that image is shown first."""
-        self.drawing.when_over(self._walk.undo)
+        self._walk.undo()
 
     def redo(self) -> None:
         """Make the last step taken back again; its image is shown first."""
-        self.drawing.when_over(self._walk.redo)
+        self._walk.redo()
 
-    def _change(self, change: Callable[[], object]) -> None:
+    @Slot()
+    def go_on(self) -> None:
+        """Show the image that waited until the one before could be left."""
+        held, self._held = self._held, None
+        if held is not None:
+            held()
+
+    def _change(self, change: Callable[[], object], *, takes_class: bool = False) -> None:
         """Do what changes the project, or say why it cannot be changed."""
         try:
             self.stored.check_writable()
+            if takes_class and not self.may_leave():  # what is drawn may be of that class
+                raise InputError("What you drew is still being worked out; try again after that.")
             change()
         except InputError as error:
             self.warned.emit(str(error))
-
-    def _change_classes(self, change: Callable[[], object]) -> None:
-        """Change the classes once what is drawn is painted: its class may leave."""
-        self.drawing.when_over(lambda: self._change(change))
 
     @property
     def is_live(self) -> bool:
@@ -344,26 +349,19 @@ class LabelingSession(QObject):
 
     @Slot(object, object)
     def _on_preview_loaded(self, path: Path, preview: Preview) -> None:
-        if path == self._wanted:
-            self.drawing.when_over(partial(self._show_preview, path, preview))
-
-    def _show_preview(self, path: Path, preview: Preview) -> None:
-        if path == self._wanted:
+        if path == self._wanted and self.may_leave():
             self.preview_loaded.emit(path, preview)
+        elif path == self._wanted:
+            self._held = partial(self._on_preview_loaded, path, preview)
 
     @Slot(object)
     def _on_loaded(self, loaded: LoadedImage) -> None:
-        if self._awaits(loaded):
-            self.drawing.when_over(partial(self._show, loaded))
-
-    def _awaits(self, loaded: LoadedImage) -> bool:
-        # If another was asked for, or the same once more, what it was may be past.
-        return loaded.path == self._wanted and loaded.request is self._asked
-
-    def _show(self, loaded: LoadedImage) -> None:
-        if not self._awaits(loaded):
-            return
         path = loaded.path
+        if path != self._wanted or loaded.request is not self._asked:
+            return  # another was asked for, or the same once more: what it was may be past
+        if not self.may_leave():
+            self._held = partial(self._on_loaded, loaded)
+            return
         corrections = self.project.corrections(path)
         if corrections is None and loaded.request != self._request_of(path):
             self._load(path)  # its labels changed meanwhile

@@ -53,8 +53,8 @@ def link_canvas(canvas: CanvasView, busy: BusyBar, session: LabelingSession) -> 
             busy.end("work")
 
     canvas.edit_finished.connect(session.edit)
-    session.drawing.may_leave = canvas.may_leave
-    canvas.settled.connect(session.drawing.go_on)
+    session.may_leave = canvas.may_leave
+    canvas.settled.connect(session.go_on)
     canvas.window_chosen.connect(session.set_display_window)
     canvas.work_changed.connect(on_work)
     canvas.work_failed.connect(session.warned)

@@ -159,7 +159,7 @@ class MainWindow(QMainWindow):
             **exchange_slots(self),
             "quit": self.close,
             "undo": self._undo,
-            "redo": session.redo,
+            "redo": self._redo,
             "abort": lambda: (canvas.abort_gesture(), canvas.setFocus()),
             "larger": partial(self.options_bar.scale_diameter, 1.25),
             "smaller": partial(self.options_bar.scale_diameter, 0.8),
@@ -312,8 +312,12 @@ class MainWindow(QMainWindow):
             self.actions_by_name[name].setEnabled(enabled)
 
     def _undo(self) -> None:
-        if not self.canvas.remove_last():
+        if not self.canvas.take_back():
             self.session.undo()
+
+    def _redo(self) -> None:
+        if self.canvas.may_leave():  # else there is nothing to make again: something new comes
+            self.session.redo()
 
     def _search(self) -> None:
         self.docks.show("Images")

@@ -10,6 +10,7 @@ from PySide6.QtGui import (
     QFocusEvent,
     QHideEvent,
     QKeyEvent,
+    QKeySequence,
     QMouseEvent,
     QNativeGestureEvent,
     QPointingDevice,
@@ -122,6 +123,15 @@ class GestureWidget(QWidget):
         removed = self._tool.remove_last()
         self.update()
         return removed
+
+    def take_back(self) -> bool:
+        """Take back what is not painted yet; return whether there was anything to take back.
+
+        The last click of several; else what is worked out. What was drawn in one drag is painted.
+        """
+        if self.remove_last():
+            return True
+        return not self.may_leave() and self.abort_gesture()
 
     def finish_gesture(self) -> None:
         """End the gesture under way, if any, as letting go would."""
@@ -312,6 +322,10 @@ class GestureWidget(QWidget):
                 self.update()
         elif key in (Qt.Key.Key_Return, Qt.Key.Key_Enter) and self._tool.is_active:
             self.finish_gesture()
+        # While there is no step to undo, the key of that action comes here.
+        elif event.matches(QKeySequence.StandardKey.Undo) and self._tool.is_active:
+            if not self.remove_last():
+                self.abort_gesture()
         elif key != Qt.Key.Key_Backspace or not self.remove_last():
             super().keyPressEvent(event)
 

@@ -38,3 +38,20 @@ def test_undo_in_the_middle_of_a_polygon_takes_its_last_corner_back(
     assert scene.is_set[3, 3]
     assert not scene.is_set[72:, :].any()
     assert scene.stack.count() == 2
+
+
+def test_undo_in_the_very_first_gesture_takes_that_back(qtbot: QtBot, scene: Scene) -> None:
+    assert scene.stack.count() == 0
+    scene.use("brush")
+    scene.drag(scene.window, [(20.0, 80.0), (60.0, 80.0)], release=False)
+    qtbot.keyClick(scene.canvas, Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
+    qtbot.mouseRelease(scene.canvas, Qt.MouseButton.LeftButton, pos=scene.view(60, 80))
+    assert not scene.is_set.any()
+    scene.use("polygon")
+    for corner in ((20.0, 20.0), (60.0, 25.0), (50.0, 70.0), (150.0, 110.0)):
+        scene.drag(scene.window, [corner])
+    qtbot.keyClick(scene.canvas, Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
+    qtbot.keyClick(scene.canvas, Qt.Key.Key_Enter)
+    assert scene.is_set[30, 45]
+    assert not scene.is_set[72:, :].any()
+    assert scene.stack.count() == 1
