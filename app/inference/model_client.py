@@ -182,7 +182,8 @@ class ModelClient(QObject):
             self.fell_behind.emit(answer.unread)
         elif isinstance(answer, NotLoaded):
             self.not_loaded.emit(answer)
-        else:
+        # Of a model whose place another one takes at once nothing is said.
+        elif not (isinstance(answer, ModelInfo) and LoadRequest in self._waiting):
             self._pass_on_notice(answer)
             self._hand_on(answer)
         self._send_next()

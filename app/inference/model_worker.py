@@ -110,13 +110,16 @@ class ModelWorker(QObject):
 
         warning, source = "", request.model
         try:
-            checkpoint = load_model(source)
-        except InputError as error:
+            predictor = Predictor(load_model(source), request.device)
+        except (InputError, MemoryError) as error:
             if request.fallback is None:
-                return NotLoaded(source, str(error))
-            checkpoint, warning = load_model(request.fallback), f"{error} Its base model serves."
-            source = request.fallback
-        predictor = Predictor(checkpoint, request.device)
+                _log.warning("a model that was asked for", exc_info=True)
+                short = "There is not enough memory for this model."
+                return NotLoaded(source, str(error) if isinstance(error, InputError) else short)
+            if isinstance(error, MemoryError):
+                raise
+            warning, source = f"{error} Its base model serves.", request.fallback
+            predictor = Predictor(load_model(source), request.device)
         self._predictor = predictor
         self._follower.use(predictor, request.base)
         return ModelInfo(

@@ -250,31 +250,40 @@ class ChangeReview(QObject):
         before, after = (self._survey.look(model, look.image_path) for model in self.models)
         if before is None or after is None or before.shape != after.shape:
             return
-        models, image, looks = self.models, look.image_path, (before, after)
+        image, looks = look.image_path, (before, after)
+        compared = self.models, self._labels_of(looks)
         revision, maps = self._stored.project.revision(image), self._maps(image, looks)
 
         def work() -> None:
             found = ReviewedImage(find_changes(*maps()), revision, looks)
-            self._compared.emit(image, models, found)
+            self._compared.emit(image, compared, found)
 
         self._pool.start(_Job(work, self.warned.emit))
 
     def _maps(self, image: Path, looks: tuple[Look, Look]) -> Callable[[], Maps]:
         """Return a call, for any thread, that gives both label maps and the corrections."""
-        labels = [self._labels(look) for look in looks]
+        labels = self._labels_of(looks)
         in_memory = self._stored.project.corrections(image)
         corrections = in_memory.frozen() if in_memory else self._stored.labels_call(image)
         return partial(maps_of, looks, labels, corrections)
 
-    def _labels(self, look: Look) -> tuple[int, ...]:
-        return self._stored.classes_of_models.labels_of(look.names)
+    def _labels_of(self, looks: tuple[Look, ...]) -> list[tuple[int, ...]]:
+        return [self._stored.classes_of_models.labels_of(look.names) for look in looks]
 
     def _label_map(self, look: Look) -> NDArray[np.uint8]:
-        return look.label_map(self._labels(look))
+        (labels,) = self._labels_of((look,))
+        return look.label_map(labels)
 
     @Slot(object, object, object)
-    def _on_compared(self, image: Path, models: object, found: ReviewedImage) -> None:
-        if models is self.models and image not in self._found:
+    def _on_compared(
+        self, image: Path, compared: tuple[object, object], found: ReviewedImage
+    ) -> None:
+        models, labels = compared
+        if models is not self.models or image in self._found:
+            return
+        if labels != self._labels_of(found.looks):
+            self._on_looked(found.looks[1])  # the classes are others since
+        else:
             self._found[image] = found
             document = self._document
             if document is not None and document.path == image:  # it may be painted on since

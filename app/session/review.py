@@ -66,6 +66,6 @@ class Review(QObject):
         """Begin anew with another project's model; one that is tried out leaves all as it was."""
         if model is None:
             self.changes.clear()
-            self.survey.set_models()
+            self.survey.forget()
         elif self.changes.models is None and self._teacher.settled_source is not None:
             self.survey.set_models()

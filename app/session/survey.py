@@ -55,7 +55,7 @@ class Survey(QObject):
         self._models: dict[Hashable, Source] = {}
         self._looks: dict[tuple[Hashable, Path], Look] = {}
         self._failed: set[tuple[Hashable, Path]] = set()
-        self._revisions: dict[Path, Hashable] = {}
+        self._revisions: dict[tuple[Hashable, Path], Hashable] = {}
         self._document: ImageDocument | None = None
         self._is_resting = False
         self._held: list[Source] = []
@@ -96,6 +96,11 @@ class Survey(QObject):
         self._looks = {at: look for at, look in self._looks.items() if at[0] in kept}
         self._failed.clear()
         self.wait()
+
+    def forget(self) -> None:
+        """Forget all that was said: another project is open."""
+        self._models, self._looks, self._revisions = {}, {}, {}
+        self.set_models()
 
     def look(self, model: Source, image: Path) -> Look | None:
         """Return what a model said of an image, None if it has not looked yet."""
@@ -198,12 +203,12 @@ class Survey(QObject):
         is_shown = self._document is not None and self._document.path == image
         if look is None or key != serving or is_shown:
             return look is None
-        is_past = self._revisions.get(image) != self._stored.project.revision(image)
+        is_past = self._revisions.get((key, image)) != self._stored.project.revision(image)
         return look.regions is None or is_past
 
     def _request(self, key: Hashable, model: Source, image: Path) -> LookRequest:
         shown, in_memory = self._document, self._stored.project.corrections(image)
-        self._revisions[image] = self._stored.project.revision(image)
+        self._revisions[key, image] = self._stored.project.revision(image)
         picture: Callable[[], NDArray[np.uint8]] = partial(read_image, image)
         if shown is not None and shown.path == image:
             picture = partial(np.asarray, shown.image)

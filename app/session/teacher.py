@@ -169,6 +169,8 @@ class Teacher(QObject):
         path = self._stored.path
         if self.model is None or path is None or self._client.is_learning:
             return
+        if self._then is not None:
+            raise InputError("Another model is just being loaded; try again in a moment.")
         corrected = self._corrected_files()
         base = self.base
         if not corrected:
@@ -219,9 +221,7 @@ class Teacher(QObject):
 
     @Slot(object)
     def _on_model_loaded(self, info: ModelInfo) -> None:
-        then = None
-        if info.source == self._asked:  # and not one that was asked for before
-            then, self._then = self._then, None
+        then, self._then = self._then, None
         try:
             self._stored.use_model_classes(info.classes)
             if then is not None:
@@ -245,10 +245,8 @@ class Teacher(QObject):
     @Slot(object)
     def _on_not_loaded(self, answer: NotLoaded) -> None:
         self.warned.emit(f"{answer.reason} The model before stays.")
-        if self.model is None:
-            self.start()
-        elif answer.source == self._asked:
-            self._stay()
+        if answer.source == self._asked:
+            self._take_back()  # another one may have been loaded in between
 
     def _take_back(self) -> None:
         """Load the model that was there before another one was chosen."""

@@ -58,10 +58,9 @@ class TimelinePictures(QObject):
 
     @Slot()
     def _on_prediction(self) -> None:
-        roles, document = self._teacher.timeline.roles, self._session.document
-        is_own = self._teacher.settled_source is not None and not self._session.is_live
-        if roles is not None and document is not None and is_own:
-            self._keep(roles.learned, document, document.displayed)
+        serving, document = self._teacher.serving, self._session.document
+        if serving is not None and document is not None and not self._session.is_live:
+            self._keep(serving.number, document, document.displayed)
 
     @Slot(object)
     def _on_looked(self, look: Look) -> None:

@@ -10,8 +10,9 @@ import pytest
 from PySide6.QtWidgets import QFileDialog
 from pytestqt.qtbot import QtBot
 
+from app.inference import model_worker
 from app.views.main_window import MainWindow
-from mdlstm_core.checkpoint import load_checkpoint, save_checkpoint
+from mdlstm_core.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from resources import model_names
 
 
@@ -79,10 +80,62 @@ def test_damaged_model_leaves_the_present_one(
     before = names(labeled_window)
 
     with (
-        qtbot.assertNotEmitted(session.model_changed),
+        qtbot.waitSignal(session.model_changed),
         qtbot.waitSignal(session.warned) as warned,
     ):
         session.use_model(broken)
 
     assert "truncated or is not a model file" in warned.args[0]
     assert names(labeled_window) == before
+
+
+def test_a_model_whose_place_another_one_takes_at_once_is_not_compared(
+    qtbot: QtBot, labeled_window: MainWindow, mine: Path
+) -> None:
+    teacher = labeled_window.session.teacher
+    replaced: list[tuple[object, object]] = []
+    teacher.model_replaced.connect(lambda *pair: replaced.append(pair))
+    with qtbot.waitSignal(teacher.model_replaced):
+        teacher.use("scene-33")
+        teacher.use(mine)
+    assert replaced == [("scene", mine)]
+    with qtbot.waitSignal(teacher.warned):
+        teacher.use("scene-33")
+        teacher.use(mine.parent / "nothing.safetensors")
+    qtbot.waitUntil(
+        lambda: teacher.settled_source == mine and labeled_window.session.model is not None
+    )
+    assert replaced == [("scene", mine)]
+    assert names(labeled_window)[0].startswith("my ")
+
+
+def test_learning_does_not_begin_while_a_model_is_being_loaded(
+    qtbot: QtBot, labeled_window: MainWindow, drag: Callable[..., None]
+) -> None:
+    session = labeled_window.session
+    drag(labeled_window, [(100.0, 100.0), (150.0, 120.0)])
+    with qtbot.waitSignal(session.model_changed):
+        session.use_model("scene")
+        with qtbot.waitSignal(session.warned) as warned:
+            session.learn(2)
+    assert warned.args == ["Another model is just being loaded; try again in a moment."]
+    assert not session.is_learning
+
+
+def test_a_model_that_memory_does_not_suffice_for_leaves_the_present_one(
+    qtbot: QtBot, labeled_window: MainWindow, mine: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session, before = labeled_window.session, names(labeled_window)
+    load = model_worker.load_model
+
+    def short(model: str | Path | bytes) -> Checkpoint:
+        if model == mine:
+            raise MemoryError
+        return load(model)
+
+    monkeypatch.setattr(model_worker, "load_model", short)
+    with qtbot.waitSignal(session.warned) as warned, qtbot.waitSignal(session.model_changed):
+        session.use_model(mine)
+    assert warned.args == ["There is not enough memory for this model. The model before stays."]
+    assert names(labeled_window) == before
+    assert session.teacher.settled_source == "scene"
