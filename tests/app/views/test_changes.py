@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,7 +11,8 @@ import pytest
 from PySide6.QtCore import Qt
 from pytestqt.qtbot import QtBot
 
-from app.document.changes import changed_mask
+from app.document.changes import Changes, changed_mask
+from app.session import change_review
 from app.views.main_window import MainWindow
 from mdlstm_core.config import IGNORE_INDEX
 
@@ -234,3 +236,29 @@ def test_nothing_is_compared_before_a_training(qtbot: QtBot, small: MainWindow) 
     document = small.session.document
     assert document is not None
     assert (document.corrections.values == IGNORE_INDEX).all()
+
+
+def test_a_comparison_under_way_does_not_outlive_its_classes(
+    qtbot: QtBot, trained: Trained, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    review, session = trained.review, trained.session
+    assert review.models is not None
+    qtbot.waitUntil(lambda: review.compared == 2)
+    began, may_go_on, compare = threading.Event(), threading.Event(), change_review.find_changes
+
+    def slow(*maps: np.ndarray) -> Changes:
+        began.set()
+        assert may_go_on.wait(60)
+        return compare(*maps)
+
+    label = next(after for (_, after) in review.counts() if after != IGNORE_INDEX)
+    assert session.journal.store()
+    monkeypatch.setattr(change_review, "find_changes", slow)
+    review.compare(*review.models)
+    qtbot.waitUntil(began.is_set)
+    session.merge_class(label, next(c.label for c in session.project.classes.classes[::-1]))
+    may_go_on.set()
+    qtbot.waitUntil(lambda: review.compared == 2)
+    assert label not in {each for pair in review.counts() for each in pair}
+    found = [r for reviewed in review._found.values() for r in reviewed.changes.regions]
+    assert label not in {r.after for r in found} | {r.before for r in found}

@@ -176,6 +176,32 @@ def test_what_is_labeled_on_another_image_counts_in_the_reason(
     assert 20 <= int(told[1]) < 50
 
 
+def test_what_another_model_says_does_not_pass_for_a_new_look(
+    qtbot: QtBot, opened: MainWindow, drag: Callable[..., None]
+) -> None:
+    """Both models look at the image shown while it is painted, but only one is to be unsure."""
+    session = opened.session
+    survey, teacher = session.review.survey, session.teacher
+    shown, other = session.project.images
+    qtbot.waitUntil(lambda: survey.is_resting)
+    with qtbot.waitSignal(session.prediction_changed):
+        session.open_image(other)
+    qtbot.waitUntil(lambda: survey.is_resting and survey.has_looked(shown))
+    before = survey.look(teacher.source, shown)
+    with qtbot.waitSignal(session.prediction_changed):
+        session.open_image(shown)
+    drag(opened, [(20.0, 60.0), (140.0, 60.0)])
+    survey.set_models("scene-33")
+    qtbot.waitUntil(lambda: survey.look("scene-33", shown) is not None)
+    with qtbot.waitSignal(session.prediction_changed):
+        session.open_image(other)
+    qtbot.waitUntil(lambda: survey.look(teacher.source, shown) is not before)
+    look = survey.look(teacher.source, shown)
+    assert look is not None
+    assert look.colors is not None
+    assert len(look.colors)
+
+
 def test_the_entropy_is_shown_in_place_of_the_margin(qtbot: QtBot, opened: MainWindow) -> None:
     document = opened.session.document
     assert document is not None
