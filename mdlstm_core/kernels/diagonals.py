@@ -80,6 +80,8 @@ def diagonal_layout(rows: int, columns: int, device: torch.device) -> DiagonalLa
             _kept.move_to_end(key)
             return found
     made = _make_layout(*key)
+    if made.nbytes > MOST_BYTES:
+        return made
     with _lock:
         _kept[key] = made
         size = sum(layout.nbytes for layout in _kept.values())

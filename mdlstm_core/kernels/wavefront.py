@@ -144,7 +144,7 @@ def _sweep(
 
 
 _PART_BYTES = 8 << 20
-"""Of the gates that are in memory together where no gradient is asked for."""
+"""Of an image's gates that are in memory together where no gradient is asked for."""
 
 
 class _HiddenAlone(Function):
@@ -168,7 +168,7 @@ def _hidden_alone(
     first_D1 = cells * torch.arange(4, device=order_DP.device).unsqueeze(1)
     hidden_NBH = input_BRCI.new_empty(4 * cells, batch, units)
     before = input_BRCI.new_zeros(2, 4, 2, batch, units)
-    most = _PART_BYTES // (4 * 5 * units * batch * input_BRCI.element_size())
+    most = _PART_BYTES // (4 * 5 * units * input_BRCI.element_size())
     for cell, slot, part in _parts(layout.diagonals, most):
         last = part[-1]
         here = slice(cell, cell + last.cell + last.length)

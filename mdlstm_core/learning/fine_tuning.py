@@ -374,7 +374,8 @@ def _step(
     kept = soft_cross_entropy(logits, views.before_BKhw, views.kept_Bhw)
     optimizer.zero_grad()
     (loss + options.keep * kept).backward()
-    nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+    if not nn.utils.clip_grad_norm_(network.parameters(), 1.0).isfinite():
+        return math.nan
     optimizer.step()
     return loss.item()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -165,6 +166,10 @@ class Preparation:
     def lessons(self) -> list[Lesson]:
         """Set strokes aside, and return the lessons of all images."""
         splits = split_all([looked.strokes for looked in self._looked])
+        first, *others = (looked.seconds for looked in self._looked)
+        if others:  # the first look readies torch, which is no measure of the next ones
+            usual = min(first, max(others))
+            self._looked[0] = dataclasses.replace(self._looked[0], seconds=usual)
         knows = has_weights(self._network)
         return [
             self._lesson(looked, split, knows)

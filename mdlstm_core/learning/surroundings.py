@@ -72,13 +72,23 @@ def _caution(
 ) -> tuple[float, float]:
     """Return how little surroundings are to be relied on, and how little the network, 0 to 1."""
     own_NK = row_weights(rows)
-    # Where no half tells of the other: what tells the strokes themselves apart?
-    for pairs in (lessons_and_tests(rows), [(own_NK, own_NK)]):
-        fine, local, best = _told(deep_NC, local_NG, scale_G, pairs)
-        if best > _SUFFICES[0]:
-            caution = first_strokes(rows) ** 2 * _between(fine, _SUFFICES)
-            return caution, _between(local / best, _SUFFICES_TOO)
-    return 0.0, 0.0
+    caution, alone, best = _judged(deep_NC, local_NG, scale_G, lessons_and_tests(rows))
+    if best < _SUFFICES[1]:
+        # Little that one half tells of the other is true; what tells the strokes themselves apart?
+        sure = _between(best, _SUFFICES)
+        own_caution, own_alone, _ = _judged(deep_NC, local_NG, scale_G, [(own_NK, own_NK)])
+        caution = sure * caution + (1 - sure) * own_caution
+        alone = sure * alone + (1 - sure) * own_alone
+    return first_strokes(rows) ** 2 * caution, alone
+
+
+def _judged(
+    deep_NC: Tensor, local_NG: Tensor, scale_G: Tensor, pairs: Sequence[tuple[Tensor, Tensor]]
+) -> tuple[float, float, float]:
+    """Return how far the finest filters suffice, all filters, and what is told at best."""
+    fine, local, best = _told(deep_NC, local_NG, scale_G, pairs)
+    alone = _between(local / best, _SUFFICES_TOO) if best > 0 else 0.0
+    return _between(fine, _SUFFICES), alone, best
 
 
 def _told(

@@ -226,8 +226,7 @@ class Trainer:
         if not self._epoch:
             again = "with"
             if self._start is not None:
-                place = self._files.present_place(Path(self._start))
-                again = f"with --start-from {shlex.quote(str(place))} and"
+                again = f"with --start-from {shlex.quote(str(self._present_start()))} and"
             return InputError(
                 f"{what}; start again {again} another seed, a lower learning rate or smaller "
                 "images (--pixels)."
@@ -278,11 +277,18 @@ class Trainer:
         return {
             **self._settings,
             "datasets": [places_of(source) for source in self._data.sources],
-            "start_from": self._start,
+            "start_from": self._present_start(),
             "device": str(self._device),
             "kernel": kernel,
             "processes": self._processes.count,
         }
+
+    def _present_start(self) -> str | None:
+        """Return where the weights are that the run began with, now that files were put aside."""
+        if self._start is None:
+            return None
+        place = self._files.present_place(Path(self._start))
+        return str(place.absolute()) if place.exists() else self._start
 
     @property
     def _settings(self) -> dict[str, Any]:

@@ -25,7 +25,7 @@ def test_parts_give_what_the_reference_does(
     image = drawn(batch, *grid, features)
     recurrent = drawn(4, units, 5 * units), drawn(4, units, 5 * units) / 2
     weights = MDLSTMWeights(drawn(4, features, 5 * units), *recurrent, drawn(4, 5 * units))
-    monkeypatch.setattr(wavefront, "_PART_BYTES", cells * 4 * 5 * units * batch * 8)
+    monkeypatch.setattr(wavefront, "_PART_BYTES", cells * 4 * 5 * units * 8)
 
     found = wavefront.run(image, weights, 0.5)
 
