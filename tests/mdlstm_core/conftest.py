@@ -29,6 +29,20 @@ def interpreted() -> Callable[[str, str], subprocess.CompletedProcess[str]]:
     return run
 
 
+@pytest.fixture
+def stop_after() -> Callable[[int], Callable[[dict[str, Any]], None]]:
+    """Returns a callback for a training that does what Ctrl-C does, once an epoch is kept."""
+
+    def of(epoch: int) -> Callable[[dict[str, Any]], None]:
+        def stop(line: dict[str, Any]) -> None:
+            if "step" not in line and line["epoch"] == epoch:
+                raise KeyboardInterrupt
+
+        return stop
+
+    return of
+
+
 @pytest.fixture(autouse=True, scope="session")
 def interpreter_patches_once() -> Iterator[None]:
     """Halve the time of Triton's interpreter.

@@ -25,6 +25,7 @@ from mdlstm_core.training.trainer import Trainer
 
 OPTIONS = TrainingOptions(epochs=2, batch=2, view=(18, 22))
 MakeTrainer = Callable[..., Trainer]
+StopAfter = Callable[[int], Callable[[dict[str, Any]], None]]
 
 
 @pytest.fixture
@@ -46,18 +47,8 @@ def make_trainer(tiny_dataset: Path, tmp_path: Path, tiny_config: NetworkConfig)
     return make
 
 
-def stop_after(epoch: int) -> Callable[[dict[str, Any]], None]:
-    """Return a callback that does what Ctrl-C does, once an epoch is kept."""
-
-    def stop(line: dict[str, Any]) -> None:
-        if "step" not in line and line["epoch"] == epoch:
-            raise KeyboardInterrupt
-
-    return stop
-
-
 @pytest.fixture
-def state(make_trainer: MakeTrainer, tmp_path: Path) -> Path:
+def state(make_trainer: MakeTrainer, tmp_path: Path, stop_after: StopAfter) -> Path:
     """The state of a run of two epochs that was stopped after the first."""
     with pytest.raises(KeyboardInterrupt):
         make_trainer().run(stop_after(1))
@@ -138,7 +129,7 @@ def test_what_is_said_of_many_images_stays_short(
 
 
 def test_other_heads_cannot_be_resumed(
-    make_trainer: MakeTrainer, tiny_dataset: Path, state: Path
+    make_trainer: MakeTrainer, tiny_dataset: Path, state: Path, stop_after: StopAfter
 ) -> None:
     with pytest.raises(InputError, match="the number of datasets was 1, not 2"):
         make_trainer(also=True).resume()

@@ -54,16 +54,6 @@ def make_trainer(tiny_dataset: Path, tmp_path: Path) -> Callable[..., Trainer]:
     return make
 
 
-def stop_after(epoch: int) -> Callable[[dict[str, Any]], None]:
-    """Return a callback that does what Ctrl-C does, once an epoch is logged."""
-
-    def stop(line: dict[str, Any]) -> None:
-        if "step" not in line and line["epoch"] == epoch:
-            raise KeyboardInterrupt
-
-    return stop
-
-
 def assert_same_files(first: Path, second: Path) -> None:
     ones, others = load_file(first), load_file(second)
     assert ones.keys() == others.keys()
@@ -120,7 +110,11 @@ def test_same_seed_gives_the_same_weights(
 
 @pytest.mark.parametrize("epoch", [1, 2])
 def test_resumed_run_equals_an_uninterrupted_one(
-    make_trainer: Callable[..., Trainer], config: NetworkConfig, tmp_path: Path, epoch: int
+    make_trainer: Callable[..., Trainer],
+    config: NetworkConfig,
+    tmp_path: Path,
+    epoch: int,
+    stop_after: Callable[[int], Any],
 ) -> None:
     whole = make_trainer(config, "whole").run()
     with pytest.raises(KeyboardInterrupt):
