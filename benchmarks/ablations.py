@@ -14,10 +14,21 @@ import dataclasses
 import json
 import tempfile
 import time
+from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
+from benchmarks.ablated import (
+    CoarseGridOnly,
+    DroppedLocals,
+    FineGridOnly,
+    WithoutFinePath,
+    colors_as_they_are,
+    mixed_view,
+)
 from mdlstm_core.data.dataset import LabeledFolder
 from mdlstm_core.devices import select_device
 from mdlstm_core.network import build_network
@@ -34,13 +45,18 @@ class Variant:
     Attributes:
         config: what differs in the network.
         options: what differs in the training.
+        parts: what stands in place of parts that have no setting, by their full names.
         alone: whether it learns from the first dataset only.
     """
 
-    config: dict[str, Any] = field(default_factory=dict)
-    options: dict[str, Any] = field(default_factory=dict)
+    config: Mapping[str, Any] = field(default_factory=dict)
+    options: Mapping[str, Any] = field(default_factory=dict)
+    parts: Mapping[str, Any] = field(default_factory=dict)
     alone: bool = False
 
+
+_NETWORK = "mdlstm_core.network.SceneNetwork"
+_VIEWS = "mdlstm_core.data.augmentation"
 
 VARIANTS = {
     "scene": Variant(),
@@ -49,6 +65,16 @@ VARIANTS = {
     "without dropout": Variant(config={"dropout": 0.0}),
     "forget gates not halved": Variant(config={"forget_scale": 1.0}),
     "classes not balanced": Variant(options={"balance": 0.0}),
+    "2D-LSTM on the grid of 16 pixels alone": Variant(parts={_NETWORK: CoarseGridOnly}),
+    "2D-LSTM on the grid of 8 pixels alone": Variant(parts={_NETWORK: FineGridOnly}),
+    "without the fine path": Variant(parts={_NETWORK: WithoutFinePath}),
+    "neighbourhood layers dropped (stochastic depth)": Variant(parts={_NETWORK: DroppedLocals}),
+    "without the moving average": Variant(options={"average_decay": 0.0}),
+    "views at the image's own scale": Variant(parts={f"{_VIEWS}._SCALES": (1.0, 1.0)}),
+    "colours as they are": Variant(parts={f"{_VIEWS}._recolor": colors_as_they_are}),
+    "two views of an image mixed": Variant(
+        parts={"mdlstm_core.training.sources.random_view": mixed_view}
+    ),
     "float32": Variant(options={"precision": "float32"}),
 }
 
@@ -57,7 +83,9 @@ def measure(variant: Variant, folders: list[Path], options: TrainingOptions) -> 
     """Train a variant and return its figures after the last epoch."""
     config = dataclasses.replace(preset("scene", 8), **variant.config)
     options = dataclasses.replace(options, **variant.options)
-    with tempfile.TemporaryDirectory() as directory:
+    with tempfile.TemporaryDirectory() as directory, ExitStack() as replaced:
+        for name, part in variant.parts.items():
+            replaced.enter_context(mock.patch(name, part))
         sources = tuple(
             Source(
                 LabeledFolder(folder, folder / "train.txt"),
@@ -73,10 +101,10 @@ def measure(variant: Variant, folders: list[Path], options: TrainingOptions) -> 
         lines: list[dict[str, Any]] = []
         start = time.perf_counter()
         Trainer(config, sources, options, select_device().device).run(lines.append)
-    return lines[-1] | {
-        "weights": sum(weight.numel() for weight in build_network(config).parameters()),
-        "seconds": time.perf_counter() - start,
-    }
+        seconds = time.perf_counter() - start
+        learning = (w for w in build_network(config).parameters() if w.requires_grad)
+        weights = sum(weight.numel() for weight in learning)
+    return lines[-1] | {"weights": weights, "seconds": seconds}
 
 
 def main() -> None:

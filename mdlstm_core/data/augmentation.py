@@ -13,6 +13,9 @@ from mdlstm_core.data.dataset import LabeledImage
 _PADDING = (115, 115, 115)
 """Colour outside the image, close to the mean of photographs."""
 
+_SCALES = 0.7, 2.2
+"""From how small to how large an image is seen."""
+
 
 def random_view(
     sample: LabeledImage, height: int, width: int, generator: Generator, zoom: float = 1.0
@@ -42,8 +45,8 @@ def _shrunk(sample: LabeledImage, zoom: float) -> LabeledImage:
 def _random_crop(
     sample: LabeledImage, height: int, width: int, generator: Generator
 ) -> LabeledImage:
-    """Scale by 0.7 to 2.2 with a little stretching, and cut out a random place."""
-    scale = np.exp(generator.uniform(np.log(0.7), np.log(2.2)))
+    """Scale the image with a little stretching, and cut out a random place."""
+    scale = np.exp(generator.uniform(*np.log(_SCALES)))
     stretch = np.exp(generator.uniform(-0.12, 0.12))
     scale_x, scale_y = scale * stretch, scale / stretch
     rows, columns = sample.labels.shape
