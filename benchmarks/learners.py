@@ -17,6 +17,7 @@ from mdlstm_core.learning.fine_tuning import LearningOptions
 from mdlstm_core.learning.lessons import CorrectedImage
 from mdlstm_core.learning.live_learner import LiveImage, LiveLearner
 from mdlstm_core.network import build_network
+from mdlstm_core.prediction import Prediction
 from mdlstm_core.predictor import Predictor
 from mdlstm_core.presets import preset
 
@@ -34,6 +35,13 @@ class Learner(Protocol):
 
     def predict(self, index: int) -> _Image:
         """Return the class of each pixel of image number `index`."""
+
+
+class SureLearner(Learner, Protocol):
+    """A learner that says how sure it is, too: ours."""
+
+    def prediction(self, index: int) -> Prediction:
+        """Return the class of each pixel of image number `index`, and how sure it is of it."""
 
 
 class Live:
@@ -56,7 +64,11 @@ class Live:
 
     def predict(self, index: int) -> _Image:
         """See `Learner`."""
-        return self._learner.label(self._live_image(index)).label_map
+        return self.prediction(index).label_map
+
+    def prediction(self, index: int) -> Prediction:
+        """See `SureLearner`."""
+        return self._learner.label(self._live_image(index))
 
     def _live_image(self, index: int) -> LiveImage:
         image = self._images[index]
@@ -93,7 +105,11 @@ class Learn:
 
     def predict(self, index: int) -> _Image:
         """See `Learner`."""
-        return self._now.predict(self._images[index]).label_map
+        return self.prediction(index).label_map
+
+    def prediction(self, index: int) -> Prediction:
+        """See `SureLearner`."""
+        return self._now.predict(self._images[index])
 
 
 class RandomForest:
@@ -148,14 +164,19 @@ def learners(
     folder: Path,
 ) -> dict[str, Callable[[], Learner]]:
     """Return how to make each learner, by its name in the rows; `folder` is for its files."""
-    shipped = load_checkpoint(DEFAULT_MODEL)
-    start = with_outputs(shipped, _sources(shipped, classes), classes)
-    return {
-        "live": lambda: Live(images, classes),
-        "learn": lambda: Learn(images, start, seconds),
+    return sure_learners(images, classes, seconds) | {
         "learn-scratch": lambda: Learn(images, _scratch(classes, seed), seconds),
         "random-forest": lambda: RandomForest(images, seed, folder),
     }
+
+
+def sure_learners(
+    images: Sequence[_Image], classes: Sequence[LabelClass], seconds: float
+) -> dict[str, Callable[[], SureLearner]]:
+    """Return how to make the two that the window has, by their names in the rows."""
+    shipped = load_checkpoint(DEFAULT_MODEL)
+    start = with_outputs(shipped, _sources(shipped, classes), classes)
+    return {"live": lambda: Live(images, classes), "learn": lambda: Learn(images, start, seconds)}
 
 
 def _sources(shipped: Checkpoint, classes: Sequence[LabelClass]) -> list[int | None]:

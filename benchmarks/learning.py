@@ -20,7 +20,7 @@ import argparse
 import json
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -104,11 +104,26 @@ def run(
             mistaken |= {index: found[index] for index in corrected}
         if rows:
             on_round(rows)
-        for index, (sample, painted) in enumerate(zip(task.labeled, strokes, strict=True)):
-            stroke = next_stroke(sample.labels, mistaken[index], painted)
-            if stroke is not None:
-                painted[stroke] = sample.labels[stroke]
-                count += 1
+        count += correct(task, mistaken, strokes)
+
+
+def correct(
+    task: Task, mistaken: Mapping[int, NDArray[np.uint8]], strokes: Sequence[NDArray[np.uint8]]
+) -> int:
+    """Draw one stroke more on each labeled image where it is most wrong; return how many.
+
+    Args:
+        task: what is labeled.
+        mistaken: what was said of each labeled image, by its number.
+        strokes: of each labeled image, so far; changed.
+    """
+    drawn = 0
+    for index, (sample, painted) in enumerate(zip(task.labeled, strokes, strict=True)):
+        stroke = next_stroke(sample.labels, mistaken[index], painted)
+        if stroke is not None:
+            painted[stroke] = sample.labels[stroke]
+            drawn += 1
+    return drawn
 
 
 def _learned(

@@ -21,7 +21,7 @@ from mdlstm_core.kernels.threads import one_thread
 from mdlstm_core.learning.experts import ClassifierOptions, mix, share_of_first, solve
 from mdlstm_core.learning.grain import weight_of_grain, without_grain
 from mdlstm_core.learning.local_features import Filters
-from mdlstm_core.learning.rows import AllRows, PixelRows, with_one
+from mdlstm_core.learning.rows import AllRows, PixelRows, row_weights, with_one
 from mdlstm_core.learning.surroundings import weigh_surroundings
 from mdlstm_core.learning.trees import Trees, grow
 
@@ -35,11 +35,20 @@ _COMPONENTS = 48
 """Directions of the network's features in which images differ most; the others are noise
 to a classifier that has seen a handful of strokes."""
 
+_TEMPERATURES = 0.35, 0.6
+"""Of a classifier's logits, where the network knows none of the painted classes, and all.
+
+Weights that are held to zero, half of the network's own logits and the mean of experts and trees
+say too little: of membranes of which 85 % were right they were 67 % sure. The strokes themselves
+cannot tell how much too little, since corrections lie where the classifier was wrong.
+"""
+
 
 class PixelClassifier:
     """Gives logits of pixels; made by `fit`.
 
     Args:
+        temperature: that all logits are divided by at the end.
         deep_MF: of the features, weights of the C components and of the K logits of the
             network's own, M = C + K.
         deep_bias_M: what is added.
@@ -52,6 +61,7 @@ class PixelClassifier:
 
     def __init__(
         self,
+        temperature: float,
         deep_MF: Tensor,
         deep_bias_M: Tensor,
         maps_JI: Tensor,
@@ -59,6 +69,7 @@ class PixelClassifier:
         out_KU: Tensor,
         trees: Trees | None,
     ) -> None:
+        self._temperature = temperature
         self._deep_MF, self._deep_bias_M = deep_MF, deep_bias_M
         self._maps_JI, self._bias_J, self._out_KU = maps_JI, bias_J, out_KU
         self._trees = trees
@@ -87,10 +98,11 @@ class PixelClassifier:
             sum_JN = torch.addmm(self._bias_J[:, None], self._maps_JI, inputs_IN)
             logits_KN[:, some] += sum_JN[:classes].addmm_(self._out_KU, sum_JN[classes:].relu_())
         logits_KHW = logits_KN.unflatten(1, size)
-        if self._trees is None:
-            return logits_KHW
-        sure_KHW = logits_KHW.softmax(dim=0)
-        return self._trees.blend(sure_KHW, deep_MHW[:components], local_GHW).clamp_(1e-9).log_()
+        if self._trees is not None:
+            sure_KHW = logits_KHW.softmax(dim=0)
+            blended_KHW = self._trees.blend(sure_KHW, deep_MHW[:components], local_GHW)
+            logits_KHW = blended_KHW.clamp_(1e-9).log_()
+        return logits_KHW.div_(self._temperature)
 
     def _parts(self, features: tuple[Tensor, ...]) -> list[Tensor]:
         """Return each level's share of the linear maps: they and enlarging can change places."""
@@ -183,6 +195,7 @@ def fit(
     maps_JD, out_KU = mix(experts, share)
     local_JG = maps_JD[:, components:-1] / seen.local_scale_G
     return PixelClassifier(
+        _temperature(rows, is_new_K),
         torch.cat([seen.basis_FC.T, old_KF[:, :-1]]),
         torch.cat([-seen.mean_F @ seen.basis_FC, old_KF[:, -1]]),
         torch.cat([maps_JD[:, :components], local_JG], dim=1),
@@ -191,6 +204,13 @@ def fit(
         # What is 0 everywhere divides nothing.
         grow(seen.deep_NC, without_grain(rows.local_NG, filters.grain), rows, share, is_new_K),
     )
+
+
+def _temperature(rows: AllRows, is_new_K: Tensor) -> float:
+    """Return what the logits are to be divided by: what lies between, by the painted classes."""
+    new, known = _TEMPERATURES
+    share = float(row_weights(rows).sum(dim=0)[~is_new_K].sum())
+    return new + (known - new) * share
 
 
 class _Seen(NamedTuple):
