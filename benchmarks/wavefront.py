@@ -2,7 +2,8 @@
 
 python -m benchmarks.wavefront [--device cpu|cuda] [--quick] --json FILE
 
-All get memory that was freed before, as in a training. A run that would by its operations take
+All are timed with nothing else at work, and again while another process keeps one core busy.
+They get memory that was freed before, as in a training. A run that would by its operations take
 longer than --seconds, or more memory than half of what is free, is left out; the tables say
 "not measured".
 """
@@ -137,8 +138,6 @@ def check_equality(bench: Bench, size: Size) -> None:
 def compare(bench: Bench, size: Size, which: str, *, busy: bool) -> None:
     """Time everything that fits at one size and for one pass; add the rows."""
     jobs = _jobs(bench, size, which)
-    if busy:
-        jobs = {n: job for n, job in jobs.items() if n in ("torch", "compiled", *GPU_KERNELS)}
     if not jobs:
         return
     forward, backward, scale = floor_products(
