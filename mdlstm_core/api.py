@@ -56,6 +56,7 @@ def train(
     options: TrainingOptions | None = None,
     device: str = "auto",
     on_progress: Callable[[dict[str, Any]], None] = lambda _line: None,
+    on_notice: Callable[[str], None] = lambda _notice: None,
 ) -> Checkpoint:
     """Train a network from scratch on a dataset folder and return the best checkpoint.
 
@@ -66,6 +67,8 @@ def train(
         options: how to train.
         device: "auto", "cpu" or "cuda".
         on_progress: called with figures after each step and epoch, on the calling thread.
+        on_notice: called with what the user should know of the GPU's memory; with an empty
+            sentence of an image that was measured as usual.
 
     Raises:
         InputError: the dataset cannot be used, or the checkpoint cannot be written.
@@ -79,7 +82,7 @@ def train(
         options or TrainingOptions(),
         select_device(device).device,
     )
-    trainer.run(on_progress)
+    trainer.run(on_progress, on_notice=on_notice)
     return load_checkpoint(out)
 
 

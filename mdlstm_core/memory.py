@@ -2,8 +2,9 @@
 
 On a GPU: once more in smaller pieces, then on the CPU, and the user is told. A 2D-LSTM
 reaches from corner to corner, so an image cannot be cut into tiles: the smaller piece of an
-image is a coarser look at it, of half as many pixels. Nothing is tried twice at one size,
-since torch has emptied its cache and asked again before it says that memory is short.
+image is a coarser look at it, of half as many pixels; that of a batch is fewer images. Nothing
+is tried twice at one size, since torch has emptied its cache and asked again before it says
+that memory is short.
 """
 
 from __future__ import annotations
@@ -30,6 +31,10 @@ COARSER = (
 )
 ON_CPU = (
     "The GPU has too little free memory, so the model works on the CPU; "
+    "close other programs that use the GPU."
+)
+IN_PIECES = (
+    "The GPU has too little free memory, so the model learns from fewer images at once; "
     "close other programs that use the GPU."
 )
 
@@ -89,6 +94,34 @@ def first_that_fits(
             # Not in the handler: the error keeps alive what the attempt allocated.
             torch.cuda.empty_cache()
         return work(attempts[-1])
+
+
+def halved_until_it_fits(at_once: int, work: Callable[[int], _Result]) -> tuple[int, _Result]:
+    """Return the first of so many, half as many and so on that fit, and what work returns.
+
+    For a training from scratch, which comes to the same however many images it learns from at
+    once. It does not go to the CPU: what takes hours on a GPU would take days there, and
+    nobody would have asked for that.
+
+    The log, at level INFO, gets each failure in full, with `IN_PIECES`.
+
+    Args:
+        at_once: how many things to take at once if possible.
+        work: does the whole work, so many things at a time; called anew, from the start.
+
+    Raises:
+        RuntimeError: what torch raised for the GPU's memory, if it does not suffice for one.
+    """
+    while True:
+        try:
+            return at_once, work(at_once)
+        except RuntimeError as error:
+            if at_once == 1 or not _is_gpu_memory_short(error):
+                raise
+            _log.info(IN_PIECES, exc_info=True)
+        at_once = (at_once + 1) // 2
+        # Not in the handler, as above.
+        torch.cuda.empty_cache()
 
 
 @contextmanager

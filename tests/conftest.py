@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -87,6 +88,7 @@ class ShortMemory:
     Attributes:
         fails: whether each of the next runs of a network fails, first to last.
         fail: what a run does that fails; the GPU's memory is short by default.
+        most: images that a run has memory for.
         seen: height and width of the image in each run.
         only_learning: whether runs without gradients, which only predict, do not count.
     """
@@ -94,6 +96,7 @@ class ShortMemory:
     def __init__(self) -> None:
         self.fails: list[bool] = []
         self.fail: Callable[[], object] = self._raise
+        self.most = sys.maxsize
         self.seen: list[tuple[int, ...]] = []
         self.only_learning = False
 
@@ -104,7 +107,7 @@ class ShortMemory:
         is_counted = torch.is_grad_enabled() or not self.only_learning
         if isinstance(module, LabelingNetwork) and is_counted:
             self.seen.append(tuple(inputs[0].shape[2:]))
-            if self.fails and self.fails.pop(0):
+            if len(inputs[0]) > self.most or (self.fails and self.fails.pop(0)):
                 self.fail()
 
 

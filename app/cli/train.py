@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from tqdm import tqdm
 
 from app.cli.common import (
+    NoticePrinter,
     add_command,
     add_device_option,
     add_json_option,
@@ -242,7 +243,7 @@ def _run_with_progress(trainer: Trainer, options: argparse.Namespace, *, shown: 
             bar.n = line["step"]
             bar.refresh()
 
-        return trainer.run(show, show_read)
+        return trainer.run(show, show_read, NoticePrinter().show)
 
 
 def _pair(text: str) -> tuple[str, str]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import torch
@@ -11,6 +12,7 @@ from torch import Tensor, nn
 
 from mdlstm_core.kernels import NotFiniteError
 from mdlstm_core.losses import class_shares, soft_cross_entropy
+from mdlstm_core.memory import IN_PIECES, halved_until_it_fits
 from mdlstm_core.network import LabelingNetwork, build_network
 from mdlstm_core.training.options import TrainingOptions
 from mdlstm_core.training.processes import Processes
@@ -52,33 +54,42 @@ class Learner:
         self._device = next(network.parameters()).device
         self.class_weights: Sequence[Tensor] = ()
         self._steps = steps
+        self._at_once = options.batch
         self.average = build_network(network.config).to(self._device)
         self.average.load_state_dict(network.state_dict())
         self.optimizer = torch.optim.AdamW(
             _parameter_groups(network, options.weight_decay), lr=options.learning_rate
         )
 
-    def learn(self, batch: Batch, done: int) -> float:
+    def learn(
+        self,
+        batch: Batch,
+        done: int,
+        on_notice: Callable[[str], None] = lambda _notice: None,
+    ) -> float:
         """Learn from one batch and return its loss, that of all processes together.
 
         NaN if the loss or its gradient is not finite: nothing is learned from that.
+
+        Once the GPU's memory does not suffice for a whole batch, this one and all that follow
+        are learned from in smaller pieces, to the same gradients but for rounding and for what
+        dropout draws.
+
+        Args:
+            batch: this process's part.
+            done: steps before this one.
+            on_notice: called with a sentence for the user when the pieces begin.
         """
         rate = self._learning_rate(done)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
-        images = batch.images.to(self._device).permute(0, 3, 1, 2).float().div(255)
-        targets = self._targets(batch.labels)
-        reduced = self._options.precision == "bfloat16"
-        self.optimizer.zero_grad()
-        try:
-            with torch.autocast(self._device.type, torch.bfloat16, enabled=reduced):
-                logits = self._network(images)
-        except NotFiniteError:
-            loss = torch.full((), math.nan, device=self._device)
-        else:
-            loss = _loss(logits.float(), targets)
-            loss.backward()
-        total = self._processes.total(loss.detach().clone()).item()
+        work = partial(self._add_up_gradients, batch.images, self._targets(batch.labels))
+        before = min(self._at_once, len(batch.images))
+        # What is tried again has nothing that all processes do together: each has its own pieces.
+        self._at_once, loss = halved_until_it_fits(before, work)
+        if self._at_once < before == len(batch.images):
+            on_notice(IN_PIECES)
+        total = self._processes.total(loss).item()
         if not math.isfinite(total):
             return math.nan
         for parameter in self._network.parameters():
@@ -88,13 +99,38 @@ class Learner:
         if not norm.isfinite():
             return math.nan
         self.optimizer.step()
-        decay = min(self._options.average_decay, (1 + done) / (10 + done))
-        with torch.no_grad():
-            for mean, value in zip(
-                self.average.parameters(), self._network.parameters(), strict=True
-            ):
-                mean.lerp_(value, 1 - decay)
+        self._move_average(done)
         return total
+
+    def _add_up_gradients(
+        self, images_BHW3: Tensor, targets: list[_Target], at_once: int
+    ) -> Tensor:
+        """Return this process's loss, and leave its gradients, of so many images at a time.
+
+        NaN if the network gives no finite numbers.
+        """
+        reduced = self._options.precision == "bfloat16"
+        total = torch.zeros((), device=self._device)
+        self.optimizer.zero_grad()
+        for start in range(0, len(images_BHW3), at_once):
+            piece = slice(start, start + at_once)
+            images = images_BHW3[piece].to(self._device).permute(0, 3, 1, 2).float().div(255)
+            try:
+                with torch.autocast(self._device.type, torch.bfloat16, enabled=reduced):
+                    logits = self._network(images)
+            except NotFiniteError:
+                return total.fill_(math.nan)
+            own = [_Target(shares[piece], weight[piece]) for shares, weight in targets]
+            loss = _loss(logits.float(), own)
+            loss.backward()
+            total += loss.detach()
+        return total
+
+    @torch.no_grad()
+    def _move_average(self, done: int) -> None:
+        decay = min(self._options.average_decay, (1 + done) / (10 + done))
+        for mean, value in zip(self.average.parameters(), self._network.parameters(), strict=True):
+            mean.lerp_(value, 1 - decay)
 
     def is_finite(self) -> bool:
         """Say whether all that a state or a checkpoint would hold are finite numbers."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -28,8 +29,15 @@ class HeadMeasurements:
         self._sources = sources
         self.best = [-1.0] * len(sources)
 
-    def measure(self, network: LabelingNetwork, epoch: int) -> dict[str, Any]:
+    def measure(
+        self, network: LabelingNetwork, epoch: int, on_notice: Callable[[str], None]
+    ) -> dict[str, Any]:
         """Measure each head and write it if it is the best so far; return the log's entries.
+
+        Args:
+            network: with all heads.
+            epoch: after which it is measured, from 1.
+            on_notice: see `evaluate`.
 
         Raises:
             InputError: an image cannot be read or a checkpoint cannot be written.
@@ -39,7 +47,7 @@ class HeadMeasurements:
         for number, source in enumerate(self._sources):
             own = with_classes(network, range(first, first + len(source.classes)))
             first += len(source.classes)
-            figures = evaluate(own, source.validation)
+            figures = evaluate(own, source.validation, on_notice=on_notice)
             if figures["pixel_accuracy"] > self.best[number]:
                 self.best[number] = figures["pixel_accuracy"]
                 told = {"epoch": epoch}
@@ -48,12 +56,15 @@ class HeadMeasurements:
             line |= {f"{key}{of}": figures[key] for key in _SHOWN}
         return line
 
-    def calibrate(self, device: torch.device, prefer_rare: float) -> None:
+    def calibrate(
+        self, device: torch.device, prefer_rare: float, on_notice: Callable[[str], None]
+    ) -> None:
         """Calibrate the checkpoints that were kept, and measure them again.
 
         Args:
             device: where to compute.
             prefer_rare: see `calibration.prefer_rare_classes`.
+            on_notice: see `evaluate`.
 
         Raises:
             InputError: as `measure` does.
@@ -67,7 +78,7 @@ class HeadMeasurements:
                 shares = class_shares_of(source.train).tolist()
                 prefer_rare_classes(network, shares, prefer_rare)
             temperature = calibrate(network, source.validation)
-            figures = evaluate(network, source.validation)
+            figures = evaluate(network, source.validation, on_notice=on_notice)
             told = {"epoch": kept.metrics["epoch"], "temperature": temperature}
             save_checkpoint(self._described(network, source, figures, told), source.out)
 

@@ -126,6 +126,7 @@ class Trainer:
         self,
         on_step: Callable[[dict[str, Any]], None] = lambda _line: None,
         on_checked: Callable[[int, int], None] = lambda _done, _all: None,
+        on_notice: Callable[[str], None] = lambda _notice: None,
     ) -> float:
         """Train to the last epoch and return the best validation accuracy.
 
@@ -137,10 +138,13 @@ class Trainer:
                 after each epoch with its line of the log.
             on_checked: called with the number of images read before the first step, and of
                 all.
+            on_notice: called with what the user should know of the GPU's memory; with an empty
+                sentence of an image that was measured as usual.
 
         Raises:
-            InputError: an image cannot be read, the loss is not finite, or a file cannot
-                be written. What was written before stays.
+            InputError: an image cannot be read, the loss is not finite, a file cannot be
+                written, or memory does not suffice for one image. What was written before
+                stays.
         """
         # All steps with one kernel: a run can be repeated to the last bit.
         kernel = select_kernel(device=self._device, wait=True).name
@@ -158,22 +162,24 @@ class Trainer:
             self._files.describe(self._description(kernel))
         while self._epoch < self._options.epochs:
             start = time.perf_counter()
-            loss, waited = self._run_epoch(on_step)
+            loss, waited = self._run_epoch(on_step, on_notice)
             if not self._learner.is_finite():
                 raise self._astray(f"The weights are not finite after epoch {self._epoch + 1}")
             seconds = time.perf_counter() - start
             line = {"epoch": self._epoch + 1, "loss": loss, "seconds": seconds, "waited": waited}
             if writes:
-                self._keep(line)
+                self._keep(line, on_notice)
             self._epoch += 1
             if writes:
                 on_step(line)
             self._processes.wait()
         if writes:
-            self._measured.calibrate(self._device, self._options.prefer_rare)
+            self._measured.calibrate(self._device, self._options.prefer_rare, on_notice)
         return self._measured.best[0]
 
-    def _run_epoch(self, on_step: Callable[[dict[str, Any]], None]) -> tuple[float, float]:
+    def _run_epoch(
+        self, on_step: Callable[[dict[str, Any]], None], on_notice: Callable[[str], None]
+    ) -> tuple[float, float]:
         """Return the mean loss, and the seconds that the steps waited for their images."""
         # Dropout draws from a seed of the epoch, so that a resumed run draws the same; each
         # process from another one, since its views are others.
@@ -183,8 +189,9 @@ class Trainer:
         total, waited, since = 0.0, 0.0, time.perf_counter()
         for step, batch in enumerate(self._batches()):
             waited += time.perf_counter() - since
-            with saying("train with a smaller batch"):
-                loss = self._learner.learn(batch, self._epoch * self._steps_an_epoch + step)
+            done = self._epoch * self._steps_an_epoch + step
+            with saying("train with a smaller batch or smaller images (--pixels)"):
+                loss = self._learner.learn(batch, done, on_notice)
             if not math.isfinite(loss):
                 raise self._astray(f"The loss is not finite in epoch {self._epoch + 1}")
             total += loss
@@ -199,12 +206,12 @@ class Trainer:
             since = time.perf_counter()
         return total / self._steps_an_epoch, waited
 
-    def _keep(self, line: dict[str, Any]) -> None:
+    def _keep(self, line: dict[str, Any], on_notice: Callable[[str], None]) -> None:
         """Measure an epoch, add its figures to its line, and keep it to go on from."""
         epoch = line["epoch"]
         try:
             if self._is_measured(epoch):
-                line |= self._measured.measure(self._learner.average, epoch)
+                line |= self._measured.measure(self._learner.average, epoch, on_notice)
             # The log first: of an epoch that is kept no line may lack, one too many is dropped.
             self._files.log(line)
             save_state(self._state(epoch), self._files.state)

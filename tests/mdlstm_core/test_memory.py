@@ -7,6 +7,7 @@ import logging
 import threading
 import weakref
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import cv2
@@ -16,6 +17,7 @@ import torch
 from numpy.typing import NDArray
 
 from mdlstm_core.checkpoint import Checkpoint
+from mdlstm_core.data.dataset import LabeledFolder
 from mdlstm_core.insight.gates import gate_map
 from mdlstm_core.insight.queries import GateQuery
 from mdlstm_core.insight.recording import record
@@ -25,9 +27,12 @@ from mdlstm_core.learning.fine_tuning import (
     fine_tune,
 )
 from mdlstm_core.learning.lessons import CorrectedImage
-from mdlstm_core.memory import COARSER, ON_CPU, Attempt, first_that_fits
+from mdlstm_core.memory import COARSER, IN_PIECES, ON_CPU, Attempt, first_that_fits
 from mdlstm_core.prediction import Prediction, on_device, predict
 from mdlstm_core.predictor import Predictor
+from mdlstm_core.training.options import TrainingOptions
+from mdlstm_core.training.sources import Source
+from mdlstm_core.training.trainer import Trainer
 
 CPU = torch.device("cpu")
 QUERY = GateQuery(layer=1, direction=2, gate="input", unit=0)
@@ -188,6 +193,59 @@ def test_learning_begins_anew(
         *((step + 1, "") for step in range(before_step)),
         *((step + 1, notice) for step in range(4)),
     ]
+
+
+@pytest.mark.parametrize("most", [2, 1])
+@pytest.mark.parametrize("config", ["tiny_config", "scene_config"])
+def test_training_goes_on_in_smaller_pieces(
+    config: str,
+    most: int,
+    request: pytest.FixtureRequest,
+    tiny_dataset: Path,
+    tmp_path: Path,
+    short_memory: Any,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    drawn = dataclasses.replace(request.getfixturevalue(config), dropout=0.0)
+    folders = (LabeledFolder(tiny_dataset, tiny_dataset / f"{n}.txt") for n in ("train", "val"))
+    source = Source(*folders, tmp_path / "model.safetensors")
+    options = TrainingOptions(epochs=3, batch=3, view=(18, 22))
+    lines: list[dict[str, Any]] = []
+    notices: list[str] = []
+
+    def losses() -> list[float]:
+        lines.clear()
+        trainer = Trainer(drawn, [source], options, CPU)
+        trainer.run(lines.append, on_notice=notices.append)
+        return [line["loss"] for line in lines if "step" in line]
+
+    expected = losses()
+    assert not any(notices)
+    short_memory.most = most
+
+    with caplog.at_level(logging.INFO):
+        assert losses() == pytest.approx(expected, rel=1e-4)
+
+    assert [notice for notice in notices if notice] == [IN_PIECES]
+    # Three images at once, then two, then one; no later step tries more.
+    assert [record.getMessage() for record in caplog.records] == [IN_PIECES] * (3 - most)
+    assert "OutOfMemoryError: CUDA out of memory. Tried to allocate" in caplog.text
+
+
+def test_training_ends_where_one_image_does_not_fit(
+    mdlstm: Callable[..., Any], tiny_dataset: Path, tmp_path: Path, short_memory: Any
+) -> None:
+    short_memory.most = 0
+    arguments = ("--preset", "byeon2015-5x5", "--epochs", 1, "--batch", 2, "--device", "cpu")
+
+    result = mdlstm("train", tiny_dataset, "--out", tmp_path / "model.safetensors", *arguments)
+
+    assert result.code == 2
+    assert result.err == (
+        "mdlstm: The GPU has too little free memory; train with a smaller batch or smaller "
+        "images (--pixels).\n"
+    )
+    assert len(short_memory.seen) == 2
 
 
 def test_model_that_does_not_fit_stays_on_the_cpu(

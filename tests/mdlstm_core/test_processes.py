@@ -17,6 +17,7 @@ from PIL import Image
 from safetensors.torch import load_file
 
 from mdlstm_core.checkpoint import load_checkpoint
+from mdlstm_core.memory import IN_PIECES
 
 MDLSTM = "import sys; from app.cli.main import main; sys.exit(main())"
 OPTIONS = ("--preset", "byeon2015-5x5", "--epochs", "2", "--batch", "2", "--device", "cpu")
@@ -31,10 +32,11 @@ def start(
     *options: str,
     processes: int = 1,
     launcher: tuple[str, ...] | None = None,
+    code: str = MDLSTM,
 ) -> subprocess.Popen[str]:
     """Start `mdlstm train`, by torchrun where there are several processes or a launcher."""
     script = out.parent / "mdlstm.py"
-    script.write_text(MDLSTM)
+    script.write_text(code)
     command = [sys.executable]
     if processes > 1 or launcher is not None:
         command += ["-m", "torch.distributed.run", *(launcher or STANDALONE)]
@@ -50,9 +52,10 @@ def launch(command: list[str]) -> subprocess.Popen[str]:
     )
 
 
-def finish(process: subprocess.Popen[str]) -> None:
+def finish(process: subprocess.Popen[str]) -> str:
     output, _ = process.communicate(timeout=300)
     assert process.returncode == 0, output
+    return output
 
 
 def losses(out: Path) -> list[float]:
@@ -71,6 +74,32 @@ def test_two_gloo_processes_follow_the_curve_of_one(tiny_dataset: Path, tmp_path
     described = json.loads(Path(f"{together}.run.json").read_text())
     assert described["processes"] == 2
     assert described["options"]["seed"] == 0
+
+
+SHORT = f"""
+import os, torch
+from torch.nn.modules.module import register_module_forward_hook
+from mdlstm_core.network import LabelingNetwork
+
+def run_short(module, inputs, _output):
+    if isinstance(module, LabelingNetwork) and len(inputs[0]) > 1 and os.environ["RANK"] == "1":
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+register_module_forward_hook(run_short)
+{MDLSTM}
+"""
+
+
+def test_one_of_two_processes_may_learn_in_smaller_pieces(
+    tiny_dataset: Path, tmp_path: Path
+) -> None:
+    alone, together = tmp_path / "alone.safetensors", tmp_path / "together.safetensors"
+
+    finish(start(tiny_dataset, alone, "--batch", "4"))
+    output = finish(start(tiny_dataset, together, "--batch", "4", processes=2, code=SHORT))
+
+    assert output.count(f"mdlstm: {IN_PIECES}\n") == 1
+    assert losses(together) == pytest.approx(losses(alone), rel=1e-4)
 
 
 def said(process: subprocess.Popen[str]) -> list[str]:

@@ -152,8 +152,8 @@ def test_a_worse_epoch_does_not_replace_the_best(
 ) -> None:
     accuracies = iter([0.5, 0.9, 0.7, 0.9])
 
-    def scripted(*arguments: Any) -> dict[str, Any]:
-        return evaluate(*arguments) | {"pixel_accuracy": next(accuracies)}
+    def scripted(*arguments: Any, **options: Any) -> dict[str, Any]:
+        return evaluate(*arguments, **options) | {"pixel_accuracy": next(accuracies)}
 
     monkeypatch.setattr(measurements, "evaluate", scripted)
 

@@ -15,6 +15,7 @@ import torch
 
 from mdlstm_core import __version__
 from mdlstm_core.checkpoint import load_checkpoint
+from mdlstm_core.memory import IN_PIECES
 from mdlstm_core.training.state import load_state
 from mdlstm_core.training.trainer import Trainer
 
@@ -43,6 +44,16 @@ def test_training_leaves_a_usable_checkpoint(
     assert f"{figures['pixel_accuracy']:.4f}" in last
 
 
+def test_too_little_memory_of_the_gpu_is_said_once(
+    mdlstm: Mdlstm, tiny_dataset: Path, tmp_path: Path, short_memory: Any
+) -> None:
+    short_memory.most = 1
+
+    result = mdlstm("train", tiny_dataset, "--out", tmp_path / "paper.safetensors", *PAPER)
+
+    assert (result.code, result.err) == (0, f"mdlstm: {IN_PIECES}\n")
+
+
 @pytest.fixture
 def once_kept(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
     """Return a context in which something is done to a training once its first epoch is kept."""
@@ -54,14 +65,14 @@ def once_kept(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
         def watched(
             self: Trainer,
             on_step: Callable[[dict[str, Any]], None],
-            on_checked: Callable[[int, int], None],
+            *others: Callable[..., None],
         ) -> float:
             def watch(line: dict[str, Any]) -> None:
                 on_step(line)
                 if "step" not in line and line["epoch"] == 1:
                     do(self)
 
-            return run(self, watch, on_checked)
+            return run(self, watch, *others)
 
         with monkeypatch.context() as patch:
             patch.setattr(Trainer, "run", watched)
