@@ -7,7 +7,7 @@ computes nothing more.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -16,20 +16,26 @@ from torch.nn import functional
 
 from mdlstm_core.config import IGNORE_INDEX
 from mdlstm_core.data.dataset import LabeledFolder
+from mdlstm_core.memory import Attempt, first_that_fits
 from mdlstm_core.network import LabelingNetwork
-from mdlstm_core.prediction import looks
+from mdlstm_core.prediction import device_of, looks, on_device
 
 _PIXELS_AN_IMAGE = 2000
 _TEMPERATURES = np.geomspace(0.25, 4.0, 81)
 
 
 @torch.no_grad()
-def calibrate(network: LabelingNetwork, dataset: LabeledFolder) -> float:
+def calibrate(
+    network: LabelingNetwork,
+    dataset: LabeledFolder,
+    on_notice: Callable[[str], None] = lambda _notice: None,
+) -> float:
     """Scale a network's logits so that a dataset's labels are most likely.
 
     Args:
         network: changed in place; its most probable classes stay.
         dataset: images that the network has not learned from.
+        on_notice: called with the notice of each image, empty if it was looked at as usual.
 
     Returns:
         the temperature, 0.25 to 4: below 1, the network was too unsure.
@@ -38,7 +44,7 @@ def calibrate(network: LabelingNetwork, dataset: LabeledFolder) -> float:
         InputError: an image cannot be read.
     """
     network.eval()
-    samples = [_sample(network, dataset, index) for index in range(len(dataset))]
+    samples = [_sample(network, dataset, index, on_notice) for index in range(len(dataset))]
     logits = torch.cat([sample[0] for sample in samples])
     labels = torch.cat([sample[1] for sample in samples])
     if not len(labels):
@@ -84,10 +90,22 @@ def _loss(logits_NLK: Tensor, labels_N: Tensor) -> float:
     return functional.nll_loss(probabilities.clamp_min(1e-12).log(), labels_N).item()
 
 
-def _sample(network: LabelingNetwork, dataset: LabeledFolder, index: int) -> tuple[Tensor, Tensor]:
+def _sample(
+    network: LabelingNetwork,
+    dataset: LabeledFolder,
+    index: int,
+    on_notice: Callable[[str], None],
+) -> tuple[Tensor, Tensor]:
     """Return logits N×L×K and labels N of some labeled pixels of an image, always the same."""
     image, truth = dataset.load(index)
-    logits_LKHW = looks(network, image).float().cpu()
+
+    def look(attempt: Attempt) -> tuple[Tensor, str]:
+        logits_LKHW = looks(on_device(network, attempt.device), image)
+        return logits_LKHW.float().cpu(), attempt.notice
+
+    # A temperature must not depend on how much of the GPU's memory is free.
+    logits_LKHW, notice = first_that_fits(device_of(network), look, smaller=None)
+    on_notice(notice)
     rows, columns = np.nonzero(truth != IGNORE_INDEX)
     count = min(_PIXELS_AN_IMAGE, len(rows))
     chosen = np.random.default_rng(index).choice(len(rows), count, replace=False)

@@ -64,7 +64,7 @@ class HeadMeasurements:
         Args:
             device: where to compute.
             prefer_rare: see `calibration.prefer_rare_classes`.
-            on_notice: see `evaluate`.
+            on_notice: see `calibration.calibrate`.
 
         Raises:
             InputError: as `measure` does.
@@ -77,7 +77,7 @@ class HeadMeasurements:
             if prefer_rare:
                 shares = class_shares_of(source.train).tolist()
                 prefer_rare_classes(network, shares, prefer_rare)
-            temperature = calibrate(network, source.validation)
+            temperature = calibrate(network, source.validation, on_notice)
             figures = evaluate(network, source.validation, on_notice=on_notice)
             told = {"epoch": kept.metrics["epoch"], "temperature": temperature}
             save_checkpoint(self._described(network, source, figures, told), source.out)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,6 +14,7 @@ from hypothesis import strategies as st
 
 from mdlstm_core.config import IGNORE_INDEX, NetworkConfig
 from mdlstm_core.data.dataset import LabeledFolder
+from mdlstm_core.memory import ON_CPU
 from mdlstm_core.metrics import CertaintyCounts
 from mdlstm_core.network import build_network
 from mdlstm_core.prediction import predict
@@ -38,6 +41,21 @@ def test_scaled_logits_are_scaled_back(
     assert first > 1
     assert again == pytest.approx(1.0) or first == pytest.approx(4.0)
     np.testing.assert_array_equal(predict(network, image).label_map, before)
+
+
+def test_calibration_goes_to_the_cpu_at_once(
+    tiny_config: NetworkConfig, tiny_dataset: Path, short_memory: Any
+) -> None:
+    torch.manual_seed(1)
+    network, dataset = build_network(tiny_config), LabeledFolder(tiny_dataset)
+    expected = calibrate(copy.deepcopy(network), dataset)
+    notices: list[str] = []
+    short_memory.fails = [False, True]
+    short_memory.seen.clear()
+
+    assert calibrate(network, dataset, notices.append) == expected
+    assert notices == ["", ON_CPU, "", ""]
+    assert short_memory.seen == [(30, 40)] * 5
 
 
 @pytest.mark.parametrize("config_name", ["tiny_config", "scene_config"])
