@@ -2,9 +2,10 @@
 
 On a GPU: once more in smaller pieces, then on the CPU, and the user is told. A 2D-LSTM
 reaches from corner to corner, so an image cannot be cut into tiles: the smaller piece of an
-image is a coarser look at it, of half as many pixels; that of a batch is fewer images. Nothing
-is tried twice at one size, since torch has emptied its cache and asked again before it says
-that memory is short.
+image is a coarser look at it, of half as many pixels. A volume is cut into tiles or crops
+anyway, and its smaller piece is half as large a one; that of a batch is fewer images. Nothing is
+tried twice at one size, since torch has emptied its cache and asked again before it says that
+memory is short.
 """
 
 from __future__ import annotations
@@ -27,6 +28,10 @@ _Result = TypeVar("_Result")
 
 COARSER = (
     "The GPU has too little free memory, so the model looks at images more coarsely; "
+    "close other programs that use the GPU."
+)
+SMALLER_PARTS = (
+    "The GPU has too little free memory, so the model takes the volume in smaller parts; "
     "close other programs that use the GPU."
 )
 ON_CPU = (
@@ -52,7 +57,7 @@ class Attempt:
     Attributes:
         device: where to compute.
         share: how much to take at once, 0 to 1; for an image, of the pixels that the
-            network usually looks at.
+            network usually looks at; for a volume, of the voxels.
         notice: why this is not the usual way, in one sentence for the user; empty if it is.
     """
 
@@ -72,7 +77,8 @@ def first_that_fits(
 
     Args:
         device: where to compute if possible.
-        work: does the work as the attempt says; called anew for each, from the start.
+        work: does the work as the attempt says; called anew for each, from the start unless
+            it keeps what it has done.
         smaller: the notice of work in smaller pieces; None for work that must not differ
             with the memory that happens to be free: it goes to the CPU at once.
 

@@ -27,6 +27,7 @@ from mdlstm_core.kernels import compiled_wavefront
 from mdlstm_core.kernels.native import loader
 from mdlstm_core.network import LabelingNetwork, build_network
 from mdlstm_core.palette import default_color
+from mdlstm_core.volumes.pyramid_network import PyramidNetwork
 
 # Before Qt is started: tests need no display. One that is asked for is used.
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
@@ -89,7 +90,7 @@ class ShortMemory:
         fails: whether each of the next runs of a network fails, first to last.
         fail: what a run does that fails; the GPU's memory is short by default.
         most: images that a run has memory for.
-        seen: height and width of the image in each run.
+        seen: height and width of the image, or size of the part of a volume, in each run.
         only_learning: whether runs without gradients, which only predict, do not count.
     """
 
@@ -105,7 +106,7 @@ class ShortMemory:
 
     def on_run(self, module: nn.Module, inputs: tuple[torch.Tensor], _output: torch.Tensor) -> None:
         is_counted = torch.is_grad_enabled() or not self.only_learning
-        if isinstance(module, LabelingNetwork) and is_counted:
+        if isinstance(module, LabelingNetwork | PyramidNetwork) and is_counted:
             self.seen.append(tuple(inputs[0].shape[2:]))
             if len(inputs[0]) > self.most or (self.fails and self.fails.pop(0)):
                 self.fail()

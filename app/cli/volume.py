@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from app.cli.common import (
+    NoticePrinter,
     add_command,
     add_device_option,
     add_json_option,
@@ -116,7 +117,14 @@ def _train(options: argparse.Namespace) -> None:
             bar.set_postfix(loss=f"{loss:.3f}", refresh=False)
             bar.update()
 
-        checkpoint = train_volume([sample], classes, how, device=device, on_progress=show)
+        checkpoint = train_volume(
+            [sample],
+            classes,
+            how,
+            device=device,
+            on_progress=show,
+            on_notice=NoticePrinter().show,
+        )
     notice_if_cut_off(len(losses), how.steps, "--minutes")
     save_checkpoint(checkpoint, options.out)
     last = float(np.mean(losses[-50:]))
@@ -142,6 +150,7 @@ def _predict(options: argparse.Namespace) -> None:
     device = select_device(options.device).device
     stack, name = read_stack(options.stack), str(options.stack)
     prediction = predict_volume(checkpoint, stack, device, name=name)
+    NoticePrinter().show(prediction.notice)
     make_folder(options.out.absolute().parent)
     save_label_stack(prediction.labels, options.out)
     values = {

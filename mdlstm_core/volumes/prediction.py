@@ -13,8 +13,9 @@ from torch import Tensor
 
 from mdlstm_core.checkpoint import Checkpoint
 from mdlstm_core.errors import InputError
-from mdlstm_core.volumes.pyramid_network import pyramid_of
-from mdlstm_core.volumes.stacks import volume_input
+from mdlstm_core.memory import SMALLER_PARTS, Attempt, first_that_fits
+from mdlstm_core.volumes.pyramid_network import PyramidNetwork, pyramid_of
+from mdlstm_core.volumes.stacks import piece_size, volume_input
 
 TILE = (32, 128, 128)
 """Slices, rows and columns that are computed at once: about 1 GB with the preset."""
@@ -27,13 +28,14 @@ class VolumePrediction:
     Attributes:
         labels: class index of each voxel, D×H×W.
         confidence: probability of that class, D×H×W, 0 to 255 for 0 to 1.
+        notice: why it was not made as usual, for the user; empty if it was.
     """
 
     labels: NDArray[np.uint8]
     confidence: NDArray[np.uint8]
+    notice: str = ""
 
 
-@torch.no_grad()
 def predict_volume(
     checkpoint: Checkpoint,
     volume_DHWC: NDArray[np.generic],
@@ -44,7 +46,8 @@ def predict_volume(
     """Label every voxel of a volume.
 
     A larger volume than `tile` is labeled in tiles that overlap by a quarter; a voxel's
-    probabilities are averaged, those far from a tile's border counting more.
+    probabilities are averaged, those far from a tile's border counting more. If the GPU's
+    memory does not suffice, the tiles are half as large, and then computed on the CPU.
 
     Args:
         checkpoint: a trained model of the architecture "pyramid".
@@ -56,20 +59,33 @@ def predict_volume(
     Raises:
         InputError: the model labels images, the volume's shape or channels do not fit, a
             value is not finite, or the weights give none that are.
+        MemoryError: the computer's own memory does not suffice.
     """
-    device = device or torch.device("cpu")
-    network = pyramid_of(checkpoint).to(device)
+    network = pyramid_of(checkpoint)
     volume = volume_input(volume_DHWC, name)[0]
     if volume.shape[0] != checkpoint.config.channels[0]:
         raise InputError(
             f"{name} cannot be labeled: the model reads volumes of "
             f"{checkpoint.config.channels[0]} channels, this one has {volume.shape[0]}."
         )
-    total = torch.zeros(checkpoint.config.classes, *volume.shape[1:])
-    weights = torch.zeros(volume.shape[1:])
-    for place in _tiles(tuple(volume.shape[1:]), tile):
-        part = volume[:, *place]
-        probabilities = network(part.unsqueeze(0).to(device))[0].softmax(dim=0).cpu()
+    return first_that_fits(
+        device or torch.device("cpu"),
+        lambda attempt: _predict(network, volume, tile, attempt),
+        SMALLER_PARTS,
+    )
+
+
+@torch.no_grad()
+def _predict(
+    network: PyramidNetwork, volume_CDHW: Tensor, tile: tuple[int, int, int], attempt: Attempt
+) -> VolumePrediction:
+    network.to(attempt.device)
+    size = tuple(volume_CDHW.shape[1:])
+    total = torch.zeros(network.config.classes, *size)
+    weights = torch.zeros(size)
+    for place in _tiles(size, piece_size(size, tile, attempt.share)):
+        part = volume_CDHW[:, *place]
+        probabilities = network(part.unsqueeze(0).to(attempt.device))[0].softmax(dim=0).cpu()
         weight = _weight(tuple(part.shape[1:]))
         total[:, *place] += probabilities * weight
         weights[place] += weight
@@ -79,6 +95,7 @@ def predict_volume(
     return VolumePrediction(
         labels.numpy().astype(np.uint8),
         (confidence * 255).clamp(0, 255).round().numpy().astype(np.uint8),
+        attempt.notice,
     )
 
 

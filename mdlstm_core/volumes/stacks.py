@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import io
 import logging
+import math
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -102,6 +104,21 @@ def volume_input(volume_DHWC: NDArray[np.generic], name: str = "The volume") -> 
     deviation = np.maximum(values.std(axis=(0, 1, 2), dtype=np.float64), 1e-6)
     values = ((values - mean) / deviation).astype(np.float32)
     return torch.from_numpy(np.ascontiguousarray(values.transpose(3, 0, 1, 2))).unsqueeze(0)
+
+
+def piece_size(
+    whole: Sequence[int], most: Sequence[int], share: float = 1.0
+) -> tuple[int, int, int]:
+    """Return slices, rows and columns of the pieces that a volume is taken in.
+
+    Args:
+        whole: slices, rows and columns of the volume.
+        most: of a piece.
+        share: of a piece's voxels, 0 to 1. All slices stay, since there are few of them.
+    """
+    slices, rows, columns = (min(pair) for pair in zip(whole, most, strict=True))
+    side = math.sqrt(share)
+    return slices, max(1, round(rows * side)), max(1, round(columns * side))
 
 
 def _arranged(values: NDArray[np.generic], axes: str, path: Path) -> NDArray[np.generic]:

@@ -20,9 +20,10 @@ from mdlstm_core.checkpoint import Checkpoint, checkpoint_of
 from mdlstm_core.config import IGNORE_INDEX, LabelClass, NetworkConfig
 from mdlstm_core.errors import InputError
 from mdlstm_core.kernels.threads import one_thread
+from mdlstm_core.memory import SMALLER_PARTS, Attempt, first_that_fits
 from mdlstm_core.presets import preset
 from mdlstm_core.volumes.pyramid_network import PyramidNetwork
-from mdlstm_core.volumes.stacks import volume_input
+from mdlstm_core.volumes.stacks import piece_size, volume_input
 
 
 @dataclass(frozen=True)
@@ -82,8 +83,12 @@ def train_volume(
     device: torch.device | None = None,
     on_progress: Callable[[int, float], None] = lambda _step, _loss: None,
     stop: threading.Event | None = None,
+    on_notice: Callable[[str], None] = lambda _notice: None,
 ) -> Checkpoint:
     """Train a network from random weights on random crops of labeled volumes.
+
+    Once the GPU's memory does not suffice, training goes on with crops half as large, and then
+    on the CPU.
 
     Args:
         samples: volumes with as many channels each; those without a label are left out.
@@ -93,51 +98,85 @@ def train_volume(
         device: where to compute; the CPU unless told.
         on_progress: called after each step with its number, from 1, and its loss.
         stop: set it to end after the step under way; what was learned is kept.
+        on_notice: called with a sentence for the user when training goes on in another way.
 
     Raises:
         InputError: shapes, channels or classes do not fit, nothing has a label, or the loss
             is not finite.
+        MemoryError: the computer's own memory does not suffice.
     """
-    options, device = options or VolumeOptions(), device or torch.device("cpu")
+    options = options or VolumeOptions()
     tensors = _prepared(samples, len(classes))
     channels = tensors[0][0].shape[0]
     config = config or preset("pyramid", len(classes))
     config = dataclasses.replace(config, classes=len(classes), channels=(channels,))
     torch.manual_seed(options.seed)
-    network = PyramidNetwork(config).to(device).train()
-    _learn(network, tensors, options, on_progress, stop or threading.Event())
+    network = PyramidNetwork(config).train()
+    run = _Run(network, tensors, options, stop or threading.Event())
+
+    def go_on(attempt: Attempt) -> None:
+        if attempt.notice:
+            on_notice(attempt.notice)
+        run.go_on(attempt, on_progress)
+
+    first_that_fits(device or torch.device("cpu"), go_on, SMALLER_PARTS)
     return checkpoint_of(network, Checkpoint(config, tuple(classes), weights={}))
 
 
-@one_thread()
-def _learn(
-    network: PyramidNetwork,
-    tensors: list[tuple[Tensor, Tensor]],
-    options: VolumeOptions,
-    on_progress: Callable[[int, float], None],
-    stop: threading.Event,
-) -> None:
-    """Train the network on random crops; larger volumes give more of them."""
-    device = next(network.parameters()).device
-    optimizer = torch.optim.AdamW(network.parameters(), lr=options.learning_rate)
-    generator = np.random.default_rng(options.seed)
-    sizes = np.array([labels.numel() for _, labels in tensors], dtype=np.float64)
-    end = time.monotonic() + options.seconds
-    for step in range(options.steps):
-        for group in optimizer.param_groups:
-            group["lr"] = options.learning_rate * _cycle(step / options.steps)
-        chosen = tensors[generator.choice(len(tensors), p=sizes / sizes.sum())]
-        volume, labels = _crop(*chosen, options, generator)
-        loss = _step(network, optimizer, volume.to(device), labels.to(device))
-        if not math.isfinite(loss):
-            raise InputError(
-                f"The loss is not finite in step {step + 1}; train with another seed or a lower "
-                "learning rate."
-            )
-        on_progress(step + 1, loss)
-        # The clock may end the run, but not change a step: the same seed gives the same.
-        if stop.is_set() or time.monotonic() >= end:
-            break
+class _Run:
+    """The steps of a training, on random crops; larger volumes give more of them.
+
+    Args:
+        network: changed in place.
+        tensors: volumes C×D×H×W and their labels D×H×W.
+        options: how long and on what crops.
+        stop: ends it after the step under way.
+    """
+
+    def __init__(
+        self,
+        network: PyramidNetwork,
+        tensors: list[tuple[Tensor, Tensor]],
+        options: VolumeOptions,
+        stop: threading.Event,
+    ) -> None:
+        self._network, self._tensors, self._options, self._stop = network, tensors, options, stop
+        self._optimizer = torch.optim.AdamW(network.parameters(), lr=options.learning_rate)
+        self._generator = np.random.default_rng(options.seed)
+        sizes = np.array([labels.numel() for _, labels in tensors], dtype=np.float64)
+        self._shares = sizes / sizes.sum()
+        self._end = time.monotonic() + options.seconds
+        self._step = 0
+
+    @one_thread()
+    def go_on(self, attempt: Attempt, on_progress: Callable[[int, float], None]) -> None:
+        """Do the steps that are left, with what was learned in those before."""
+        self._network.to(attempt.device)
+        # What it has averaged comes to where the weights are.
+        self._optimizer.load_state_dict(self._optimizer.state_dict())
+        while self._step < self._options.steps:
+            loss = self._learn(attempt)
+            self._step += 1
+            if not math.isfinite(loss):
+                raise InputError(
+                    f"The loss is not finite in step {self._step}; train with another seed or a "
+                    "lower learning rate."
+                )
+            on_progress(self._step, loss)
+            # The clock may end the run, but not change a step: the same seed gives the same.
+            if self._stop.is_set() or time.monotonic() >= self._end:
+                break
+
+    def _learn(self, attempt: Attempt) -> float:
+        """Learn from a random crop and return its loss."""
+        options, generator = self._options, self._generator
+        for group in self._optimizer.param_groups:
+            group["lr"] = options.learning_rate * _cycle(self._step / options.steps)
+        chosen = self._tensors[generator.choice(len(self._tensors), p=self._shares)]
+        size = piece_size(chosen[1].shape, options.crop, attempt.share)
+        volume, labels = _crop(*chosen, size, generator, turn=options.turn)
+        device = attempt.device
+        return _step(self._network, self._optimizer, volume.to(device), labels.to(device))
 
 
 def _prepared(samples: Sequence[LabeledVolume], classes: int) -> list[tuple[Tensor, Tensor]]:
@@ -166,23 +205,28 @@ def _prepared(samples: Sequence[LabeledVolume], classes: int) -> list[tuple[Tens
 
 
 def _crop(
-    volume_CDHW: Tensor, labels_DHW: Tensor, options: VolumeOptions, generator: Generator
+    volume_CDHW: Tensor,
+    labels_DHW: Tensor,
+    size: tuple[int, int, int],
+    generator: Generator,
+    *,
+    turn: bool,
 ) -> tuple[Tensor, Tensor]:
-    """Cut out a random place around a labeled voxel, and turn it."""
+    """Cut out a random place of a size around a labeled voxel, and turn it if asked to."""
     known = (labels_DHW != IGNORE_INDEX).flatten().nonzero().flatten()
     index = int(known[generator.integers(len(known))])
     place = []
     for at, whole, part in zip(
         np.unravel_index(index, tuple(labels_DHW.shape)),
         labels_DHW.shape,
-        options.crop,
+        size,
         strict=True,
     ):
-        low, high = max(0, int(at) - part + 1), min(int(at), max(0, whole - part))
+        low, high = max(0, int(at) - part + 1), min(int(at), whole - part)
         start = int(generator.integers(low, high + 1))
         place.append(slice(start, start + part))
     volume, labels = volume_CDHW[:, *place], labels_DHW[tuple(place)]
-    if options.turn:
+    if turn:
         axes = [axis for axis in range(3) if generator.random() < 0.5]
         volume, labels = volume.flip([axis + 1 for axis in axes]), labels.flip(axes)
         if generator.random() < 0.5:

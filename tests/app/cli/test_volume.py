@@ -12,6 +12,7 @@ import pytest
 import tifffile
 
 from mdlstm_core.checkpoint import load_checkpoint
+from mdlstm_core.memory import ON_CPU, SMALLER_PARTS
 
 Mdlstm = Callable[..., Any]
 
@@ -66,6 +67,22 @@ def test_a_training_that_the_clock_cut_off_says_so(
     assert result.code == 0
     assert "mdlstm: The time was up after 1 of 2000 steps" in result.err
     assert "give more --minutes, or fewer --steps.\n" in result.err
+
+
+def test_too_little_memory_of_the_gpu_is_said(
+    mdlstm: Mdlstm, stack: Path, labels: Path, model: Path, short_memory: Any
+) -> None:
+    out = stack.with_name("predicted.tif")
+    train = ("--labels", labels, "--out", stack.with_name("m.safetensors"), "--steps", 2)
+    short_memory.fails = [True, True]
+    trained = mdlstm("volume", "train", stack, *train)
+    short_memory.fails = [True]
+    predicted = mdlstm("volume", "predict", stack, "--model", model, "--out", out)
+
+    assert trained.out.startswith(f"{stack.with_name('m.safetensors')}: 2 steps")
+    assert (trained.code, trained.err) == (0, f"mdlstm: {SMALLER_PARTS}\nmdlstm: {ON_CPU}\n")
+    assert (predicted.code, predicted.err) == (0, f"mdlstm: {SMALLER_PARTS}\n")
+    assert tifffile.imread(out).shape == (3, 9, 8)
 
 
 def test_model_of_volumes_is_refused_for_images(
