@@ -2,7 +2,8 @@
 
 Each backend has `run` and `states`, as described in `reference`. One that does not take all
 tensors also has `unfit(device, dtype)`, and one that must be made ready
-`unavailable(dtype, wait=...)`: each returns None or why it cannot run, or not now.
+`unavailable(dtype, wait=...)`: each returns None or why it cannot run, or not now. Those for
+GPUs have `reach_gpu()`, which raises where they cannot be launched.
 """
 
 from __future__ import annotations
@@ -147,9 +148,11 @@ def _say_unfit(name: str, why: str) -> None:
 def _load_triton(name: str) -> tuple[ModuleType | None, str | None]:
     """Return a Triton backend, or None and why it cannot be loaded; tries once."""
     try:
-        return import_module(GPU_KERNELS[name]), None
+        module = import_module(GPU_KERNELS[name])
+        module.reach_gpu()
     # Whatever goes wrong in a foreign library, there is another backend.
     except Exception as error:
         failure = f"{type(error).__name__}: {error}".splitlines()[0]
         _log.warning("The Triton kernel cannot be used, torch serves: %s", failure)
         return None, failure
+    return module, None

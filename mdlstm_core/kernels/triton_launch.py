@@ -41,6 +41,19 @@ def unfit(device: torch.device, dtype: torch.dtype) -> str | None:
     return None if dtype in DTYPES else f"it has no {dtype}"
 
 
+def reach_gpu() -> None:
+    """Build Triton's link to the GPU's driver, where there is a GPU.
+
+    Triton does it with a C compiler, which not every machine has, at its first kernel: too late
+    to run another backend in its place.
+
+    Raises:
+        Exception: whatever Triton, its compiler or the driver stumbles over.
+    """
+    if torch.cuda.is_available() and not INTERPRETED:
+        _ = triton.runtime.driver.active
+
+
 class Pass(NamedTuple):
     """What determines the launches of one pass over a grid."""
 

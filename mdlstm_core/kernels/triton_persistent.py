@@ -27,11 +27,12 @@ from mdlstm_core.kernels.triton_launch import (
     assert_readable,
     constants_for,
     launch_pass,
+    reach_gpu,
     unfit,
 )
 from mdlstm_core.kernels.weights import MDLSTMStates, MDLSTMWeights
 
-__all__ = ["DTYPES", "launch_bands", "run", "states", "unfit"]
+__all__ = ["DTYPES", "launch_bands", "reach_gpu", "run", "states", "unfit"]
 
 _log = logging.getLogger(__name__)
 

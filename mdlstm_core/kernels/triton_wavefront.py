@@ -24,10 +24,17 @@ from torch import Tensor
 from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
-from mdlstm_core.kernels.triton_launch import DTYPES, INTERPRETED, Pass, launch_pass, unfit
+from mdlstm_core.kernels.triton_launch import (
+    DTYPES,
+    INTERPRETED,
+    Pass,
+    launch_pass,
+    reach_gpu,
+    unfit,
+)
 from mdlstm_core.kernels.weights import MDLSTMStates, MDLSTMWeights, check_arguments, of_shape
 
-__all__ = ["Launch", "run", "run_with", "states", "states_with", "unfit"]
+__all__ = ["Launch", "reach_gpu", "run", "run_with", "states", "states_with", "unfit"]
 
 _log = logging.getLogger(__name__)
 

@@ -286,5 +286,28 @@ def test_without_triton_torch_serves_and_the_log_says_so_once(
     ]
 
 
+@pytest.mark.parametrize("name", GPU_KERNELS)
+def test_without_triton_s_compiler_torch_serves_and_the_log_says_so_once(
+    name: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    driver = pytest.importorskip("triton", reason="triton comes for Linux only").runtime.driver
+
+    def fail(_driver: object) -> None:
+        raise RuntimeError("Failed to find C compiler.\nPlease specify via CC.")
+
+    # As on a machine with a GPU: there alone is the driver asked for.
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(type(driver), "active", property(fail))
+    why = "RuntimeError: Failed to find C compiler."
+
+    for _ in range(3):
+        choice = select_kernel(name, "cuda")
+        assert (choice.name, choice.reason) == ("torch", f"instead of {name}: {why}")
+
+    assert [record.getMessage() for record in caplog.records] == [
+        f"The Triton kernel cannot be used, torch serves: {why}"
+    ]
+
+
 def test_on_a_gpu_torch_serves_unless_asked() -> None:
     assert select_kernel(device="cuda").name == "torch"
