@@ -23,7 +23,6 @@ from mdlstm_core.kernels.diagonals import cells_in_order, walk
 from mdlstm_core.kernels.native import Sweeps, loader
 from mdlstm_core.kernels.sweep_arguments import BACKWARD, FORWARD
 from mdlstm_core.kernels.sweep_layout import (
-    FLIPS,
     NUMBERS,
     corner,
     diagonal_table,
@@ -34,7 +33,13 @@ from mdlstm_core.kernels.sweep_layout import (
     ring_slots,
 )
 from mdlstm_core.kernels.sweep_tasks import Call, run_tasks
-from mdlstm_core.kernels.weights import MDLSTMStates, MDLSTMWeights, check_arguments, of_shape
+from mdlstm_core.kernels.weights import (
+    FLIPS,
+    MDLSTMStates,
+    MDLSTMWeights,
+    check_arguments,
+    of_shape,
+)
 
 _PARTS = 4
 """Into how many groups the images are split backward. Their weight gradients are summed in

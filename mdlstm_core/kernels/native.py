@@ -87,7 +87,8 @@ class NativeLoader:
         """Return the sweeps; None while they are compiled, or where they cannot be.
 
         Args:
-            wait: compile now if need be; else a thread does, and ends when it is done.
+            wait: until they are compiled. A thread does that in any case, if need be, and ends
+                when it is done.
         """
         if self._sweeps is not None or self.failure is not None:
             return self._sweeps

@@ -10,10 +10,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from mdlstm_core.kernels.weights import MDLSTMStates, MDLSTMWeights, check_arguments
-
-_FLIPS: tuple[tuple[int, ...], ...] = ((), (2,), (1,), (1, 2))
-"""Axes of a B×R×C×… tensor to flip so that a direction's sweep starts at the top left."""
+from mdlstm_core.kernels.weights import FLIPS, MDLSTMStates, MDLSTMWeights, check_arguments
 
 
 def run(input_BRCI: Tensor, weights: MDLSTMWeights, forget_scale: float = 1.0) -> Tensor:
@@ -34,7 +31,7 @@ def states(input_BRCI: Tensor, weights: MDLSTMWeights, forget_scale: float = 1.0
     """Return all gates, cell and hidden states (see `run`)."""
     check_arguments(input_BRCI, weights, forget_scale)
     directions = []
-    for direction, flip in enumerate(_FLIPS):
+    for direction, flip in enumerate(FLIPS):
         of_direction = MDLSTMWeights(*(weight[direction] for weight in weights))
         grids = _sweep(input_BRCI.flip(flip), of_direction, forget_scale)
         directions.append([grid.flip(flip) for grid in grids])

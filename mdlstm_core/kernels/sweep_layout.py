@@ -16,9 +16,7 @@ from torch.nn import functional
 
 from mdlstm_core.kernels.diagonals import walk
 from mdlstm_core.kernels.sweep_arguments import TABLE
-
-FLIPS: tuple[tuple[int, ...], ...] = ((), (2,), (1,), (1, 2))
-"""Axes of a B×R×C×… tensor along which each direction's sweep goes backwards."""
+from mdlstm_core.kernels.weights import FLIPS
 
 NUMBERS: dict[torch.dtype, type[np.floating[Any]]] = {
     torch.float32: np.float32,

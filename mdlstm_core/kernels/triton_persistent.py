@@ -21,7 +21,6 @@ from torch import Tensor
 from mdlstm_core.kernels import triton_wavefront
 from mdlstm_core.kernels.triton_bands import backward_bands, forward_bands
 from mdlstm_core.kernels.triton_launch import (
-    DTYPES,
     INTERPRETED,
     Pass,
     assert_readable,
@@ -32,7 +31,7 @@ from mdlstm_core.kernels.triton_launch import (
 )
 from mdlstm_core.kernels.weights import MDLSTMStates, MDLSTMWeights
 
-__all__ = ["DTYPES", "launch_bands", "reach_gpu", "run", "states", "unfit"]
+__all__ = ["launch_bands", "reach_gpu", "run", "states", "unfit"]
 
 _log = logging.getLogger(__name__)
 

@@ -1,4 +1,4 @@
-"""The weights of one 2D-LSTM layer, as every backend takes them.
+"""The weights of one 2D-LSTM layer and its directions, as every backend takes them.
 
 Axes: D direction, I input feature, H hidden unit, G gate (5·H, blocks in `GATES` order).
 """
@@ -15,6 +15,9 @@ import torch
 from torch import Tensor
 
 NUMBER_TYPES = (torch.float64, torch.float32, torch.bfloat16, torch.float16)
+
+FLIPS: tuple[tuple[int, ...], ...] = ((), (2,), (1,), (1, 2))
+"""Axes of a B×R×C×… tensor to flip so that each direction's sweep starts at the top left."""
 
 
 class NotFiniteError(ValueError):

@@ -44,7 +44,7 @@ needs_gpu = pytest.mark.skipif(
 PARTS = ["not thorough", pytest.param("thorough", marks=pytest.mark.thorough)]
 
 
-@pytest.mark.parametrize("dtype", triton_persistent.DTYPES)
+@pytest.mark.parametrize("dtype", triton_launch.DTYPES)
 @pytest.mark.parametrize("units", [1, 20, 50])
 def test_a_band_waits_for_a_smaller_ticket(units: int, dtype: torch.dtype) -> None:
     for batch, rows in SIZES:
