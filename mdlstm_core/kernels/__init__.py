@@ -107,9 +107,9 @@ def select_kernel(
         wait: until the fastest one is ready.
 
     Raises:
-        InputError: there is no backend of that name.
+        InputError: there is no backend of that name, or no such kind of device.
     """
-    device, why = torch.device(device), "asked for"
+    device, why = _known_device(device), "asked for"
     check_name(name, "name")
     if name == "auto" and (asked := os.environ.get(ENVIRONMENT_VARIABLE)):
         check_name(asked, ENVIRONMENT_VARIABLE)
@@ -130,6 +130,15 @@ def select_kernel(
             return KernelChoice(name, module, why)
     is_provisional = missing == compiled_wavefront.BEING_MADE
     return KernelChoice("torch", wavefront, f"instead of {name}: {missing}", is_provisional)
+
+
+def _known_device(device: torch.device | str) -> torch.device:
+    try:
+        return torch.device(device)
+    except (RuntimeError, TypeError) as error:
+        raise InputError(
+            f"device: expected one that torch knows, such as cpu or cuda, given {device!r}."
+        ) from error
 
 
 def _ask(module: ModuleType, question: str, *given: object, **options: bool) -> str | None:

@@ -69,6 +69,13 @@ def test_unknown_name_in_environment_is_named(monkeypatch: pytest.MonkeyPatch) -
         select_kernel()
 
 
+@pytest.mark.parametrize("device", ["abacus", "cuda:one", "", None])
+def test_unknown_device_is_named(device: Any) -> None:
+    expected = "device: expected one that torch knows, such as cpu or cuda, given "
+    with pytest.raises(InputError, match=f"^{expected}{device!r}\\.$"):
+        select_kernel(device=device)
+
+
 @pytest.mark.parametrize("command", [["doctor"], ["predict", "image.png", "--out", "labels"]])
 def test_unknown_name_in_environment_ends_a_command_with_2(
     mdlstm: Callable[..., Any],
