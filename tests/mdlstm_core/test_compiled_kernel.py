@@ -122,6 +122,8 @@ def many_threads(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 
 @pytest.mark.usefixtures("many_threads")
 def test_threads_leave_the_numbers_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Others may be at work: of another test, or of Qt's, which Python may go on listing.
+    before = set(threading.enumerate())
     tensors = draw(11, 9, 6, 4, 20, torch.float32)
 
     def with_threads(number: int) -> list[Tensor]:
@@ -135,9 +137,7 @@ def test_threads_leave_the_numbers_as_they_are(monkeypatch: pytest.MonkeyPatch) 
         for number in (2, 5)
         for a, b in zip(with_threads(number), alone, strict=True)
     )
-    # Python may go on listing a thread of Qt's that wrote to the log, as a dummy.
-    left = [t for t in threading.enumerate() if not t.name.startswith("Dummy")]
-    assert left == [threading.main_thread()]
+    assert set(threading.enumerate()) <= before
 
 
 @pytest.mark.usefixtures("many_threads")
