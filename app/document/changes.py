@@ -24,7 +24,7 @@ _STRIP_ROWS = 64
 
 
 class ChangedRegion(NamedTuple):
-    """Connected pixels (4-connected) that went from one label to another.
+    """Pixels that went from one label to another, mostly connected ones (4-connected).
 
     Attributes:
         region: which.
@@ -45,10 +45,12 @@ class Changes(NamedTuple):
     Attributes:
         counts: pixels by label before and after.
         regions: the largest first.
+        specks: what changed and is in none of the regions, all of one pair of labels together.
     """
 
     counts: Mapping[tuple[int, int], int]
     regions: tuple[ChangedRegion, ...]
+    specks: tuple[ChangedRegion, ...] = ()
 
     @property
     def pixels(self) -> int:
@@ -76,7 +78,10 @@ def find_changes(
     codes = [before * 256 + after for before, after in counts]
     found = [r for code in codes for r in _regions_of(code, pairs == code, box)]
     found.sort(key=lambda region: (-region.pixels, region.region.box))
-    return Changes(counts, tuple(found[:MOST_REGIONS]))
+    regions = tuple(found[:MOST_REGIONS])
+    for (inner, inside), *_ in regions:
+        pairs[inner.slices_in(box)][inside] = -1
+    return Changes(counts, regions, tuple(_specks(pairs, box)))
 
 
 def count_changes(
@@ -135,6 +140,14 @@ def all_refused(before_HW: NDArray[np.uint8], open_HW: NDArray[np.bool_]) -> Edi
 def _counts(pairs: NDArray[np.int32]) -> dict[tuple[int, int], int]:
     codes, pixels = np.unique(pairs, return_counts=True)
     return {divmod(int(c), 256): int(n) for c, n in zip(codes, pixels, strict=True)}
+
+
+def _specks(pairs: NDArray[np.int32], box: Box) -> Iterator[ChangedRegion]:
+    """Yield the pixels of each pair of labels that are left in a box; -1 where none are."""
+    for (before, after), pixels in _counts(pairs[pairs >= 0]).items():
+        mask = pairs == before * 256 + after
+        region = tight(Region(Box(0, 0, *mask.shape), mask))
+        yield ChangedRegion(moved(region, box), before, after, pixels)
 
 
 def _regions_of(code: int, mask: NDArray[np.bool_], box: Box) -> Iterator[ChangedRegion]:

@@ -33,7 +33,7 @@ class PackedPatch:
     @classmethod
     def of(cls, patch: Patch) -> PackedPatch:
         """Compress a patch."""
-        mask = _deflate(np.packbits(rows) for rows in _bands(patch.mask))
+        mask = pack_mask(patch.mask)
         before = zlib.compress(patch.before.data, level=1)
         after = patch.after
         packed = after if isinstance(after, int) else zlib.compress(after.data, level=1)
@@ -51,16 +51,8 @@ class PackedPatch:
         Raises:
             InputError: it is damaged.
         """
-        height, width = self.box.shape
         try:
-            bits = _numbers(self.mask)
-            flags = np.empty((height, width), bool)
-            first = 0
-            for rows in _bands(flags):
-                length = -(-rows.size // 8)
-                part = np.unpackbits(bits[first : first + length], count=rows.size)
-                rows[:] = part.reshape(rows.shape)
-                first += length
+            flags = unpack_mask(self.mask, self.box.shape)
             before = _numbers(self.before)
             after = self.after
             labels = (
@@ -69,6 +61,28 @@ class PackedPatch:
         except (zlib.error, ValueError) as error:
             raise InputError(f"A stored step of the history is damaged: {error}.") from error
         return Patch(self.box, flags, before, labels)
+
+
+def pack_mask(mask_HW: NDArray[np.bool_]) -> bytes:
+    """Return a mask as a bit a pixel, compressed."""
+    return _deflate(np.packbits(rows) for rows in _bands(mask_HW))
+
+
+def unpack_mask(packed: bytes, shape: tuple[int, int]) -> NDArray[np.bool_]:
+    """Return the mask of this height and width that `pack_mask` packed.
+
+    Raises:
+        ValueError, zlib.error: it is damaged.
+    """
+    bits = _numbers(packed)
+    flags = np.empty(shape, bool)
+    first = 0
+    for rows in _bands(flags):
+        length = -(-rows.size // 8)
+        part = np.unpackbits(bits[first : first + length], count=rows.size)
+        rows[:] = part.reshape(rows.shape)
+        first += length
+    return flags
 
 
 def _numbers(content: bytes) -> NDArray[np.uint8]:

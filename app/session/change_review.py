@@ -12,20 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 from PySide6.QtCore import QObject, QRunnable, QThreadPool, Signal, Slot
 
-from app.document.changes import (
-    ChangedRegion,
-    all_refused,
-    changed_mask,
-    count_changes,
-    find_changes,
-    refused,
-)
+from app.document.changes import ChangedRegion, all_refused, count_changes, refused
 from app.document.class_table import ClassTable
 from app.document.document import ImageDocument
 from app.document.edit import Edit
+from app.document.packed_change import changes_to_json
 from app.document.stroke import Box
 from app.inference.survey_worker import Look
-from app.session.reviewed_image import Maps, ReviewedImage, maps_of
+from app.session.difference import Difference, Names
+from app.session.reviewed_image import Labels, ReviewedImage, corrections_of, reviewed
 from app.session.stored_project import StoredProject
 from app.session.survey import Source, Survey
 from mdlstm_core.errors import InputError
@@ -38,6 +33,8 @@ class ChangeReview(QObject):
 
     A region is settled when it was accepted, or when a person set all of it: so undoing a
     refusal opens it again. A pixel is counted while no person set it, accepted or not.
+    Of each image what the models say differently is kept, and its regions, compressed; the
+    regions of the one shown are unpacked.
 
     Attributes:
         models: the model before and the one after; None while there is nothing to compare.
@@ -57,6 +54,7 @@ class ChangeReview(QObject):
     warned = Signal(str)
     _compared = Signal(object, object, object)
     _recounted = Signal(object, object, object)
+    _unpacked = Signal(object, object)
 
     def __init__(
         self, stored: StoredProject, survey: Survey, edit: Callable[[Path, Edit], object]
@@ -65,6 +63,7 @@ class ChangeReview(QObject):
         self.models: tuple[Source, Source] | None = None
         self._stored, self._survey, self._edit = stored, survey, edit
         self._document: ImageDocument | None = None
+        self._differences: dict[Path, Difference] = {}
         self._found: dict[Path, ReviewedImage] = {}
         self._labels_seen: object = None
         self._current: int | None = None
@@ -73,6 +72,7 @@ class ChangeReview(QObject):
         survey.looked.connect(self._on_looked)
         self._compared.connect(self._on_compared)
         self._recounted.connect(self._on_recounted)
+        self._unpacked.connect(self._on_unpacked)
         stored.project.corrections_changed.connect(self._on_corrections)
         stored.project.changed.connect(self._count)
         stored.project.classes_changed.connect(self._on_classes)
@@ -80,24 +80,26 @@ class ChangeReview(QObject):
     def compare(self, before: Source, after: Source) -> None:
         """Compare two models; what they said already is taken, the rest is worked out."""
         self.models = before, after
-        self._begin()
+        self._forget()
         self._survey.set_models(after, before)
-        self._on_document_or_models()
+        for look in self._survey.looks(after):
+            self._on_looked(look)
 
     def clear(self) -> None:
         """Compare nothing: another project is open."""
         self.models = None
-        self._begin()
+        self._forget()
 
     def set_document(self, document: ImageDocument | None) -> None:
         """Step through the regions of another image."""
-        self._document = document
+        before, self._document = self._reviewed(), document
+        if before is not None:
+            before.hide()
         found = self._reviewed()
-        if found is not None and document is not None:
-            found.refresh(document.corrections, Box(0, 0, document.height, document.width))
+        if found is not None:
+            self._unpack(found)
         self._go_to(None)
         self._count()
-        self._on_document_or_models()
 
     def images(self) -> list[tuple[Path, int]]:
         """Return the images on which something changed with the pixels, most first."""
@@ -149,7 +151,7 @@ class ChangeReview(QObject):
 
     def accept(self) -> None:
         """Leave the current region as the model labels it now, and go on."""
-        self._settle(lambda found, at: found.accepted.add(at))
+        self._settle(self._accept)
 
     def refuse(self) -> None:
         """Give the current region its label before, as the person's own, and go on."""
@@ -160,6 +162,7 @@ class ChangeReview(QObject):
         found = self._reviewed()
         if found is not None:
             found.accept_all()
+            self._store(found)
             self._go_to(None)
             self.changed.emit()
 
@@ -168,9 +171,8 @@ class ChangeReview(QObject):
         found, document = self._reviewed(), self._document
         if found is None or document is None:
             return
-        before, after = (self._label_map(look) for look in found.looks)
-        changed = changed_mask(before, after, document.corrections.values)
-        self._apply(all_refused(before, found.open_mask(changed)))
+        labels = self._labels_of(found.difference.names)
+        self._apply(all_refused(*found.open_changes(labels, document.corrections.values)))
         self._go_to(None)
 
     def close(self) -> None:
@@ -197,6 +199,15 @@ class ChangeReview(QObject):
         if not left:
             self.said.emit(self._nothing_left())
 
+    def _accept(self, found: ReviewedImage, at: int) -> None:
+        found.accept(at)
+        self._store(found)
+
+    def _store(self, found: ReviewedImage) -> None:
+        """Keep what was accepted on the image shown."""
+        assert self._document is not None
+        self._stored.keep_accepted(self._document.path, changes_to_json(found.kept))
+
     def _refuse(self, region: ChangedRegion) -> None:
         assert self._document is not None
         self._apply(refused(region, self._document.corrections.values))
@@ -214,8 +225,11 @@ class ChangeReview(QObject):
             )
 
     def _nothing_left(self) -> str:
+        found = self._reviewed()
+        if found is not None and found.open_places:
+            return "What changed on this image is being unpacked; try again in a moment."
         shown = self._document.path if self._document else None
-        others = [i for i, _ in self.images() if i != shown and self._found[i].open]
+        others = [i for i, _ in self.images() if i != shown and self._found[i].open_places]
         more = f" {others[0].name} has more." if others else ""
         return f"Nothing that changed is left to look at on this image.{more}"
 
@@ -230,49 +244,52 @@ class ChangeReview(QObject):
         if labels != self._labels_seen:
             self._labels_seen = labels
             self._begin()
+            for image, difference in self._differences.items():
+                self._compare(image, difference.names, partial(_given, difference))
+
+    def _forget(self) -> None:
+        """Begin with other models."""
+        self._differences.clear()
+        self._begin()
 
     def _begin(self) -> None:
         self._found.clear()
         self._go_to(None)
         self.changed.emit()
-        self._on_document_or_models()
-
-    def _on_document_or_models(self) -> None:
-        """Compare what both models said of an image already."""
-        if self.models is not None:
-            for look in self._survey.looks(self.models[1]):
-                self._on_looked(look)
 
     @Slot(object)
     def _on_looked(self, look: Look) -> None:
-        if self.models is None or look.image_path in self._found:
+        """Compare what both models said of an image."""
+        image = look.image_path
+        if self.models is None or image in self._differences:
             return
-        before, after = (self._survey.look(model, look.image_path) for model in self.models)
-        if before is None or after is None or before.shape != after.shape:
-            return
-        image, looks = look.image_path, (before, after)
-        compared = self.models, self._labels_of(looks)
-        revision, maps = self._stored.project.revision(image), self._maps(image, looks)
+        before, after = (self._survey.look(model, image) for model in self.models)
+        if before is not None and after is not None and before.shape == after.shape:
+            names = before.names, after.names
+            self._compare(image, names, partial(Difference.of, before, after))
+
+    def _compare(
+        self, image: Path, names: tuple[Names, Names], difference: Callable[[], Difference]
+    ) -> None:
+        """Find what changed on an image, the one shown first."""
+        models, labels = self.models, self._labels_of(names)
+        revision, corrections = self._stored.project.revision(image), self._corrections(image)
+        accepted = self._stored.accepted.get(image, "")
 
         def work() -> None:
-            found = ReviewedImage(find_changes(*maps()), revision, looks)
-            self._compared.emit(image, compared, found)
+            found = reviewed(difference(), labels, corrections, accepted, revision)
+            self._compared.emit(image, (models, labels), found)
 
-        self._pool.start(_Job(work, self.warned.emit))
+        is_shown = self._document is not None and self._document.path == image
+        self._start(work, priority=int(is_shown))
 
-    def _maps(self, image: Path, looks: tuple[Look, Look]) -> Callable[[], Maps]:
-        """Return a call, for any thread, that gives both label maps and the corrections."""
-        labels = self._labels_of(looks)
+    def _corrections(self, image: Path) -> Callable[[], NDArray[np.uint8]]:
+        """Return a call, for any thread, that gives what a person set."""
         in_memory = self._stored.project.corrections(image)
-        corrections = in_memory.frozen() if in_memory else self._stored.labels_call(image)
-        return partial(maps_of, looks, labels, corrections)
+        return in_memory.frozen() if in_memory else self._stored.labels_call(image)
 
-    def _labels_of(self, looks: tuple[Look, ...]) -> list[tuple[int, ...]]:
-        return [self._stored.classes_of_models.labels_of(look.names) for look in looks]
-
-    def _label_map(self, look: Look) -> NDArray[np.uint8]:
-        (labels,) = self._labels_of((look,))
-        return look.label_map(labels)
+    def _labels_of(self, names: tuple[Names, Names]) -> Labels:
+        return [self._stored.classes_of_models.labels_of(each) for each in names]
 
     @Slot(object, object, object)
     def _on_compared(
@@ -281,15 +298,35 @@ class ChangeReview(QObject):
         models, labels = compared
         if models is not self.models or image in self._found:
             return
-        if labels != self._labels_of(found.looks):
-            self._on_looked(found.looks[1])  # the classes are others since
-        else:
-            self._found[image] = found
-            document = self._document
-            if document is not None and document.path == image:  # it may be painted on since
-                found.refresh(document.corrections, Box(0, 0, document.height, document.width))
+        difference = self._differences[image] = found.difference
+        self._survey.set_compared(image)
+        if labels != self._labels_of(difference.names):  # the classes are others since
+            self._compare(image, difference.names, partial(_given, difference))
+            return
+        self._found[image] = found
+        document = self._document
+        if document is not None and document.path == image:  # it may be painted on since
+            found.show(found.changes.regions, document.corrections)
             self.changed.emit()
-            self._count()
+        else:
+            found.hide()
+            self.counted.emit()
+        self._count()
+
+    def _unpack(self, found: ReviewedImage) -> None:
+        """Have the regions of the image shown unpacked."""
+
+        def work() -> None:
+            self._unpacked.emit(found, tuple(packed.unpack() for packed in found.packed))
+
+        self._start(work, priority=1)
+
+    @Slot(object, object)
+    def _on_unpacked(self, found: ReviewedImage, regions: tuple[ChangedRegion, ...]) -> None:
+        document = self._document
+        if document is not None and found is self._reviewed():
+            found.show(regions, document.corrections)
+            self.changed.emit()
 
     @Slot(object, object)
     def _on_corrections(self, image: Path, box: Box) -> None:
@@ -306,17 +343,24 @@ class ChangeReview(QObject):
             revision = self._stored.project.revision(image)
             if revision != found.revision:
                 found.revision = revision
-                maps = self._maps(image, found.looks)
-                self._pool.start(_Job(self._counting(found, maps), self.warned.emit))
+                self._start(self._counting(found, self._corrections(image)))
 
-    def _counting(self, found: ReviewedImage, maps: Callable[[], Maps]) -> Callable[[], None]:
-        revision = found.revision
+    def _counting(
+        self, found: ReviewedImage, corrections: Callable[[], NDArray[np.uint8]]
+    ) -> Callable[[], None]:
+        revision, difference = found.revision, found.difference
+        labels = self._labels_of(difference.names)
 
         def work() -> None:
             if found.revision == revision:  # else a later one is waiting
-                self._recounted.emit(found, revision, count_changes(*maps()))
+                before, after = difference.maps(labels)
+                counts = count_changes(before, after, corrections_of(difference, corrections))
+                self._recounted.emit(found, revision, counts)
 
         return work
+
+    def _start(self, work: Callable[[], None], priority: int = 0) -> None:
+        self._pool.start(_Job(work, self.warned.emit), priority)
 
     @Slot(object, object, object)
     def _on_recounted(
@@ -325,6 +369,10 @@ class ChangeReview(QObject):
         if found.revision == revision and counts != found.changes.counts:
             found.changes = found.changes._replace(counts=counts)
             self.counted.emit()
+
+
+def _given(difference: Difference) -> Difference:
+    return difference
 
 
 class _Job(QRunnable):

@@ -8,14 +8,18 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from app.document.changes import ChangedRegion, Changes, is_open
+from app.document.changes import ChangedRegion, Changes, changed_mask, find_changes, is_open
 from app.document.label_map import LabelMap
+from app.document.packed_change import PackedChange, changes_from_json, mask_of
 from app.document.stroke import Box
-from app.inference.survey_worker import Look
+from app.session.difference import Difference
 from mdlstm_core.config import IGNORE_INDEX
 
-Maps = tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.uint8]]
-"""The label maps of the models before and after, and the corrections."""
+MOST_KEPT = 1000
+"""Accepted changes that are kept of an image; the oldest leave first."""
+
+Labels = Sequence[tuple[int, ...]]
+"""Of the classes of the models before and after."""
 
 
 @dataclass
@@ -23,38 +27,68 @@ class ReviewedImage:
     """What changed on an image, and which of its regions the user settled.
 
     Attributes:
-        changes: what changed; the counts follow the corrections, the regions stay.
+        difference: of what the models before and after said.
+        changes: what changed; the counts follow the corrections, the regions stay, and are
+            there while the image is shown.
         revision: of the corrections that are counted (see `Project.revision`).
-        looks: what the models before and after said.
-        accepted: places of regions in `changes.regions`.
+        packed: the regions, at their places.
+        specks: what is in no region.
+        accepted: places of regions that the user accepted.
         painted: places of those that a person set all of.
-        are_specks_accepted: whether what is in no region, being too small, is accepted too.
+        kept: the last that was accepted, also before the program began (see `MOST_KEPT`).
     """
 
+    difference: Difference
     changes: Changes
     revision: object
-    looks: tuple[Look, Look]
+    packed: tuple[PackedChange, ...]
+    specks: tuple[PackedChange, ...]
     accepted: set[int] = field(default_factory=set)
     painted: set[int] = field(default_factory=set)
-    are_specks_accepted: bool = False
+    kept: tuple[PackedChange, ...] = ()
+
+    @property
+    def open_places(self) -> list[int]:
+        """The places of the regions that are not settled."""
+        settled = self.accepted | self.painted
+        return [at for at in range(len(self.packed)) if at not in settled]
 
     @property
     def open(self) -> list[tuple[int, ChangedRegion]]:
-        """The regions that are not settled, with their places."""
-        settled = self.accepted | self.painted
-        return [(at, r) for at, r in enumerate(self.changes.regions) if at not in settled]
+        """The regions that are not settled, with their places; none while it is not shown."""
+        regions = self.changes.regions
+        return [(at, regions[at]) for at in self.open_places] if regions else []
+
+    def show(self, regions: tuple[ChangedRegion, ...], corrections: LabelMap) -> None:
+        """Take the regions, unpacked."""
+        self.changes = self.changes._replace(regions=regions)
+        self.refresh(corrections, Box(0, 0, *corrections.size))
+
+    def hide(self) -> None:
+        """Keep the regions packed alone: their masks may be larger than the image."""
+        self.changes = Changes(self.changes.counts, ())
+
+    def accept(self, at: int) -> None:
+        """Accept a region."""
+        self.accepted.add(at)
+        self._keep(self.packed[at])
 
     def accept_all(self) -> None:
-        """Accept what is open."""
-        self.accepted.update(at for at, _ in self.open)
-        self.are_specks_accepted = True
+        """Accept what is open, and the specks."""
+        self._keep(*self.specks)
+        for at in self.open_places:
+            self.accept(at)
 
-    def open_mask(self, changed_HW: NDArray[np.bool_]) -> NDArray[np.bool_]:
-        """Return which of the changed pixels nobody accepted."""
-        kept = np.full(changed_HW.shape, self.are_specks_accepted)
-        for at, (region, *_) in enumerate(self.changes.regions):
-            kept[region.box.slices][region.mask] = at in self.accepted
-        return changed_HW & ~kept
+    def _keep(self, *accepted: PackedChange) -> None:
+        self.kept = tuple(dict.fromkeys([*self.kept, *accepted]))[-MOST_KEPT:]
+
+    def open_changes(
+        self, labels: Labels, corrections_HW: NDArray[np.uint8]
+    ) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+        """Return the labels before, and which pixels changed that nobody set or accepted."""
+        before, after = self.difference.maps(labels)
+        changed = changed_mask(before, after, corrections_HW)
+        return before, changed & ~mask_of(self.kept, before, after)
 
     def refresh(self, corrections: LabelMap, box: Box) -> bool:
         """Note which regions are painted after a change in a box; return whether others are."""
@@ -66,20 +100,47 @@ class ReviewedImage:
         return before != self.painted
 
 
-def maps_of(
-    looks: tuple[Look, Look],
-    labels: Sequence[tuple[int, ...]],
+def reviewed(
+    difference: Difference,
+    labels: Labels,
     corrections: Callable[[], NDArray[np.uint8]],
-) -> Maps:
-    """Return label maps and corrections, as many pixels without a label if there are none.
+    accepted: str,
+    revision: object,
+) -> ReviewedImage:
+    """Find what changed on an image; takes a while.
 
     Args:
-        looks: what the models before and after said.
+        difference: of what the models before and after said.
         labels: those of each one's classes.
         corrections: gives what a person set.
+        accepted: what was accepted, as it is stored.
+        revision: of the corrections.
     """
-    before, after = (look.label_map(found) for look, found in zip(looks, labels, strict=True))
+    before, after = difference.maps(labels)
+    changes = find_changes(before, after, corrections_of(difference, corrections))
+    kept = changes_from_json(accepted, difference.shape) if accepted else ()
+    is_kept = mask_of(kept, before, after)
+    places = (
+        at
+        for at, ((box, mask), *_) in enumerate(changes.regions)
+        if is_kept[box.slices][mask].all()
+    )
+    return ReviewedImage(
+        difference,
+        changes._replace(specks=()),
+        revision,
+        packed=tuple(map(PackedChange.of, changes.regions)),
+        specks=tuple(map(PackedChange.of, changes.specks)),
+        accepted=set(places),
+        kept=kept,
+    )
+
+
+def corrections_of(
+    difference: Difference, corrections: Callable[[], NDArray[np.uint8]]
+) -> NDArray[np.uint8]:
+    """Return what a person set, as many pixels without a label if nothing was."""
     set_HW = corrections()
-    if set_HW.shape != before.shape:
-        set_HW = np.full(before.shape, IGNORE_INDEX, dtype=np.uint8)
-    return before, after, set_HW
+    if set_HW.shape != difference.shape:
+        set_HW = np.full(difference.shape, IGNORE_INDEX, dtype=np.uint8)
+    return set_HW

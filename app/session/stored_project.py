@@ -21,6 +21,7 @@ from app.storage.changes import (
     MarkDone,
     MoveImage,
     Receipt,
+    SaveAccepted,
     SaveClasses,
     SaveWindow,
 )
@@ -46,6 +47,7 @@ class StoredProject(QObject):
         shown: the image whose corrections stay in memory.
         files: which files the images are.
         windows: what images of more than 8 bits are seen through, where the user chose.
+        accepted: what was accepted of what a training changed, by image, as it is stored.
         painted: the images on which a person set labels, in order; some may be bare again.
 
     Signals:
@@ -67,6 +69,7 @@ class StoredProject(QObject):
         self.shown: Path | None = None
         self.files = ImageFiles(self.journal)
         self.windows: dict[Path, DisplayWindow] = {}
+        self.accepted: dict[Path, str] = {}
         self.painted: dict[Path, None] = {}
         self._model_classes: tuple[str, ...] = ()
         self._is_new = False
@@ -224,6 +227,12 @@ class StoredProject(QObject):
             if not self.journal.is_read_only:
                 self.journal.record(SaveWindow(loaded.path, window))
 
+    def keep_accepted(self, image: Path, changes: str) -> None:
+        """Store what was accepted of what a training changed on an image (see `PackedChange`)."""
+        self.accepted[image] = changes
+        if not self.journal.is_read_only:
+            self.journal.record(SaveAccepted(image, changes))
+
     def accept_file(self, image: Path) -> None:
         """Take a file that `check_file` refused for the picture that was labeled."""
         self.check_writable()
@@ -258,6 +267,8 @@ class StoredProject(QObject):
             self.files.move(old, new)
             if old in self.windows:
                 self.windows[new] = self.windows.pop(old)
+            if old in self.accepted:
+                self.accepted[new] = self.accepted.pop(old)
             if old in self.painted:
                 del self.painted[old]
                 self.painted[new] = None
@@ -294,7 +305,7 @@ class StoredProject(QObject):
         assert file is not None
         images = file.images()
         self.files.load(images)
-        self.windows = file.windows()
+        self.windows, self.accepted = file.windows(), file.accepted()
         self.painted = dict.fromkeys(i.path for i in images if i.is_painted)
         self.project.set_classes(file.classes() or ClassTable())
         self._model_classes = file.model_classes()

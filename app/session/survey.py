@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Hashable, Iterable
 from functools import partial
 from hashlib import blake2b
@@ -28,10 +29,10 @@ _QUIET_MS = 700
 """How long nothing must have happened before images are looked at."""
 
 _MOST_IMAGES = 40
-"""Images that are looked at without being asked for, from the one shown on."""
+"""Images that are looked at for where the model is unsure, from the one shown on."""
 
 _MOST_BYTES = 64 << 20
-"""Of the label maps that are kept, packed."""
+"""Of the label maps, packed, that are kept for another comparison."""
 
 _NO_COLORS = np.zeros((0, 3), dtype=np.float32)
 
@@ -39,7 +40,7 @@ _NO_COLORS = np.zeros((0, 3), dtype=np.float32)
 class Survey(QObject):
     """Looks at the images after the one shown with the model that serves.
 
-    After a training it looks at them with the model before, too, so that both can be
+    After a training it looks at all of them with the model before, too, so that both can be
     compared. It waits while anything else is asked of a model, and while the user works.
 
     Signals:
@@ -53,6 +54,8 @@ class Survey(QObject):
         super().__init__()
         self._stored, self._client, self._teacher = stored, client, teacher
         self._models: dict[Hashable, Source] = {}
+        self._to_compare: set[Hashable] = set()
+        self._compared: set[Path] = set()
         self._looks: dict[tuple[Hashable, Path], Look] = {}
         self._failed: set[tuple[Hashable, Path]] = set()
         self._revisions: dict[tuple[Hashable, Path], Hashable] = {}
@@ -82,7 +85,7 @@ class Survey(QObject):
         self.wait()
 
     def set_models(self, *models: Source) -> None:
-        """Look with these models from now on, after the one that serves.
+        """Look at all images with these models from now on, after the one that serves.
 
         What the ones before said is kept, once: it is told soon whether they are compared.
         """
@@ -92,8 +95,11 @@ class Survey(QObject):
         # By identity, as long as they are kept here: a checkpoint has megabytes to look at.
         self._held, self._keys = wanted, {id(model): key_of(model) for model in wanted}
         self._models = {self._keys[id(model)]: model for model in wanted}
+        self._to_compare = {self._keys[id(model)] for model in models}
+        self._compared.clear()
         kept = self._models.keys() | before.keys()
-        self._looks = {at: look for at, look in self._looks.items() if at[0] in kept}
+        looks = self._looks.items()
+        self._looks = {at: look for at, look in looks if at[0] in kept and look.packed}
         self._failed.clear()
         self.wait()
 
@@ -102,9 +108,15 @@ class Survey(QObject):
         self._models, self._looks, self._revisions = {}, {}, {}
         self.set_models()
 
+    def set_compared(self, image: Path) -> None:
+        """Let go of what was said of an image, when there is no room for it any more."""
+        self._compared.add(image)
+        self._make_room()
+
     def look(self, model: Source, image: Path) -> Look | None:
-        """Return what a model said of an image, None if it has not looked yet."""
-        return self._looks.get((self._key(model), image))
+        """Return what a model said of an image, None if it has not looked yet or was let go."""
+        found = self._looks.get((self._key(model), image))
+        return found if found is not None and found.packed else None
 
     def labeled_colors(self) -> NDArray[np.float32]:
         """Return colours that are labeled, as far as looked up, N×3 in CIE L*a*b*."""
@@ -135,8 +147,8 @@ class Survey(QObject):
         return look is not None and look.regions is not None
 
     def looks(self, model: Source) -> list[Look]:
-        """Return all that a model said, of any image."""
-        return self._of(self._key(model))
+        """Return all that a model said, of any image, and that was not let go."""
+        return [look for look in self._of(self._key(model)) if look.packed]
 
     def _key(self, model: Source) -> Hashable:
         known = self._keys.get(id(model))
@@ -163,14 +175,14 @@ class Survey(QObject):
         self._thread.close()
 
     def _images(self) -> Iterable[Path]:
-        """Return the image shown, the labeled ones, and those after the one shown."""
+        """Return the image shown, the labeled ones, and those after the one shown: all."""
         images, shown = self._stored.project.images, self._document
         if shown is None or shown.path not in images:
             return []
         start = images.index(shown.path)
         around = [*images[start:], *images[:start]]
         labeled = [i for i in around if self._stored.project.status(i) != "new"]
-        return list(dict.fromkeys([shown.path, *labeled, *around]))[:_MOST_IMAGES]
+        return list(dict.fromkeys([shown.path, *labeled, *around]))
 
     @Slot()
     def _look_on(self) -> None:
@@ -189,20 +201,21 @@ class Survey(QObject):
 
     def _next_request(self) -> LookRequest | None:
         """Return the next look to ask for, None if there is nothing left."""
-        if sum(len(look.packed) for look in self._looks.values()) > _MOST_BYTES:
-            return None
-        for image in self._images():
+        for place, image in enumerate(self._images()):
+            is_near = place < _MOST_IMAGES
             for key, model in self._models.items():
-                if (key, image) not in self._failed and self._lacks(key, image):
+                if (key, image) not in self._failed and self._lacks(key, image, is_near=is_near):
                     return self._request(key, model, image)
         return None
 
-    def _lacks(self, key: Hashable, image: Path) -> bool:
+    def _lacks(self, key: Hashable, image: Path, *, is_near: bool) -> bool:
         """Return whether a model has more to say of an image."""
         look, serving = self._looks.get((key, image)), next(iter(self._models))
         is_shown = self._document is not None and self._document.path == image
-        if look is None or key != serving or is_shown:
-            return look is None
+        if look is None:
+            return is_near or key in self._to_compare
+        if key != serving or is_shown or not is_near:
+            return False
         is_past = self._revisions.get((key, image)) != self._stored.project.revision(image)
         return look.regions is None or is_past
 
@@ -221,6 +234,17 @@ class Survey(QObject):
             self._looks[look.key, look.image_path] = look
             self.looked.emit(look)
         self._look_on()
+
+    def _make_room(self) -> None:
+        """Let go of the oldest label maps that are compared, while all take too much."""
+        excess = sum(len(look.packed) for look in self._looks.values()) - _MOST_BYTES
+        shown = self._document.path if self._document else None
+        for at, look in self._looks.items():
+            if excess <= 0:
+                return
+            if at[1] in self._compared and at[1] != shown:
+                excess -= len(look.packed)
+                self._looks[at] = dataclasses.replace(look, packed=b"")
 
     @Slot(object, str)
     def _on_failed(self, request: LookRequest, _reason: str) -> None:

@@ -116,6 +116,13 @@ class SaveWindow(NamedTuple):
     window: DisplayWindow
 
 
+class SaveAccepted(NamedTuple):
+    """What was accepted of what a training changed on an image (see `changes_to_json`)."""
+
+    image: Path
+    changes: str
+
+
 class MoveImage(NamedTuple):
     """An image that was labeled lies elsewhere now."""
 
@@ -131,6 +138,7 @@ Change = (
     | DropCheckpoints
     | SaveFingerprint
     | SaveWindow
+    | SaveAccepted
     | MarkDone
     | MoveImage
 )

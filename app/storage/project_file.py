@@ -36,6 +36,9 @@ from mdlstm_core.errors import InputError
 RECENT = 1000
 """Steps not undone that are loaded when a project opens."""
 
+ImageSetting = Literal["window", "accepted"]
+"""What an image is seen through; what was accepted of what a training changed."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -126,20 +129,19 @@ class ProjectFile:
 
     def windows(self) -> dict[Path, DisplayWindow]:
         """Return what images of more than 8 bits are seen through, where the user chose."""
-        prefix = window_setting("")
-        rows = self._read(
-            "SELECT substr(name, ?), value FROM settings WHERE substr(name, 1, ?) = ?",
-            (len(prefix) + 1, len(prefix), prefix),
-        )
         found = {}
-        for key, text in rows:
+        for image, text in self._settings_of_images("window"):
             try:
                 low, high = map(float, json.loads(text))
             except (ValueError, TypeError):  # the image shows as it would by default
-                _log.warning("%s: damaged window of %s: %s", self.path, key, text)
+                _log.warning("%s: damaged window of %s: %s", self.path, image, text)
                 continue
-            found[image_path(self.path, key)] = DisplayWindow(low, high)
+            found[image] = DisplayWindow(low, high)
         return found
+
+    def accepted(self) -> dict[Path, str]:
+        """Return what was accepted of what a training changed, where anything was."""
+        return dict(self._settings_of_images("accepted"))
 
     def load_model(self, role: Literal["base", "learned"]) -> bytes | None:
         """Return a checkpoint: the one learning starts from, or led to; None at first."""
@@ -256,6 +258,14 @@ class ProjectFile:
         found = self._read("SELECT value FROM settings WHERE name = ?", (name,))
         return found[0][0] if found else None
 
+    def _settings_of_images(self, what: ImageSetting) -> list[tuple[Path, str]]:
+        prefix = image_setting(what, "")
+        rows = self._read(
+            "SELECT substr(name, ?), value FROM settings WHERE substr(name, 1, ?) = ?",
+            (len(prefix) + 1, len(prefix), prefix),
+        )
+        return [(image_path(self.path, key), text) for key, text in rows]
+
     def _read(self, query: str, values: tuple[object, ...] = ()) -> list[tuple[Any, ...]]:
         if self._database is None:
             if not self.path.exists():
@@ -286,9 +296,9 @@ def image_path(project: Path, key: str) -> Path:
     return project.parent / key
 
 
-def window_setting(key: str) -> str:
-    """Return the name of the setting that holds what an image is seen through."""
-    return f"window {key}"
+def image_setting(what: ImageSetting, key: str) -> str:
+    """Return the name of the setting that holds something of an image."""
+    return f"{what} {key}"
 
 
 def class_change_to_json(change: ClassChange) -> str:

@@ -7,6 +7,7 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import get_args
 
 from app.document.class_table import ClassTable
 from app.document.packed_patch import PackedPatch
@@ -19,6 +20,7 @@ from app.storage.changes import (
     MarkDone,
     MoveImage,
     Receipt,
+    SaveAccepted,
     SaveCheckpoints,
     SaveClasses,
     SaveFingerprint,
@@ -26,10 +28,11 @@ from app.storage.changes import (
     SaveWindow,
 )
 from app.storage.project_file import (
+    ImageSetting,
     class_change_to_json,
     image_key,
+    image_setting,
     model_change_to_json,
-    window_setting,
 )
 from app.storage.schema import connect_writer, errors, is_damage, mend_of, transaction
 from app.storage.tiles import TiledLabels
@@ -131,7 +134,9 @@ class _Batch:
                 number = self._image(image, height, width)
                 self._database.execute("UPDATE images SET done = ? WHERE id = ?", (done, number))
             case SaveWindow(image, window):
-                self._save(window_setting(self._key(image)), json.dumps([window.low, window.high]))
+                self._save_of(image, "window", json.dumps([window.low, window.high]))
+            case SaveAccepted(image, accepted):
+                self._save_of(image, "accepted", accepted)
             case MoveImage(old, new):
                 self._move_image(self._key(old), self._key(new))
 
@@ -141,9 +146,9 @@ class _Batch:
             return
         self._database.execute("DELETE FROM images WHERE path = ?", (new,))
         self._database.execute("UPDATE images SET path = ? WHERE path = ?", (new, old))
-        self._database.execute(
+        self._database.executemany(
             "UPDATE OR REPLACE settings SET name = ? WHERE name = ?",
-            (window_setting(new), window_setting(old)),
+            [(image_setting(w, new), image_setting(w, old)) for w in get_args(ImageSetting)],
         )
 
     def _has_work(self, key: str) -> bool:
@@ -278,6 +283,9 @@ class _Batch:
 
     def _save(self, name: str, value: str) -> None:
         self._database.execute("INSERT OR REPLACE INTO settings VALUES (?, ?)", (name, value))
+
+    def _save_of(self, image: Path, what: ImageSetting, value: str) -> None:
+        self._save(image_setting(what, self._key(image)), value)
 
     def _save_first(self, name: str, value: str) -> None:
         self._database.execute("INSERT OR IGNORE INTO settings VALUES (?, ?)", (name, value))

@@ -272,3 +272,10 @@ def long_learning(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let learning go on to its time limit, however soon the model has understood."""
     options = partial(fine_tuning.LearningOptions, enough=0.0, steps=10_000)
     monkeypatch.setattr(fine_tuning, "LearningOptions", options)
+
+
+@pytest.fixture
+def few_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let learning end after some steps: what it leads to is the same on a slow machine."""
+    options = partial(fine_tuning.LearningOptions, steps=20)
+    monkeypatch.setattr(fine_tuning, "LearningOptions", options)

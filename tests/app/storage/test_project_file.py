@@ -22,7 +22,9 @@ from app.storage.changes import (
     CheckpointRow,
     Fingerprint,
     MarkDone,
+    MoveImage,
     NewCheckpoint,
+    SaveAccepted,
     SaveCheckpoints,
     SaveClasses,
     SaveFingerprint,
@@ -250,6 +252,20 @@ def test_keeps_models_classes_and_what_is_known_of_images(tmp_path: Path) -> Non
     assert file.classes() == table
     assert file.model_classes() == ("sky", "tree")
     assert file.images() == [(image, "done", fingerprint, True)]
+    file.close()
+
+
+def test_what_was_accepted_on_an_image_goes_with_it(tmp_path: Path) -> None:
+    path = tmp_path / "a.mdlp"
+    image, other, moved = _painted(path), tmp_path / "never labeled.png", tmp_path / "moved.png"
+    writer = ProjectWriter(path)
+    writer.commit([(1, SaveAccepted(image, "[1]")), (2, SaveAccepted(other, "[2]"))])
+    writer.commit([(3, SaveAccepted(image, "[3]")), (4, MoveImage(image, moved))])
+    writer.close()
+    file = ProjectFile(path)
+    assert file.accepted() == {moved: "[3]", other: "[2]"}
+    assert [found.path for found in file.images()] == [moved]
+    assert file.windows() == {}
     file.close()
 
 

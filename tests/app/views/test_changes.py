@@ -12,7 +12,7 @@ from PySide6.QtCore import Qt
 from pytestqt.qtbot import QtBot
 
 from app.document.changes import Changes, changed_mask
-from app.session import change_review
+from app.session import reviewed_image
 from app.views.main_window import MainWindow
 from mdlstm_core.config import IGNORE_INDEX
 
@@ -32,7 +32,7 @@ class Trained:
         drag(window, [(20.0, 40.0), (180.0, 40.0)])
         kept = self.session.teacher.timeline.kept
         with qtbot.waitSignal(kept):
-            self.session.learn(2)
+            self.session.learn(120)
         with qtbot.waitSignal(self.session.prediction_changed):
             pass
         qtbot.waitUntil(lambda: self.review.compared > 0)
@@ -47,7 +47,7 @@ class Trained:
 
 
 @pytest.fixture
-def trained(qtbot: QtBot, small: MainWindow, drag: Callable[..., None]) -> Trained:
+def trained(qtbot: QtBot, few_steps: None, small: MainWindow, drag: Callable[..., None]) -> Trained:
     return Trained(qtbot, small, drag)
 
 
@@ -193,6 +193,7 @@ def test_counts_follow_refusals_strokes_and_undoing_on_each_image(
     # On an image that was compared before it was painted on, too.
     with qtbot.waitSignal(session.prediction_changed):
         session.open_image(photos[1])
+    qtbot.waitUntil(lambda: bool(review.regions()))
     window.actions_by_name["changes-refuse"].trigger()
     qtbot.waitUntil(lambda: review.images() == [(photos[0], whole)])
 
@@ -244,7 +245,7 @@ def test_a_comparison_under_way_does_not_outlive_its_classes(
     review, session = trained.review, trained.session
     assert review.models is not None
     qtbot.waitUntil(lambda: review.compared == 2)
-    began, may_go_on, compare = threading.Event(), threading.Event(), change_review.find_changes
+    began, may_go_on, compare = threading.Event(), threading.Event(), reviewed_image.find_changes
 
     def slow(*maps: np.ndarray) -> Changes:
         began.set()
@@ -253,12 +254,12 @@ def test_a_comparison_under_way_does_not_outlive_its_classes(
 
     label = next(after for (_, after) in review.counts() if after != IGNORE_INDEX)
     assert session.journal.store()
-    monkeypatch.setattr(change_review, "find_changes", slow)
+    monkeypatch.setattr(reviewed_image, "find_changes", slow)
     review.compare(*review.models)
     qtbot.waitUntil(began.is_set)
     session.merge_class(label, next(c.label for c in session.project.classes.classes[::-1]))
     may_go_on.set()
     qtbot.waitUntil(lambda: review.compared == 2)
     assert label not in {each for pair in review.counts() for each in pair}
-    found = [r for reviewed in review._found.values() for r in reviewed.changes.regions]
+    found = [r for reviewed in review._found.values() for r in reviewed.packed]
     assert label not in {r.after for r in found} | {r.before for r in found}
