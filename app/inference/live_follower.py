@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from app.document.class_table import ClassTable
+from app.document.project_classes import Outputs
 from app.inference.loading import load_model
 from app.inference.messages import LiveFile, LiveStrokes
 from mdlstm_core.errors import InputError
@@ -70,7 +73,9 @@ class LiveFollower:
         if unread := self._learner.read([shown, *others], _READING_SECONDS if catch_up else 0.0):
             return unread
         outputs = strokes.classes.outputs(start.classes)
-        return self._learner.predict(shown, others, outputs.sources, outputs.labels)
+        found = self._learner.predict(shown, others, outputs.sources, outputs.labels)
+        poor = _notice_of(self._learner.painted, outputs, strokes.classes.table)
+        return dataclasses.replace(found, notice=" ".join(filter(None, (found.notice, poor))))
 
     def _before_learning(self, serving: Predictor) -> Predictor:
         """Return the model that the one that serves learned from; that one if it cannot be had."""
@@ -88,6 +93,18 @@ class LiveFollower:
                 self._before = serving
             self._is_before_known = True
         return self._before
+
+
+def _notice_of(painted: frozenset[int], outputs: Outputs, classes: ClassTable) -> str:
+    """Say why strokes of these labels teach little, or nothing; empty if there is no reason."""
+    from mdlstm_core.learning.poor_strokes import notice_of_one_class
+
+    if len(painted) != 1:
+        return ""
+    (label,) = painted
+    pairs = zip(outputs.sources, outputs.labels, strict=True)
+    known = {label for source, label in pairs if source is not None}
+    return notice_of_one_class(classes.get(label).name, knows_other=bool(known - painted))
 
 
 def _say_the_same(one: Checkpoint, other: Checkpoint) -> bool:

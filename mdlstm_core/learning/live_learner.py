@@ -104,13 +104,14 @@ class _Rows:
 
 @dataclass(frozen=True)
 class _Fitted:
-    """A classifier, None where nothing is painted, and what it was fitted to."""
+    """A classifier, None where nothing is painted, what it was fitted to, and its labels there."""
 
     to: Hashable
     sources: tuple[int | None, ...]
     network: LabelingNetwork
     labels: tuple[int, ...]
     classifier: PixelClassifier | None
+    painted: frozenset[int]
 
 
 class LiveLearner:
@@ -145,6 +146,11 @@ class LiveLearner:
     def nbytes(self) -> int:
         """Memory that the features take."""
         return sum(look.nbytes for look in self._looks.values())
+
+    @property
+    def painted(self) -> frozenset[int]:
+        """The labels of the strokes that were fitted last."""
+        return self._fitted.painted if self._fitted is not None else frozenset()
 
     def predict(
         self,
@@ -212,7 +218,9 @@ class LiveLearner:
         if any(len(r.area_N) for r in rows):
             # Images without a stroke say what features look like, but not at any price.
             classifier = fit(rows, class_weights(network), self._options, FILTERS)
-        self._fitted = _Fitted(to, tuple(sources), network, tuple(labels), classifier)
+        outputs = {int(k) for r in rows for k in r.shares_NK.any(dim=0).nonzero()}
+        painted = frozenset(labels[k] for k in outputs)
+        self._fitted = _Fitted(to, tuple(sources), network, tuple(labels), classifier, painted)
 
     def _with_outputs(self, sources: tuple[int | None, ...]) -> LabelingNetwork:
         """Return the network with these outputs, that of the last fit if it has them."""

@@ -49,19 +49,31 @@ def notice_of(lessons: Sequence[Lesson], names: list[str], knows_K: Tensor) -> s
         labels = lesson.split.learned
         painted[np.unique(labels[labels != IGNORE_INDEX])] = True
     (first, *others) = np.flatnonzero(painted)
-    if not others and not np.delete(knows, first).any():
-        raise InputError(
-            f"All strokes are of the class {names[first]} and the model knows no other; "
-            "paint a second class."
-        )
+    knows_other = bool(np.delete(knows, first).any())
+    if not others and not knows_other:
+        raise InputError(notice_of_one_class(names[first], knows_other=False))
     said = [_contradiction(lessons, names)] if others else []
     unknown = [names[index] for index in np.flatnonzero(~painted & ~knows)]
     if unknown:
         more = f" and {len(unknown) - 1} more have" if len(unknown) > 1 else " has"
         said.append(f"The class {unknown[0]}{more} no stroke yet and will be found nowhere.")
     elif not others:
-        said.append(f"All strokes are of the class {names[first]}; paint where it ends, too.")
+        said.append(notice_of_one_class(names[first], knows_other=True))
     return " ".join(filter(None, said))
+
+
+def notice_of_one_class(name: str, *, knows_other: bool) -> str:
+    """Say why strokes of one class alone teach little, or nothing.
+
+    Args:
+        name: of the class.
+        knows_other: whether the model knows another one.
+    """
+    if knows_other:
+        return f"All strokes are of the class {name}; paint where it ends, too."
+    return (
+        f"All strokes are of the class {name} and the model knows no other; paint a second class."
+    )
 
 
 @torch.no_grad()
