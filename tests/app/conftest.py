@@ -46,6 +46,17 @@ class PatientBot(QtBot):
     waitUntil = partialmethod(QtBot.waitUntil, timeout=_PATIENCE_MS)
     waitExposed = partialmethod(QtBot.waitExposed, timeout=_PATIENCE_MS)
 
+    def settle(self, session: LabelingSession) -> None:
+        """Wait until the model that serves has labeled the image and all is stored."""
+        client, timeline = session._client, session.teacher.timeline
+
+        def is_idle() -> bool:
+            return client.is_idle and not timeline.is_storing
+
+        self.waitUntil(is_idle)
+        session.journal.store()
+        self.waitUntil(is_idle)
+
 
 @pytest.fixture
 def qtbot(qapp: QApplication, request: pytest.FixtureRequest) -> QtBot:

@@ -23,14 +23,6 @@ from mdlstm_core.learning.measured import Measured
 AT_FIRST = "Paint a correction"
 
 
-def settle(qtbot: QtBot, session: LabelingSession) -> None:
-    """Wait until the model that serves has labeled the image and all is stored."""
-    idle = lambda: session._client.is_idle and not session.teacher.timeline.is_storing  # noqa: E731
-    qtbot.waitUntil(idle)
-    session.journal.store()
-    qtbot.waitUntil(idle)
-
-
 def paint(session: LabelingSession, strokes: int) -> None:
     """Paint short strokes of two classes in turn, on a grid."""
     assert session.document is not None
@@ -44,7 +36,7 @@ def paint(session: LabelingSession, strokes: int) -> None:
 def learn(qtbot: QtBot, session: LabelingSession) -> None:
     with qtbot.waitSignal(session.teacher.timeline.kept):
         session.learn(2)
-    settle(qtbot, session)
+    qtbot.settle(session)
 
 
 def open_project(qtbot: QtBot, session: LabelingSession, image: Path) -> None:
@@ -53,7 +45,7 @@ def open_project(qtbot: QtBot, session: LabelingSession, image: Path) -> None:
         check_params_cb=lambda: session.document is not None and session.document.path == image,
     ):
         session.open_paths([image])
-    settle(qtbot, session)
+    qtbot.settle(session)
 
 
 @pytest.fixture
@@ -80,12 +72,12 @@ def test_figures_are_those_of_the_checkpoint_that_serves(
     assert names
 
     session.teacher.go_back(1)
-    settle(qtbot, session)
+    qtbot.settle(session)
     assert panel.state.startswith("<b>Start:</b>")
     assert figures.text.startswith("No figures")
     assert (figures.warning, figures.matrix.isVisible(), panel.plot.losses) == ("", False, [])
     session.undo()
-    settle(qtbot, session)
+    qtbot.settle(session)
     assert panel.state.startswith("<b>Learned</b> from")
     assert (figures.text, figures.warning, figures.matrix.names) == (of_learned, warning, names)
 

@@ -49,15 +49,6 @@ def prediction(window: MainWindow) -> np.ndarray:
     return document.prediction.copy()
 
 
-def settle(qtbot: QtBot, window: MainWindow) -> None:
-    """Wait until the model that serves has labeled the image and all is stored."""
-    session = window.session
-    idle = lambda: session._client.is_idle and not session.teacher.timeline.is_storing  # noqa: E731
-    qtbot.waitUntil(idle)
-    session.journal.store()
-    qtbot.waitUntil(idle)
-
-
 def learn(
     qtbot: QtBot, window: MainWindow, drag: Callable[..., None], label: int, y: float
 ) -> None:
@@ -65,7 +56,7 @@ def learn(
     drag(window, [(20.0, y), (180.0, y)])
     with qtbot.waitSignal(window.session.teacher.timeline.kept):
         window.session.learn(2)
-    settle(qtbot, window)
+    qtbot.settle(window.session)
 
 
 def stored_roles(window: MainWindow) -> Roles | None:
@@ -104,17 +95,17 @@ def test_each_training_is_kept_and_one_click_goes_back_undoably(
     steps = session.project.undo_stack.count()
     panel.choose(1)
     qtbot.mouseClick(panel.back, Qt.MouseButton.LeftButton)
-    settle(qtbot, opened)
+    qtbot.settle(opened.session)
     np.testing.assert_array_equal(prediction(opened), own)
     assert session.project.undo_stack.count() == steps + 1
     assert "serves" in panel.list.item(2).text()
     assert stored_roles(opened) == Roles(1, 1)
 
     qtbot.keyClick(opened, Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
-    settle(qtbot, opened)
+    qtbot.settle(opened.session)
     np.testing.assert_array_equal(prediction(opened), second)
     qtbot.keyClick(opened, Qt.Key.Key_Y, Qt.KeyboardModifier.ControlModifier)
-    settle(qtbot, opened)
+    qtbot.settle(opened.session)
     np.testing.assert_array_equal(prediction(opened), own)
 
     # Closed and opened again, the same model serves, and the step can still be undone.
@@ -160,7 +151,7 @@ def test_each_model_has_its_picture_at_once(
     for number, picture in enumerate(pictures, start=1):
         if timeline.roles != Roles(1, number):
             session.teacher.go_back(number)
-        settle(qtbot, opened)
+        qtbot.settle(opened.session)
         said = prediction(opened)
         assert number != 1 or (said == own).all()
         free = document.corrections.values == 255
@@ -179,8 +170,8 @@ def test_two_are_compared_side_by_side_and_on_the_image(
     panel.choose(1, 2)
     qtbot.mouseClick(panel.compare, Qt.MouseButton.LeftButton)
     assert panel.comparison
-    review = session.review.changes
-    qtbot.waitUntil(lambda: review.compared == 1)
+    review, models = session.review.changes, session.teacher.timeline.checkpoint
+    qtbot.waitUntil(lambda: review.models == (models(1), models(2)) and review.compared == 1)
     assert session.document is not None
     free = session.document.corrections.values == 255
     assert sum(review.counts().values()) == ((own != first) & free).sum()
@@ -211,7 +202,7 @@ def test_a_model_goes_out_as_a_file_and_comes_in_undoably(
     monkeypatch.setattr(QFileDialog, "getOpenFileName", lambda *_a: (str(other), ""))
     with qtbot.waitSignal(session.teacher.timeline.kept):
         qtbot.mouseClick(panel.import_, Qt.MouseButton.LeftButton)
-    settle(qtbot, opened)
+    qtbot.settle(opened.session)
     timeline = session.teacher.timeline
     assert [row.origin for row in timeline.rows] == ["start", "learned", "imported"]
     assert timeline.roles == Roles(3, 3)  # learning starts from it from now on
@@ -219,7 +210,7 @@ def test_a_model_goes_out_as_a_file_and_comes_in_undoably(
     assert (prediction(opened) != learned).any()
     session.undo()
     assert session.teacher.base == timeline.checkpoint(1)  # at once: Learn may be next
-    settle(qtbot, opened)
+    qtbot.settle(opened.session)
     assert timeline.roles == Roles(1, 2)
     np.testing.assert_array_equal(prediction(opened), learned)
 
@@ -245,7 +236,7 @@ def test_a_disk_without_room_for_a_model_keeps_the_old_one_and_the_strokes(
     # A stroke that follows is stored: nothing stands in its way.
     drag(opened, [(20.0, 120.0), (180.0, 120.0)])
     assert session.journal.store()
-    settle(qtbot, opened)
+    qtbot.settle(opened.session)
     np.testing.assert_array_equal(prediction(opened), own)
     assert session.teacher.timeline.rows == ()
     writer._database.execute("PRAGMA max_page_count = 1000000")
@@ -283,7 +274,7 @@ def test_going_back_is_refused_while_the_model_learns(
     with qtbot.waitSignal(session.learning_changed):
         qtbot.mouseClick(opened.learning._cancel, Qt.MouseButton.LeftButton)
     assert "Nothing was kept" in opened.learning.state
-    settle(qtbot, opened)
+    qtbot.settle(opened.session)
     np.testing.assert_array_equal(prediction(opened), serving)
     assert len(session.teacher.timeline.rows) == 2
 
@@ -338,7 +329,7 @@ def test_a_damaged_file_changes_nothing_of_a_model_that_learned(
     assert "The model before stays" in opened.messages.text
     with qtbot.waitSignal(session.warned):
         session.use_model(file)
-    settle(qtbot, opened)
+    qtbot.settle(opened.session)
     np.testing.assert_array_equal(prediction(opened), learned)
     assert session.teacher.timeline.rows == rows
     assert session.teacher.timeline.roles == Roles(1, 2)
@@ -372,7 +363,7 @@ def test_going_back_to_a_damaged_model_changes_nothing(
     panel.choose(2)
     with qtbot.waitSignal(session.warned):
         qtbot.mouseClick(panel.back, Qt.MouseButton.LeftButton)
-    settle(qtbot, opened)
+    qtbot.settle(opened.session)
     np.testing.assert_array_equal(prediction(opened), serving)
     assert session.project.undo_stack.count() == steps
     assert session.teacher.timeline.roles == Roles(1, 3)
@@ -387,12 +378,12 @@ def test_taking_back_a_step_to_a_damaged_model_leaves_the_present_one(
     panel.choose(1)
     with qtbot.waitSignal(session.model_changed):
         qtbot.mouseClick(panel.back, Qt.MouseButton.LeftButton)
-    settle(qtbot, opened)
+    qtbot.settle(opened.session)
     own = prediction(opened)
     damage(opened, f"{BREAK} WHERE number = 2")
     with qtbot.waitSignal(session.warned):
         qtbot.keyClick(opened, Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
-    settle(qtbot, opened)
+    qtbot.settle(opened.session)
     np.testing.assert_array_equal(prediction(opened), own)
     assert "serves" in panel.list.item(1).text()
     assert session.teacher.timeline.roles == Roles(1, 1)
