@@ -24,14 +24,15 @@ class LoadRequest:
     """Load a model.
 
     Attributes:
-        model: a shipped one's name, a file, or a checkpoint's bytes.
+        model: a shipped one's name, a file, a checkpoint's bytes, or a call that gives these, in
+            any thread.
         fallback: what to load if that is damaged; None to let the present model go on.
         device: where it is to run.
         base: gives the model that it learned from, or itself, in any thread; called if strokes
             are to be followed. None for itself.
     """
 
-    model: str | Path | bytes
+    model: str | Path | bytes | Callable[[], bytes]
     fallback: str | Path | bytes | None = None
     device: str = "auto"
     base: Callable[[], str | Path | bytes] | None = None
@@ -50,7 +51,7 @@ class ModelInfo:
         reason: why that device.
         warning: why it is not the model that was asked for, empty if it is.
         notice: why it does not run where it was asked to, empty if it does.
-        source: what was loaded (see `LoadRequest.model`).
+        source: what was loaded: a shipped one's name, a file, or a checkpoint's bytes.
     """
 
     preset: str
@@ -69,11 +70,11 @@ class NotLoaded:
     """The model that was asked for is damaged, and the one before goes on.
 
     Attributes:
-        source: what was asked for (see `LoadRequest.model`).
+        asked: what was asked for (see `LoadRequest.model`).
         reason: why, in one sentence.
     """
 
-    source: str | Path | bytes
+    asked: str | Path | bytes | Callable[[], bytes]
     reason: str
 
 
@@ -176,11 +177,12 @@ class CorrectedFile:
 class LearnRequest:
     """Learn from the corrections of a project, starting from a model, in `seconds` at most.
 
-    The model learned has the project's classes, also those that the one before lacks.
+    The model learned has the project's classes, also those that the one before lacks. The call
+    gives the model to start from, in any thread (see `LoadRequest.base`).
     """
 
     project: Path
-    model: str | Path | bytes
+    model: Callable[[], str | Path | bytes]
     corrected: tuple[CorrectedFile, ...]
     classes: ProjectClasses
     seconds: float

@@ -108,14 +108,15 @@ class ModelWorker(QObject):
         with long_lived():
             from mdlstm_core.predictor import Predictor
 
-        warning, source = "", request.model
+        warning, asked = "", request.model
         try:
+            source = asked() if callable(asked) else asked
             predictor = Predictor(load_model(source), request.device)
         except (InputError, MemoryError) as error:
             if request.fallback is None:
                 _log.warning("a model that was asked for", exc_info=True)
                 short = "There is not enough memory for this model."
-                return NotLoaded(source, str(error) if isinstance(error, InputError) else short)
+                return NotLoaded(asked, str(error) if isinstance(error, InputError) else short)
             if isinstance(error, MemoryError):
                 raise
             warning, source = f"{error} Its base model serves.", request.fallback
@@ -211,7 +212,7 @@ class LearningWorker(QObject):
         from mdlstm_core.predictor import Predictor
 
         begin = time.monotonic()
-        base = load_model(request.model)
+        base = load_model(request.model())
         outputs = request.classes.outputs(base.classes)
         grown = with_outputs(base, outputs.sources, outputs.classes)
         predictor = Predictor(grown, request.device)

@@ -343,13 +343,15 @@ class ChangeReview(QObject):
             revision = self._stored.project.revision(image)
             if revision != found.revision:
                 found.revision = revision
-                self._start(self._counting(found, self._corrections(image)))
+                self._start(self._counting(image, found))
 
-    def _counting(
-        self, found: ReviewedImage, corrections: Callable[[], NDArray[np.uint8]]
-    ) -> Callable[[], None]:
+    def _counting(self, image: Path, found: ReviewedImage) -> Callable[[], None]:
         revision, difference = found.revision, found.difference
         labels = self._labels_of(difference.names)
+        in_memory = self._stored.project.corrections(image)
+        stored = self._stored.labels_call(image)
+        # No copy at each stroke: what changes meanwhile is counted again, and this is let go.
+        corrections = stored if in_memory is None else lambda: in_memory.values
 
         def work() -> None:
             if found.revision == revision:  # else a later one is waiting

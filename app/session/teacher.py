@@ -67,12 +67,12 @@ class Teacher(QObject):
         self.timeline = Timeline(stored)
         self._stored, self._client = stored, client
         self._base_model, self.device = base_model, device
-        self._asked: str | Path | bytes = base_model
+        self._asked: str | Path | bytes | Callable[[], bytes] = base_model
         self._then: Callable[[], None] | None = None
         self._is_stored = False
         self._served: Roles | None = None
         self._loaded: int | None = None
-        self._is_trial = False
+        self._is_trial = self._asks_trial = False
         self._notice = ""
         client.model_loaded.connect(self._on_model_loaded)
         client.not_loaded.connect(self._on_not_loaded)
@@ -141,13 +141,13 @@ class Teacher(QObject):
         """
         self._check_not_learning()
         base = partial(self.timeline.checkpoint, self.timeline.roles_of(number).base)
-        checkpoint = self.timeline.checkpoint(number)
+        checkpoint = partial(self.timeline.checkpoint, number)
         self._load(checkpoint, base, is_stored=True, then=lambda: self._note(number))
 
     def forget(self) -> None:
         """Let no model serve: another project is open."""
         self._client.cancel_learning()
-        self._is_trial = False
+        self._is_trial = self._asks_trial = False
         self.model = self.source = self._then = self._served = None
         self.timeline.load()
         self.model_changed.emit(None)
@@ -171,8 +171,7 @@ class Teacher(QObject):
             return
         if self._then is not None:
             raise InputError("Another model is just being loaded; try again in a moment.")
-        corrected = self._corrected_files()
-        base = self.base
+        corrected, base = self._corrected_files(), self._gives_base()
         if not corrected:
             raise InputError("There is nothing to learn from yet: paint a correction first.")
         classes = self._stored.classes_of_models
@@ -185,18 +184,21 @@ class Teacher(QObject):
 
     def _load(
         self,
-        model: str | Path | bytes,
+        model: str | Path | bytes | Callable[[], bytes],
         base: Callable[[], str | Path | bytes] | None = None,
         *,
         fallback: str | Path | bytes | None = None,
         is_stored: bool = False,
+        is_trial: bool = False,
         then: Callable[[], None] | None = None,
     ) -> None:
         """Have a model loaded; `then` is called when it serves.
 
-        `is_stored` says whether it is the one of the timeline's roles.
+        `is_stored` says whether it is the one of the timeline's roles, `is_trial` whether it is
+        not to stay. Until it is loaded the one before serves, and is what it was.
         """
         self._asked, self._is_stored, self._then = model, is_stored, then
+        self._asks_trial = is_trial
         self._client.send(LoadRequest(model, fallback, self.device, base))
 
     def _stored_model(self, role: Literal["base", "learned"]) -> bytes | None:
@@ -233,10 +235,10 @@ class Teacher(QObject):
             return
         if info.warning:
             self.warned.emit(info.warning)
-        before, self.model = self.source, info
+        before, self.model, self._is_trial = self.source, info, self._asks_trial
         if not self._is_trial:
             self.source = info.source
-            is_stored = self._is_stored and info.source == self._asked
+            is_stored = self._is_stored and not info.warning  # else the fallback serves
             self._served = self.timeline.roles if is_stored else None
         self.model_changed.emit(info)
         if before is not None and before != self.source:
@@ -245,7 +247,7 @@ class Teacher(QObject):
     @Slot(object)
     def _on_not_loaded(self, answer: NotLoaded) -> None:
         self.warned.emit(f"{answer.reason} The model before stays.")
-        if answer.source == self._asked:
+        if answer.asked == self._asked:
             self._take_back()  # another one may have been loaded in between
 
     def _take_back(self) -> None:
@@ -292,8 +294,7 @@ class Teacher(QObject):
     @Slot(object)
     def _on_improved(self, improved: Improved) -> None:
         if improved.project == self._stored.path:
-            self._is_trial = True
-            self._load(improved.checkpoint, self._gives_base())
+            self._load(improved.checkpoint, self._gives_base(), is_trial=True)
 
     @Slot(object)
     def _on_learned(self, learned: Learned) -> None:
@@ -341,12 +342,8 @@ class Teacher(QObject):
 
     def _serve(self, number: int) -> None:
         """Load a model of the timeline."""
-        self._is_trial = False
-        try:
-            self._load(self.timeline.checkpoint(number), self._gives_base(), is_stored=True)
-        except InputError as error:
-            self.warned.emit(str(error))
-            self._stay()
+        checkpoint = partial(self.timeline.checkpoint, number)
+        self._load(checkpoint, self._gives_base(), is_stored=True)
 
     def _gives_base(self) -> Callable[[], str | Path | bytes]:
         """Return a call, for any thread, that gives the model that learning starts from now."""
@@ -361,8 +358,7 @@ class Teacher(QObject):
 
     def _end_trial(self) -> None:
         """Let the stored model serve again if one that is not kept was shown meanwhile."""
-        if self._is_trial:
-            self._is_trial = False
+        if self._is_trial or self._asks_trial:
             self.start()
 
 

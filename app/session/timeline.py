@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from PySide6.QtCore import QObject, QThreadPool, Signal, Slot
@@ -47,6 +48,7 @@ class Timeline(QObject):
     model_chosen = Signal(int)
     said = Signal(str)
     warned = Signal(str)
+    _was_read = Signal(object, object, object)
 
     def __init__(self, stored: StoredProject, most_bytes: int = MOST_BYTES) -> None:
         super().__init__()
@@ -59,6 +61,7 @@ class Timeline(QObject):
         self._pool = QThreadPool(self)
         self._is_overruled = False
         self._has_said_pruned = False
+        self._was_read.connect(self._on_read)
         stored.journal.stored.connect(self._on_stored)
         stored.journal.let_go.connect(self._on_let_go)
         stored.project.models_changed.connect(self._on_models_changed)
@@ -94,6 +97,24 @@ class Timeline(QObject):
         if found is None:
             raise InputError("This model is not in the timeline any more; choose another one.")
         return found
+
+    def read(self, numbers: Sequence[int], use: Callable[..., object]) -> None:
+        """Read checkpoints off the window's thread, and then call `use` with them.
+
+        If one cannot be read or is gone, `warned` says so; nothing is called if another project
+        is open by then.
+        """
+        path = self._stored.path
+
+        def read() -> None:
+            try:
+                found = tuple(map(self.checkpoint, numbers))
+            except InputError as error:
+                self.warned.emit(str(error))
+            else:
+                self._was_read.emit(path, use, found)
+
+        self._pool.start(read)
 
     def add(
         self, start: bytes, new: NewModel, names: tuple[str, ...] | None = None, *, serves: bool
@@ -154,16 +175,11 @@ class Timeline(QObject):
             self.changed.emit()
 
     def export(self, number: int, path: Path) -> None:
-        """Write a checkpoint as a model file, off the window's thread, and say so.
-
-        Raises:
-            InputError: it is gone.
-        """
-        content = self.checkpoint(number)
+        """Write a checkpoint as a model file, off the window's thread, and say what came of it."""
 
         def write() -> None:
             try:
-                write_whole(path, content)
+                write_whole(path, self.checkpoint(number))
             except InputError as error:
                 self.warned.emit(str(error))
             else:
@@ -172,8 +188,15 @@ class Timeline(QObject):
         self._pool.start(write)
 
     def close(self) -> None:
-        """Wait for what is being exported."""
+        """Wait for what is being read and exported."""
         self._pool.waitForDone()
+
+    @Slot(object, object, object)
+    def _on_read(
+        self, path: Path | None, use: Callable[..., object], found: tuple[bytes, ...]
+    ) -> None:
+        if path == self._stored.path:
+            use(*found)
 
     @Slot(int)
     def _on_stored(self, number: int) -> None:

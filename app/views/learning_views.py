@@ -247,21 +247,14 @@ class LearningViews(QObject):
         self.timeline.show_rows(timeline.rows, serving, classes)
 
     def _compare(self, first: int, second: int) -> None:
-        teacher = self._session.teacher
-
-        def compare() -> None:
-            before, after = (teacher.timeline.checkpoint(n) for n in (first, second))
-            self._session.review.compare(before, after)
-
-        self._do(compare, changes=False)
+        self._session.teacher.timeline.read((first, second), self._session.review.compare)
 
     def _export(self, number: int) -> None:
         proposed = Path(f"model-{number}.safetensors")
         window = self._canvas.window()
         path = ask_file_to_write(window, "Export a model", proposed, _MODEL_FILES)
         if path is not None:
-            export = self._session.teacher.timeline.export
-            self._do(lambda: export(number, path), changes=False)
+            self._session.teacher.timeline.export(number, path)
 
     def _import(self) -> None:
         name, _ = QFileDialog.getOpenFileName(
@@ -270,11 +263,10 @@ class LearningViews(QObject):
         if name:
             self._do(lambda: self._session.teacher.use(Path(name), keep=True))
 
-    def _do(self, work: Callable[[], object], *, changes: bool = True) -> None:
-        """Do something that changes the project, or does not; say why it cannot be done."""
+    def _do(self, work: Callable[[], object]) -> None:
+        """Do something that changes the project; say why it cannot be done."""
         try:
-            if changes:
-                self._session.stored.check_writable()
+            self._session.stored.check_writable()
             work()
         except InputError as error:
             self._session.warned.emit(str(error))

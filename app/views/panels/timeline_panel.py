@@ -53,6 +53,7 @@ class TimelinePanel(QWidget):
         super().__init__(parent)
         self._rows: Mapping[int, CheckpointRow] = {}
         self._figures: Mapping[int, Figures | None] = {}
+        self._icons: Mapping[bytes, QIcon] = {}
         self._serving: int | None = None
         self.list = QListWidget()
         self.list.setAccessibleName("Timeline of models")
@@ -115,9 +116,11 @@ class TimelinePanel(QWidget):
         chosen = self.selected
         self._figures = {r.number: read_measured(r.figures, classes).figures for r in rows}
         self._rows, self._serving = {row.number: row for row in rows}, serving
+        thumbnails = {row.thumbnail for row in rows}
+        self._icons = {each: self._icons.get(each) or _icon(each) for each in thumbnails}
         self.list.clear()
         for row in reversed(rows):
-            item = QListWidgetItem(self._icon(row), self._text(row))
+            item = QListWidgetItem(self._icons[row.thumbnail], self._text(row))
             item.setData(_NUMBER, row.number)
             item.setToolTip(self._tip(row))
             if row.number == serving:
@@ -149,20 +152,6 @@ class TimelinePanel(QWidget):
     def _tip(self, row: CheckpointRow) -> str:
         digest = f", strokes {row.strokes_hash[:12]}" if row.strokes_hash else ""
         return f"Model {row.number}, {row.size / 2**20:.1f} MB{digest}"
-
-    def _icon(self, row: CheckpointRow) -> QIcon:
-        """Return the row's picture; all take the same room, so that the texts stand in line."""
-        room = QPixmap(_THUMBNAIL)
-        room.fill(Qt.GlobalColor.transparent)
-        picture = QPixmap()
-        if row.thumbnail and picture.loadFromData(row.thumbnail, "PNG"):
-            fitted = picture.scaled(_THUMBNAIL, Qt.AspectRatioMode.KeepAspectRatio)
-            place = fitted.rect()
-            place.moveCenter(room.rect().center())
-            painter = QPainter(room)
-            painter.drawPixmap(place, fitted)
-            painter.end()
-        return QIcon(room)
 
     def _on_selection(self) -> None:
         chosen = self.selected
@@ -199,6 +188,21 @@ def local_time(created: str) -> str:
     except ValueError:
         return created
     return stored.astimezone().strftime("%d %b %H:%M:%S")
+
+
+def _icon(thumbnail: bytes) -> QIcon:
+    """Return a row's picture; all take the same room, so that the texts stand in line."""
+    room = QPixmap(_THUMBNAIL)
+    room.fill(Qt.GlobalColor.transparent)
+    picture = QPixmap()
+    if thumbnail and picture.loadFromData(thumbnail, "PNG"):
+        fitted = picture.scaled(_THUMBNAIL, Qt.AspectRatioMode.KeepAspectRatio)
+        place = fitted.rect()
+        place.moveCenter(room.rect().center())
+        painter = QPainter(room)
+        painter.drawPixmap(place, fitted)
+        painter.end()
+    return QIcon(room)
 
 
 def _button(glyph: str, text: str, tip: str) -> QToolButton:

@@ -32,7 +32,11 @@ def request_of(
     known = ProjectClasses(classes, tuple(c.name for c in tiny_checkpoint.classes))
     files = (CorrectedFile(image, lambda: labels),)
     project = checkpoint_file.with_suffix(".mdlp")
-    return lambda seconds: LearnRequest(project, checkpoint_file, files, known, seconds, "cpu")
+
+    def ask(seconds: float) -> LearnRequest:
+        return LearnRequest(project, lambda: checkpoint_file, files, known, seconds, "cpu")
+
+    return ask
 
 
 @pytest.mark.parametrize(("loading", "has_time"), [(0.0, True), (500.0, False)])
