@@ -50,6 +50,19 @@ class LabelClass:
     color: tuple[int, int, int]
 
 
+def check_pixels(pixels: int) -> int:
+    """Return a working area, in pixels, if it can be one.
+
+    Raises:
+        InputError: it cannot.
+    """
+    if not 1_000 <= pixels <= 16_000_000:
+        raise InputError(
+            f"A network looks at images of 1,000 to 16,000,000 pixels, not {pixels:,}."
+        )
+    return pixels
+
+
 @dataclass(frozen=True)
 class NetworkConfig:
     """What a network is made of; stored in every checkpoint.
@@ -105,11 +118,7 @@ class NetworkConfig:
             raise InputError(f"A network has 1 to {MAX_CLASSES} classes, not {self.classes}.")
         if self.window < 1 or not self.lstm_units or min(self.lstm_units) < 1:
             raise InputError("A network needs a window and 2D-LSTM layers of at least one unit.")
-        if not 1_000 <= self.working_pixels <= 16_000_000:
-            raise InputError(
-                "A network looks at images of 1,000 to 16,000,000 pixels, "
-                f"not {self.working_pixels:,}."
-            )
+        check_pixels(self.working_pixels)
         if not self.scales or not all(0.25 <= scale <= 4 for scale in self.scales):
             raise InputError("A network looks at images at one or more scales of 0.25 to 4.")
         if self.architecture == "byeon2015":

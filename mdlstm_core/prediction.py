@@ -16,10 +16,17 @@ from torch import Tensor
 from torch.nn import functional
 
 from mdlstm_core.errors import InputError
+from mdlstm_core.host_memory import check_fits
 from mdlstm_core.kernels import NotFiniteError
 from mdlstm_core.memory import COARSER, Attempt, first_that_fits
 from mdlstm_core.network import LabelingNetwork, build_network
 from mdlstm_core.upsampling import enlarged
+
+_PIXEL_BYTES, _CLASS_BYTES = 300, 10
+"""A look's memory on a CPU: of a pixel for `scene`'s layers, and of a pixel's logit, measured."""
+
+_ALWAYS_TRIED = 1 << 30
+"""Bytes that a look may need without being asked whether they are free: the usual ones."""
 
 
 @dataclass(frozen=True)
@@ -122,8 +129,13 @@ def looks(network: LabelingNetwork, image_HW3: NDArray[np.uint8], share: float =
 
     One look at each of the network's scales, or two of them, the second one at the mirror
     image and turned back again; h×w is the `working_size`.
+
+    Raises:
+        InputError: on a CPU, so large a look would take too much of the memory that is free.
     """
     size = working_size(image_HW3.shape[0], image_HW3.shape[1], network, share)
+    if device_of(network).type == "cpu":
+        _check_memory(network, size)
     found = []
     for scale in network.config.scales:
         image_13HW = network_input(image_HW3, network, share * scale**2)
@@ -134,6 +146,20 @@ def looks(network: LabelingNetwork, image_HW3: NDArray[np.uint8], share: float =
         if network.config.mirrored:
             found[-1][1] = found[-1][1].flip(2)
     return torch.cat(found)
+
+
+def _check_memory(network: LabelingNetwork, size: tuple[int, int]) -> None:
+    """Refuse to look so closely that the system would end the program for its memory.
+
+    Raises:
+        InputError: the largest look takes too much of what is free.
+    """
+    config = network.config
+    height, width = (round(side * max(config.scales)) for side in size)
+    pixels = height * width * (2 if config.mirrored else 1)
+    needed = pixels * max(_PIXEL_BYTES, _CLASS_BYTES * config.classes)
+    if needed > _ALWAYS_TRIED:
+        check_fits(needed, f"Looking at an image of {width}×{height} pixels")
 
 
 def _at_size(
@@ -154,14 +180,18 @@ class UnusableWeightsError(InputError):
 def finite_weights() -> Iterator[None]:
     """Say for the user what it means that a network's numbers are not finite.
 
+    The paper's cells outgrow float32 also on grids larger than those that they learned from.
+
     Raises:
         UnusableWeightsError: in place of `NotFiniteError`; an image's numbers are finite.
     """
     try:
         yield
     except NotFiniteError as error:
-        message = "The model cannot be used: its weights give no finite numbers."
-        raise UnusableWeightsError(message) from error
+        raise UnusableWeightsError(
+            "The model cannot be used: its weights give no finite numbers. If it looks at more "
+            "pixels than it was trained with, let it look at fewer."
+        ) from error
 
 
 def predict(
@@ -176,7 +206,8 @@ def predict(
             suffice, label on the CPU and never at a coarser look.
 
     Raises:
-        InputError: what the network gives is not a number, since its weights are not.
+        InputError: what the network gives is not a number, since its weights are not; or, on a
+            CPU, so close a look would take too much of the memory that is free.
         MemoryError: the computer's own memory does not suffice.
     """
     return first_that_fits(

@@ -76,7 +76,9 @@ def add_model_option(parser: argparse.ArgumentParser, default: str | None = DEFA
         "--pixels",
         type=int,
         metavar="N",
-        help="look at larger images scaled down to N pixels (default: as the model was trained)",
+        help="look at larger images scaled down to N pixels (default: "
+        + ("" if default else "as the project says, else ")
+        + "as the model was trained)",
     )
 
 

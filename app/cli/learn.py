@@ -113,7 +113,8 @@ def _learn(
 
     base, is_stored = _base(options, project)
     outputs = view.classes.outputs(base.classes)
-    predictor = Predictor(with_outputs(base, outputs.sources, outputs.classes), options.device)
+    start = base if options.pixels else base.looking_at(project.file.pixels())
+    predictor = Predictor(with_outputs(start, outputs.sources, outputs.classes), options.device)
     result, last = _fine_tuned(
         predictor, lambda: _corrected(view, images, outputs), outputs.labels, options.seconds
     )

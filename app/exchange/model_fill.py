@@ -73,6 +73,8 @@ def project_model(
 ) -> Checkpoint:
     """Return the model of a project: what it learned, what it began with, or `fallback`.
 
+    It looks as closely as the project says.
+
     Args:
         file: the project.
         given: a model to take instead: a shipped one's name, or a file.
@@ -85,8 +87,10 @@ def project_model(
 
     stored = None if given else file.load_model("learned") or file.load_model("base")
     if stored is not None:
-        return checkpoint_from_bytes(stored, f"The model in {file.path}")
-    return load_checkpoint(given or fallback)
+        found = checkpoint_from_bytes(stored, f"The model in {file.path}")
+    else:
+        found = load_checkpoint(given or fallback)
+    return found.looking_at(file.pixels())
 
 
 def with_model(classes: ProjectClasses, checkpoint: Checkpoint) -> ProjectClasses:

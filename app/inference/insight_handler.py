@@ -84,7 +84,7 @@ class InsightHandler:
         self._recording: Recording | None = None
         self._fit: LastLayerFit | None = None
         self._followed: _Followed | None = None
-        self._other: tuple[str | Path | bytes, Predictor] | None = None
+        self._other: tuple[tuple[str | Path | bytes, int], Predictor] | None = None
         self._other_recording: Recording | None = None
 
     def answer(self, request: InsightRequest, predictor: Predictor | None) -> InsightAnswer:
@@ -180,12 +180,13 @@ class InsightHandler:
     def _recorded_before(
         self, model: str | Path | bytes, image: NDArray[np.uint8], predictor: Predictor
     ) -> Recording:
-        """Return the other model's way over the image."""
+        """Return the other model's way over the image, as closely as the one that serves looks."""
         from mdlstm_core.predictor import Predictor as Loaded
 
-        if self._other is None or self._other[0] != model:
+        asked = model, predictor.checkpoint.config.working_pixels
+        if self._other is None or self._other[0] != asked:
             device = predictor.device.device.type
-            self._other = model, Loaded(load_model(model), device)
+            self._other = asked, Loaded(load_model(*asked), device)
             self._other_recording = None
         if self._other_recording is None:
             self._other_recording = self._other[1].record(image, logits=False)

@@ -78,12 +78,16 @@ class LiveFollower:
         return dataclasses.replace(found, notice=" ".join(filter(None, (found.notice, poor))))
 
     def _before_learning(self, serving: Predictor) -> Predictor:
-        """Return the model that the one that serves learned from; that one if it cannot be had."""
+        """Return the model that the one that serves learned from, looking as closely as that.
+
+        If it cannot be had, it is the one that serves.
+        """
         from mdlstm_core.predictor import Predictor
 
         if self._before is None or not self._is_before_known:
             try:
-                base = load_model(self._base()) if self._base else serving.checkpoint
+                pixels = serving.checkpoint.config.working_pixels
+                base = load_model(self._base(), pixels) if self._base else serving.checkpoint
                 loaded = [
                     p for p in (serving, self._before) if p and _say_the_same(p.checkpoint, base)
                 ]

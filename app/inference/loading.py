@@ -9,12 +9,17 @@ if TYPE_CHECKING:
     from mdlstm_core.checkpoint import Checkpoint
 
 
-def load_model(model: str | Path | bytes) -> Checkpoint:
+def load_model(model: str | Path | bytes, pixels: int | None = None) -> Checkpoint:
     """Return the checkpoint of a shipped one's name, a file or bytes.
+
+    Args:
+        model: which.
+        pixels: how many of an image it is to look at (see `Checkpoint.looking_at`).
 
     Raises:
         InputError: it is damaged, or not there.
     """
     from mdlstm_core.checkpoint import checkpoint_from_bytes, load_checkpoint
 
-    return checkpoint_from_bytes(model) if isinstance(model, bytes) else load_checkpoint(model)
+    found = checkpoint_from_bytes(model) if isinstance(model, bytes) else load_checkpoint(model)
+    return found.looking_at(pixels)

@@ -30,12 +30,14 @@ class LoadRequest:
         device: where it is to run.
         base: gives the model that it learned from, or itself, in any thread; called if strokes
             are to be followed. None for itself.
+        pixels: how many of an image it is to look at (see `Checkpoint.looking_at`).
     """
 
     model: str | Path | bytes | Callable[[], bytes]
     fallback: str | Path | bytes | None = None
     device: str = "auto"
     base: Callable[[], str | Path | bytes] | None = None
+    pixels: int | None = None
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,7 @@ class ModelInfo:
         classes: its classes, in the order of the label map's indices.
         layer_units: hidden units a direction, one number a 2D-LSTM layer.
         look: that the gate explorer explains.
+        pixels: how many of an image it looks at (see `NetworkConfig.working_pixels`).
         device: the device really used.
         reason: why that device.
         warning: why it is not the model that was asked for, empty if it is.
@@ -58,6 +61,7 @@ class ModelInfo:
     classes: tuple[LabelClass, ...]
     layer_units: tuple[int, ...]
     look: Look
+    pixels: int
     device: str
     reason: str
     warning: str = ""
@@ -177,8 +181,9 @@ class CorrectedFile:
 class LearnRequest:
     """Learn from the corrections of a project, starting from a model, in `seconds` at most.
 
-    The model learned has the project's classes, also those that the one before lacks. The call
-    gives the model to start from, in any thread (see `LoadRequest.base`).
+    The model learned has the project's classes, also those that the one before lacks. If
+    `pixels` of an image are to be looked at, it is trained to look at as many. The call gives
+    the model to start from, in any thread (see `LoadRequest.base`).
     """
 
     project: Path
@@ -187,6 +192,7 @@ class LearnRequest:
     classes: ProjectClasses
     seconds: float
     device: str = "auto"
+    pixels: int | None = None
 
 
 @dataclass(frozen=True)

@@ -111,7 +111,7 @@ class ModelWorker(QObject):
         warning, asked = "", request.model
         try:
             source = asked() if callable(asked) else asked
-            predictor = Predictor(load_model(source), request.device)
+            predictor = Predictor(load_model(source, request.pixels), request.device)
         except (InputError, MemoryError) as error:
             if request.fallback is None:
                 _log.warning("a model that was asked for", exc_info=True)
@@ -120,7 +120,7 @@ class ModelWorker(QObject):
             if isinstance(error, MemoryError):
                 raise
             warning, source = f"{error} Its base model serves.", request.fallback
-            predictor = Predictor(load_model(source), request.device)
+            predictor = Predictor(load_model(source, request.pixels), request.device)
         self._predictor = predictor
         self._follower.use(predictor, request.base)
         return ModelInfo(
@@ -128,6 +128,7 @@ class ModelWorker(QObject):
             classes=predictor.classes,
             layer_units=predictor.layer_units,
             look=explained_look(predictor.checkpoint.config),
+            pixels=predictor.checkpoint.config.working_pixels,
             device=str(predictor.device.device),
             reason=predictor.device.reason,
             warning=warning,
@@ -214,7 +215,8 @@ class LearningWorker(QObject):
         begin = time.monotonic()
         base = load_model(request.model())
         outputs = request.classes.outputs(base.classes)
-        grown = with_outputs(base, outputs.sources, outputs.classes)
+        looking = base.looking_at(request.pixels)
+        grown = with_outputs(looking, outputs.sources, outputs.classes)
         predictor = Predictor(grown, request.device)
         reading = _Reading(request, outputs, self._check_cancelled)
 

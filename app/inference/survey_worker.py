@@ -32,12 +32,13 @@ class LookRequest:
     """Have a model look at an image.
 
     Attributes:
-        key: stands for the model.
+        key: stands for the model and how closely it looks.
         model: a shipped one's name, a file, or a checkpoint's bytes.
         image_path: the image.
         image, corrections: give immutable arrays H×W×3 and H×W (or 1×1 for none), in any
             thread.
         device: where the model is to run.
+        pixels: how many of an image it is to look at (see `Checkpoint.looking_at`).
     """
 
     key: Hashable
@@ -46,6 +47,7 @@ class LookRequest:
     image: Callable[[], NDArray[np.uint8]]
     corrections: Callable[[], NDArray[np.uint8]]
     device: str = "auto"
+    pixels: int | None = None
 
 
 @dataclass(frozen=True)
@@ -137,7 +139,7 @@ class SurveyWorker(QObject):
         if found is None:
             while len(self._predictors) >= _MOST_MODELS:
                 self._predictors.popitem(last=False)
-            found = Predictor(load_model(request.model), request.device)
+            found = Predictor(load_model(request.model, request.pixels), request.device)
         self._predictors[request.key] = found
         return found
 

@@ -6,8 +6,9 @@ import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from PySide6.QtCore import QObject, QRunnable, QThreadPool, Signal, Slot
 
@@ -15,6 +16,7 @@ from app.exchange.exporting import Whose, labels_source
 from app.exchange.importing import ImportChanges, ImportPlan, changes_of, plan_import
 from app.exchange.model_fill import ModelFill, with_model
 from app.exchange.project_view import ProjectImage, ProjectView
+from app.inference.loading import load_model
 from app.session.stored_project import StoredProject
 from app.session.teacher import Teacher
 from app.storage.changes import Fingerprint
@@ -25,6 +27,9 @@ from mdlstm_core.formats.class_mapping import map_classes
 from mdlstm_core.formats.exchange import LabelMap, LabelSource, ReadOptions, Record, WriteOptions
 from mdlstm_core.formats.registry import load_format
 from mdlstm_core.formats.target import writing
+
+if TYPE_CHECKING:
+    from mdlstm_core.checkpoint import Checkpoint
 
 _log = logging.getLogger(__name__)
 _MOST_TIMES = 20
@@ -107,7 +112,8 @@ class Exchanger(QObject):
     def export(self, request: ExportRequest) -> None:
         """Write labels of the project, all or none."""
         view, images = self._view(), self._chosen(request)
-        model = (self._teacher.source or self._teacher.base) if request.whose == "all" else None
+        source = (self._teacher.source or self._teacher.base) if request.whose == "all" else None
+        model = None if source is None else partial(load_model, source, self._stored.pixels)
         text = f"Exporting to {request.folder.name} …"
 
         def write() -> None:
@@ -174,17 +180,13 @@ class Exchanger(QObject):
         request: ExportRequest,
         view: ProjectView,
         images: list[ProjectImage],
-        model: str | Path | bytes | None,
+        model: Callable[[], Checkpoint] | None,
         text: str,
     ) -> int:
         """Write the labels; in the pool's thread. Return how many images have them."""
-        from mdlstm_core.checkpoint import checkpoint_from_bytes, load_checkpoint
-
         exchange_format, fill = load_format(request.format), None
         if model is not None:
-            checkpoint = (
-                checkpoint_from_bytes(model) if isinstance(model, bytes) else load_checkpoint(model)
-            )
+            checkpoint = model()
             view = replace(view, classes=with_model(view.classes, checkpoint))
             labels = view.classes.labels_of([c.name for c in checkpoint.classes])
             fill = ModelFill(checkpoint, self._teacher.device, labels)

@@ -41,7 +41,7 @@ class Review(QObject):
         super().__init__()
         self.survey = Survey(stored, client, teacher)
         self.changes = ChangeReview(stored, self.survey, edit)
-        self._teacher = teacher
+        self._stored, self._teacher = stored, teacher
         self.changes.said.connect(self.said)
         self.changes.warned.connect(self.warned)
         teacher.model_changed.connect(self._on_model_changed)
@@ -63,9 +63,16 @@ class Review(QObject):
 
     @Slot(object)
     def _on_model_changed(self, model: object) -> None:
-        """Begin anew with another project's model; one that is tried out leaves all as it was."""
+        """Begin anew with another project's model, or with models that look at another scale.
+
+        One that is tried out leaves all as it was.
+        """
         if model is None:
             self.changes.clear()
             self.survey.forget()
-        elif self.changes.models is None and self._teacher.settled_source is not None:
+        elif self._teacher.settled_source is None:
+            return
+        elif self.changes.models is None:
             self.survey.set_models()
+        elif self.survey.pixels != self._stored.pixels:
+            self.changes.compare(*self.changes.models)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +24,7 @@ from app.storage.changes import (
     Receipt,
     SaveAccepted,
     SaveClasses,
+    SavePixels,
     SaveWindow,
 )
 from app.storage.disk_worker import LoadedImage
@@ -48,17 +50,20 @@ class StoredProject(QObject):
         files: which files the images are.
         windows: what images of more than 8 bits are seen through, where the user chose.
         accepted: what was accepted of what a training changed, by image, as it is stored.
+        pixels: how many of an image models look at, None for as trained.
         painted: the images on which a person set labels, in order; some may be bare again.
 
     Signals:
         said(str): something the user may want to know.
         warned(str): something went wrong, and what to do.
+        pixels_changed(int | None): models are to look at another number of pixels.
         went_back: the history and the classes are those on disk again, because a change
             cannot be stored; label maps in memory may have it still.
     """
 
     said = Signal(str)
     warned = Signal(str)
+    pixels_changed = Signal(object)
     went_back = Signal()
 
     def __init__(self, history_bytes: int = MOST_BYTES) -> None:
@@ -70,6 +75,7 @@ class StoredProject(QObject):
         self.files = ImageFiles(self.journal)
         self.windows: dict[Path, DisplayWindow] = {}
         self.accepted: dict[Path, str] = {}
+        self.pixels: int | None = None
         self.painted: dict[Path, None] = {}
         self._model_classes: tuple[str, ...] = ()
         self._is_new = False
@@ -233,6 +239,13 @@ class StoredProject(QObject):
         if not self.journal.is_read_only:
             self.journal.record(SaveAccepted(image, changes))
 
+    def look_at(self, pixels: int | None) -> None:
+        """Note at how many pixels of an image models are to look, None for as trained."""
+        self.pixels = pixels
+        if self.journal.file is not None and not self.journal.is_read_only:
+            self.journal.record(SavePixels(pixels))
+        self.pixels_changed.emit(pixels)
+
     def accept_file(self, image: Path) -> None:
         """Take a file that `check_file` refused for the picture that was labeled."""
         self.check_writable()
@@ -265,13 +278,10 @@ class StoredProject(QObject):
         free = {o: n for o, n in free.items() if o not in there}
         for old, new in free.items():
             self.files.move(old, new)
-            if old in self.windows:
-                self.windows[new] = self.windows.pop(old)
-            if old in self.accepted:
-                self.accepted[new] = self.accepted.pop(old)
-            if old in self.painted:
-                del self.painted[old]
-                self.painted[new] = None
+            of_images: tuple[dict[Path, Any], ...] = self.windows, self.accepted, self.painted
+            for kept in of_images:
+                if old in kept:
+                    kept[new] = kept.pop(old)
             self.project.set_statuses({new: self.project.status(old), old: "new"})
         return list(free.values())
 
@@ -281,7 +291,7 @@ class StoredProject(QObject):
 
     def labels_call(self, image: Path) -> Callable[[], NDArray[np.uint8]]:
         """Return a call that gives `labels_of` in any thread; one empty pixel if none are there."""
-        return partial(_some_labels, partial(self.labels_of, image))
+        return partial(self.journal.some_labels, image)
 
     def labeled_images(self) -> list[Path]:
         """Return the images that may have labels of a person; painted ones also if not there."""
@@ -306,6 +316,8 @@ class StoredProject(QObject):
         images = file.images()
         self.files.load(images)
         self.windows, self.accepted = file.windows(), file.accepted()
+        self.pixels = file.pixels()
+        self.pixels_changed.emit(self.pixels)
         self.painted = dict.fromkeys(i.path for i in images if i.is_painted)
         self.project.set_classes(file.classes() or ClassTable())
         self._model_classes = file.model_classes()
@@ -386,8 +398,3 @@ class StoredProject(QObject):
     @Slot()
     def _on_recovered(self) -> None:
         self.said.emit("All strokes are stored again.")
-
-
-def _some_labels(load: Callable[[], NDArray[np.uint8] | None]) -> NDArray[np.uint8]:
-    found = load()
-    return np.full((1, 1), IGNORE_INDEX, dtype=np.uint8) if found is None else found

@@ -43,6 +43,9 @@ class Survey(QObject):
     After a training it looks at all of them with the model before, too, so that both can be
     compared. It waits while anything else is asked of a model, and while the user works.
 
+    Attributes:
+        pixels: how many of an image the models look at, None for as trained.
+
     Signals:
         looked(Look): a model has said something of an image.
     """
@@ -56,6 +59,7 @@ class Survey(QObject):
         self._models: dict[Hashable, Source] = {}
         self._to_compare: set[Hashable] = set()
         self._compared: set[Path] = set()
+        self.pixels: int | None = None
         self._looks: dict[tuple[Hashable, Path], Look] = {}
         self._failed: set[tuple[Hashable, Path]] = set()
         self._revisions: dict[tuple[Hashable, Path], Hashable] = {}
@@ -92,8 +96,9 @@ class Survey(QObject):
         serving = self._teacher.settled_source
         wanted = [serving, *models] if serving is not None else list(models)
         before = self._models
+        self.pixels = self._stored.pixels
         # By identity, as long as they are kept here: a checkpoint has megabytes to look at.
-        self._held, self._keys = wanted, {id(model): key_of(model) for model in wanted}
+        self._held, self._keys = wanted, {id(m): (key_of(m), self.pixels) for m in wanted}
         self._models = {self._keys[id(model)]: model for model in wanted}
         self._to_compare = {self._keys[id(model)] for model in models}
         self._compared.clear()
@@ -152,7 +157,7 @@ class Survey(QObject):
 
     def _key(self, model: Source) -> Hashable:
         known = self._keys.get(id(model))
-        return key_of(model) if known is None else known
+        return (key_of(model), self.pixels) if known is None else known
 
     def _of(self, key: Hashable) -> list[Look]:
         return [look for at, look in self._looks.items() if at[0] == key]
@@ -226,7 +231,8 @@ class Survey(QObject):
         if shown is not None and shown.path == image:
             picture = partial(np.asarray, shown.image)
         labels = in_memory.frozen() if in_memory else self._stored.labels_call(image)
-        return LookRequest(key, model, image, picture, labels, self._teacher.device)
+        asked = key, model, image, picture, labels, self._teacher.device, self.pixels
+        return LookRequest(*asked)
 
     @Slot(object)
     def _on_looked(self, look: Look) -> None:

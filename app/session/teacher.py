@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -67,7 +68,7 @@ class Teacher(QObject):
         self.timeline = Timeline(stored)
         self._stored, self._client = stored, client
         self._base_model, self.device = base_model, device
-        self._asked: str | Path | bytes | Callable[[], bytes] = base_model
+        self._asked: LoadRequest | None = None
         self._then: Callable[[], None] | None = None
         self._is_stored = False
         self._served: Roles | None = None
@@ -144,11 +145,27 @@ class Teacher(QObject):
         checkpoint = partial(self.timeline.checkpoint, number)
         self._load(checkpoint, base, is_stored=True, then=lambda: self._note(number))
 
+    def look_at(self, pixels: int | None) -> None:
+        """Let models look at so many pixels of an image from now on; None for as trained.
+
+        Raises:
+            InputError: learning is under way.
+        """
+        if self._client.is_learning:
+            raise InputError("The model is learning; stop that before it looks at another scale.")
+        self._stored.look_at(pixels)
+        if self._asked is None:
+            return
+        if self._then is None:  # what serves may have been stored since it was loaded
+            self._is_stored |= self._served is not None
+        self._asked = dataclasses.replace(self._asked, pixels=pixels)
+        self._client.send(self._asked)
+
     def forget(self) -> None:
         """Let no model serve: another project is open."""
         self._client.cancel_learning()
         self._is_trial = self._asks_trial = False
-        self.model = self.source = self._then = self._served = None
+        self.model = self.source = self._asked = self._then = self._served = None
         self.timeline.load()
         self.model_changed.emit(None)
 
@@ -175,7 +192,8 @@ class Teacher(QObject):
         if not corrected:
             raise InputError("There is nothing to learn from yet: paint a correction first.")
         classes = self._stored.classes_of_models
-        self._client.learn(LearnRequest(path, base, corrected, classes, seconds, self.device))
+        asked = path, base, corrected, classes, seconds, self.device, self._stored.pixels
+        self._client.learn(LearnRequest(*asked))
         self.learning_changed.emit(True)
 
     def _check_not_learning(self) -> None:
@@ -197,9 +215,9 @@ class Teacher(QObject):
         `is_stored` says whether it is the one of the timeline's roles, `is_trial` whether it is
         not to stay. Until it is loaded the one before serves, and is what it was.
         """
-        self._asked, self._is_stored, self._then = model, is_stored, then
-        self._asks_trial = is_trial
-        self._client.send(LoadRequest(model, fallback, self.device, base))
+        self._is_stored, self._asks_trial, self._then = is_stored, is_trial, then
+        self._asked = LoadRequest(model, fallback, self.device, base, self._stored.pixels)
+        self._client.send(self._asked)
 
     def _stored_model(self, role: Literal["base", "learned"]) -> bytes | None:
         file = self._stored.journal.file
@@ -247,7 +265,7 @@ class Teacher(QObject):
     @Slot(object)
     def _on_not_loaded(self, answer: NotLoaded) -> None:
         self.warned.emit(f"{answer.reason} The model before stays.")
-        if answer.asked == self._asked:
+        if self._asked is not None and answer.asked == self._asked.model:
             self._take_back()  # another one may have been loaded in between
 
     def _take_back(self) -> None:

@@ -100,6 +100,12 @@ class SaveFingerprint(NamedTuple):
     fingerprint: Fingerprint
 
 
+class SavePixels(NamedTuple):
+    """At how many pixels of an image models look (see `Checkpoint.looking_at`); None as trained."""
+
+    pixels: int | None
+
+
 class MarkDone(NamedTuple):
     """The user says that an image of this size is done, or is not."""
 
@@ -139,6 +145,7 @@ Change = (
     | SaveFingerprint
     | SaveWindow
     | SaveAccepted
+    | SavePixels
     | MarkDone
     | MoveImage
 )

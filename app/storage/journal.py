@@ -23,12 +23,13 @@ from PySide6.QtCore import (
     Slot,
 )
 
-from app.storage.changes import Change, Receipt, SaveCheckpoints, SaveClasses
+from app.storage.changes import Change, Receipt, SaveCheckpoints, SaveClasses, SavePixels
 from app.storage.project_file import ProjectFile
 from app.storage.project_lock import ProjectLock
 from app.storage.project_writer import ChangeError, ProjectWriter
 from app.storage.replay import replay
 from app.storage.schema import connect_writer, errors, mend_of
+from mdlstm_core.config import IGNORE_INDEX
 from mdlstm_core.errors import InputError
 
 _RETRY_MS = 5000
@@ -70,7 +71,8 @@ class Journal(QObject):
 
     Attributes:
         file: reads the project, None before one is opened.
-        first_classes: what is written before the first change; None if classes are stored.
+        first_classes: what is written before the first change of the labels; None if classes
+            are stored.
 
     Signals:
         failed(str): changes cannot be stored for now, and why.
@@ -165,7 +167,7 @@ class Journal(QObject):
         """Store a change soon; return its number, which `stored` acknowledges."""
         assert self._writer is not None
         changes: list[Change] = [change]
-        if self.first_classes is not None:
+        if self.first_classes is not None and not isinstance(change, SavePixels):
             changes.insert(0, self.first_classes)
             self.first_classes = None
         with self._guard:
@@ -216,6 +218,11 @@ class Journal(QObject):
             return replay(pending, image, labels, reader)
         finally:
             reader.close()
+
+    def some_labels(self, image: Path) -> NDArray[np.uint8]:
+        """Return what `load_labels` does, one empty pixel for None."""
+        found = self.load_labels(image)
+        return np.full((1, 1), IGNORE_INDEX, dtype=np.uint8) if found is None else found
 
     def close(self) -> None:
         """Close the project; what could not be stored is lost with the journal."""

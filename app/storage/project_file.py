@@ -30,6 +30,7 @@ from app.document.stroke import Box
 from app.storage.changes import CheckpointRow, Fingerprint
 from app.storage.schema import connect_reader, errors
 from app.storage.tiles import StoredLabels
+from mdlstm_core.config import check_pixels
 from mdlstm_core.data.display_window import DisplayWindow
 from mdlstm_core.errors import InputError
 
@@ -142,6 +143,18 @@ class ProjectFile:
     def accepted(self) -> dict[Path, str]:
         """Return what was accepted of what a training changed, where anything was."""
         return dict(self._settings_of_images("accepted"))
+
+    def pixels(self) -> int | None:
+        """Return at how many pixels of an image models are to look, None for as trained."""
+        text = self._setting("pixels")
+        if text is None:
+            return None
+        try:
+            found = json.loads(text)
+            return None if found is None else check_pixels(int(found))
+        except (ValueError, TypeError, InputError):  # models look as they were trained
+            _log.warning("%s: damaged number of pixels to look at: %s", self.path, text)
+            return None
 
     def load_model(self, role: Literal["base", "learned"]) -> bytes | None:
         """Return a checkpoint: the one learning starts from, or led to; None at first."""

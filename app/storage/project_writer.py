@@ -24,6 +24,7 @@ from app.storage.changes import (
     SaveCheckpoints,
     SaveClasses,
     SaveFingerprint,
+    SavePixels,
     SaveThumbnail,
     SaveWindow,
 )
@@ -137,6 +138,8 @@ class _Batch:
                 self._save_of(image, "window", json.dumps([window.low, window.high]))
             case SaveAccepted(image, accepted):
                 self._save_of(image, "accepted", accepted)
+            case SavePixels(pixels):
+                self._save("pixels", json.dumps(pixels))
             case MoveImage(old, new):
                 self._move_image(self._key(old), self._key(new))
 

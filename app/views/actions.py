@@ -54,6 +54,10 @@ _FILE, _EDIT, _TOOLS, _CLASSES = "&File", "&Edit", "&Tools", "&Classes"
 _IMAGE, _VIEW, _MODEL, _HELP = "&Image", "&View", "&Model", "&Help"
 _MEASURE = f"{_VIEW}/&Measure of uncertainty"
 _SCHEME, _CHANGES = f"{_VIEW}/&Colours", f"{_MODEL}/C&hanges"
+_CLOSER = f"{_MODEL}/L&ook closer"
+
+LOOK_SIZES = ((400, 300), (600, 450), (800, 600), (1200, 900), (1600, 1200))
+"""Width and height whose area a model can be told to look at."""
 
 MENUS = (_FILE, _EDIT, _TOOLS, _CLASSES, _IMAGE, _VIEW, _MODEL, _HELP)
 """The menu bar, from left to right."""
@@ -163,6 +167,15 @@ ACTIONS = (
     ActionSpec("changes-refuse", _CHANGES, "Refuse all on this image", (),
                "close-box-multiple-outline",
                "Set all that is open on this image back, as your own; one step to undo"),
+    ActionSpec("look-trained", _CLOSER, "As the model was &trained", (), "",
+               "Larger images are scaled down to the size that the model learned from",
+               group="look"),
+    *(
+        ActionSpec(f"look-{width * height}", _CLOSER, f"At {width} × {height} pixels", (), "",
+                   "Larger images are scaled down to so many pixels: more of them show finer "
+                   "things and take longer", group="look", begins_section=number == 0)
+        for number, (width, height) in enumerate(LOOK_SIZES)
+    ),
     ActionSpec("palette", _HELP, "&Find an action …", ("Ctrl+K",), "text-search"),
     ActionSpec("shortcuts", _HELP, "&Keyboard shortcuts …", ("F1",), "keyboard-outline"),
 )  # fmt: skip

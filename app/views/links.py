@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from functools import partial
+
 from PySide6.QtGui import QAction
 
 from app.document.document import ImageDocument
 from app.inference.messages import Progress
 from app.session import LabelingSession
+from app.views.actions import LOOK_SIZES
 from app.views.canvas.canvas_view import CanvasView
 from app.views.class_edits import ClassEdits
 from app.views.panels.classes_panel import ClassesPanel
 from app.views.panels.images_panel import ImagesPanel
 from app.views.panels.learning_panel import LearningPanel
 from app.views.status_line import BusyBar, StatusLine
+from mdlstm_core.errors import InputError
+
+LOOKS: Mapping[str, int | None] = {
+    "look-trained": None,
+    **{f"look-{width * height}": width * height for width, height in LOOK_SIZES},
+}
+"""How many pixels of an image each action lets models look at, None for as trained."""
 
 
 def link_classes(panel: ClassesPanel, canvas: CanvasView, session: LabelingSession) -> None:
@@ -89,6 +100,32 @@ def link_live(
     session.live_changed.connect(show)
     session.labeler.left_out_changed.connect(say)
     session.labeler.strokes_read.connect(show_reading)
+
+
+def look_slots(session: LabelingSession) -> dict[str, Callable[[], None]]:
+    """Return what the actions call that say how closely the model looks."""
+
+    def look_at(pixels: int | None) -> None:
+        try:
+            session.teacher.look_at(pixels)
+        except InputError as error:
+            session.stored.pixels_changed.emit(session.stored.pixels)  # as it was
+            session.warned.emit(str(error))
+
+    return {name: partial(look_at, pixels) for name, pixels in LOOKS.items()}
+
+
+def link_look(actions: Mapping[str, QAction], busy: BusyBar, session: LabelingSession) -> None:
+    """Show how closely the model looks, and that it labels the image anew."""
+
+    def show(chosen: int | None) -> None:
+        for name, pixels in LOOKS.items():
+            actions[name].setChecked(pixels == chosen)
+        if session.document is not None and session.model is not None:
+            busy.begin("predict", "Labeling …")
+
+    session.stored.pixels_changed.connect(show)
+    show(session.stored.pixels)
 
 
 def link_activity(busy: BusyBar, session: LabelingSession) -> None:

@@ -32,11 +32,14 @@ from app.views.insight.gates_panel import GatesPanel
 from app.views.insight.side_by_side import SideBySide
 from app.views.learning_views import LearningViews
 from app.views.links import (
+    LOOKS,
     link_activity,
     link_canvas,
     link_classes,
     link_images,
     link_live,
+    link_look,
+    look_slots,
 )
 from app.views.message_bar import MessageBar
 from app.views.model_menu import ModelMenu
@@ -65,7 +68,7 @@ _CLASS_MENU = (
     "class-import",
     "class-export",
 )
-_NEED_IMAGE = ("fit", "pixels", "zoom-in", "zoom-out", "done", "next-region")
+_NEED_IMAGE = ("fit", "pixels", "zoom-in", "zoom-out", "done", "next-region", *LOOKS)
 _NEED_CLASS = (
     *(
         name
@@ -185,6 +188,7 @@ class MainWindow(QMainWindow):
             "measure-margin": partial(self.where_next.set_measure, "margin"),
             "measure-entropy": partial(self.where_next.set_measure, "entropy"),
             "live": session.set_live,
+            **look_slots(session),
             **self.learning_views.slots(),
             "palette": self._open_palette,
             "shortcuts": self._open_shortcuts,
@@ -237,6 +241,7 @@ class MainWindow(QMainWindow):
         self.explorer = link_gates(session, self.canvas, self.beside, self.gates, self.docks)
         link_heat_maps(self.explorer, self.where_next, self.actions_by_name["uncertainty"])
         link_live(self.actions_by_name["live"], self.learning, self.status, session)
+        link_look(self.actions_by_name, self.status.busy, session)
         session.document_changed.connect(self._on_document)
         session.image_failed.connect(self._on_image_failed)
         session.prediction_changed.connect(self._on_prediction)

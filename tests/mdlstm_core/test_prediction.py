@@ -152,6 +152,23 @@ def test_scales_out_of_range_are_refused(
         dataclasses.replace(tiny_config, scales=scales)
 
 
+def test_a_look_that_would_not_fit_into_memory_is_refused_before_it_begins(
+    scene_config: NetworkConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mdlstm_core.host_memory.host_memory", lambda: (8 << 30, 1 << 30))
+    config = dataclasses.replace(scene_config, working_pixels=1_000_000, scales=(1.0, 2.0))
+    network = build_network(config).eval()
+    with pytest.raises(InputError) as error:
+        predict(network, np.zeros((1000, 1000, 3), dtype=np.uint8))
+    assert str(error.value) == (
+        "Looking at an image of 2000×2000 pixels needs about 1.1 GiB of memory, and at most 512 "
+        "MiB can be spared now; let the model look at fewer pixels."
+    )
+    # The usual looks are tried, whatever is free.
+    monkeypatch.setattr("mdlstm_core.host_memory.host_memory", lambda: (1 << 20, 1 << 20))
+    assert predict(network, np.zeros((60, 80, 3), dtype=np.uint8)).label_map.shape == (60, 80)
+
+
 def test_entropy_is_that_of_the_probabilities() -> None:
     draws = np.random.default_rng(4).dirichlet(np.ones(3), size=(6, 8)).astype(np.float32)
     image = np.zeros((6, 8, 3), np.uint8)

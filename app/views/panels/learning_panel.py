@@ -165,10 +165,13 @@ class LearningPanel(QWidget):
             self.cancel_asked.emit()
 
     def set_model(self, info: ModelInfo | None) -> None:
-        """Name the model that serves and the device really used, or say that none does."""
+        """Say which model serves, on which device and how closely it looks, or that none does."""
         self._has_model = info is not None
         self._model.setText(
-            f"Model {info.preset} on {info.device} ({info.reason})" if info else "No model serves."
+            f"Model {info.preset} on {info.device} ({info.reason}); "
+            f"it looks at up to {info.pixels:,} pixels of an image"
+            if info
+            else "No model serves."
         )
         self._learn.setEnabled(self._has_model and not self._is_learning)
 

@@ -15,12 +15,16 @@ from pytestqt.qtbot import QtBot
 
 from app.document.edit import Edit
 from app.document.stroke import Box, Region
+from app.exchange.project_access import writing_project
 from app.inference.messages import Prediction
 from app.session import LabelingSession
 from app.session.stored_project import StoredProject
+from app.storage.changes import SavePixels
 from app.storage.project_file import ProjectFile
 from mdlstm_core.checkpoint import checkpoint_from_bytes, load_checkpoint
+from mdlstm_core.data.images import read_image
 from mdlstm_core.learning import fine_tuning
+from mdlstm_core.predictor import Predictor
 
 Mdlstm = Callable[..., Any]
 Disk = Any
@@ -133,6 +137,32 @@ def test_export_with_the_model_is_what_the_window_shows(
     for stem, displayed in shown.items():
         assert (displayed != 255).all()
         np.testing.assert_array_equal(np.load(tmp_path / "out" / f"{stem}.npy"), displayed)
+
+
+def test_a_project_says_how_closely_models_look(
+    mdlstm: Mdlstm, filled: Path, tmp_path: Path, checkpoint_file: Path
+) -> None:
+    """1,200 pixels have the images, so that 1,000 are fewer."""
+    with writing_project(filled) as opened:
+        opened.commit([SavePixels(1_000)])
+    model = ("--model", checkpoint_file, "--device", "cpu")
+    image = filled.parent / "scene_3.png"
+    checkpoint = load_checkpoint(checkpoint_file)
+    for pixels, options in ((1_000, ()), (1_100, ("--pixels", 1_100))):
+        out = tmp_path / str(pixels)
+        asked = ("--format", "npy", "--labels", "all", *options, "--out", out)
+        assert mdlstm("export", filled, *model, *asked).code == 0
+        predictor = Predictor(checkpoint.looking_at(pixels), "cpu")
+        said = predictor.predict(read_image(image), exact=True).label_map
+        np.testing.assert_array_equal(np.load(out / "scene_3.npy"), said)
+
+    learned = mdlstm("learn", filled, *model, "--seconds", "1")
+
+    assert learned.code == 0, learned.err
+    file = ProjectFile(filled)
+    found = [checkpoint_from_bytes(file.load_model(role)).config for role in ("base", "learned")]
+    file.close()
+    assert [config.working_pixels for config in found] == [6_000, 1_000]
 
 
 def test_predict_gives_what_the_window_shows(

@@ -128,10 +128,10 @@ def test_a_model_that_memory_does_not_suffice_for_leaves_the_present_one(
     session, before = labeled_window.session, names(labeled_window)
     load = model_worker.load_model
 
-    def short(model: str | Path | bytes) -> Checkpoint:
+    def short(model: str | Path | bytes, pixels: int | None) -> Checkpoint:
         if model == mine:
             raise MemoryError
-        return load(model)
+        return load(model, pixels)
 
     monkeypatch.setattr(model_worker, "load_model", short)
     with qtbot.waitSignal(session.warned) as warned, qtbot.waitSignal(session.model_changed):
