@@ -6,7 +6,7 @@ import base64
 import json
 import logging
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -54,6 +54,13 @@ def mask_of(
         is_same = (before_HW[at] == change.before) & (after_HW[at] == change.after)
         found[at] |= is_same & unpack_mask(change.mask, change.box.shape)
     return found
+
+
+def relabeled(changes: Iterable[PackedChange], labels: Mapping[int, int]) -> Iterator[PackedChange]:
+    """Give the changes as they are with other labels for some: of classes that were merged."""
+    for change in changes:
+        before, after = (labels.get(each, each) for each in change[:2])
+        yield change._replace(before=before, after=after)
 
 
 def changes_to_json(changes: Iterable[PackedChange]) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PySide6.QtCore import QObject, QRunnable, QThreadPool, Signal, Slot
+from PySide6.QtCore import QObject, QThreadPool, Signal, Slot
 
 from app.document.changes import ChangedRegion, all_refused, count_changes, refused
 from app.document.class_table import ClassTable
@@ -65,6 +65,8 @@ class ChangeReview(QObject):
         self._document: ImageDocument | None = None
         self._differences: dict[Path, Difference] = {}
         self._found: dict[Path, ReviewedImage] = {}
+        self._waiting: set[Path] = set()
+        self._run = object()
         self._labels_seen: object = None
         self._current: int | None = None
         self._pool = QThreadPool(self)
@@ -98,6 +100,8 @@ class ChangeReview(QObject):
         found = self._reviewed()
         if found is not None:
             self._unpack(found)
+        elif document is not None and document.path in self._differences:
+            self._compare_again(document.path)  # before the others that wait
         self._go_to(None)
         self._count()
 
@@ -225,10 +229,9 @@ class ChangeReview(QObject):
             )
 
     def _nothing_left(self) -> str:
-        found = self._reviewed()
-        if found is not None and found.open_places:
-            return "What changed on this image is being unpacked; try again in a moment."
-        shown = self._document.path if self._document else None
+        found, shown = self._reviewed(), self._document.path if self._document else None
+        if shown in self._waiting or (found is not None and found.open_places):
+            return "What changed on this image is being worked out; try again in a moment."
         others = [i for i, _ in self.images() if i != shown and self._found[i].open_places]
         more = f" {others[0].name} has more." if others else ""
         return f"Nothing that changed is left to look at on this image.{more}"
@@ -244,8 +247,10 @@ class ChangeReview(QObject):
         if labels != self._labels_seen:
             self._labels_seen = labels
             self._begin()
-            for image, difference in self._differences.items():
-                self._compare(image, difference.names, partial(_given, difference))
+            for image in self._differences:
+                self._compare_again(image)
+            for look in self._survey.looks(self.models[1]) if self.models else ():
+                self._on_looked(look)
 
     def _forget(self) -> None:
         """Begin with other models."""
@@ -253,7 +258,10 @@ class ChangeReview(QObject):
         self._begin()
 
     def _begin(self) -> None:
+        """Let go of what was found, and of what is being worked out."""
+        self._run = object()
         self._found.clear()
+        self._waiting.clear()
         self._go_to(None)
         self.changed.emit()
 
@@ -261,7 +269,7 @@ class ChangeReview(QObject):
     def _on_looked(self, look: Look) -> None:
         """Compare what both models said of an image."""
         image = look.image_path
-        if self.models is None or image in self._differences:
+        if self.models is None or image in self._differences or image in self._waiting:
             return
         before, after = (self._survey.look(model, image) for model in self.models)
         if before is not None and after is not None and before.shape == after.shape:
@@ -272,16 +280,24 @@ class ChangeReview(QObject):
         self, image: Path, names: tuple[Names, Names], difference: Callable[[], Difference]
     ) -> None:
         """Find what changed on an image, the one shown first."""
-        models, labels = self.models, self._labels_of(names)
+        run, labels = self._run, self._labels_of(names)
         revision, corrections = self._stored.project.revision(image), self._corrections(image)
         accepted = self._stored.accepted.get(image, "")
+        removed = dict(self._stored.project.classes.removed)
+        self._waiting.add(image)
 
         def work() -> None:
-            found = reviewed(difference(), labels, corrections, accepted, revision)
-            self._compared.emit(image, (models, labels), found)
+            if run is self._run:
+                found = reviewed(difference(), labels, corrections, accepted, removed, revision)
+                self._compared.emit(image, (run, labels), found)
 
         is_shown = self._document is not None and self._document.path == image
         self._start(work, priority=int(is_shown))
+
+    def _compare_again(self, image: Path) -> None:
+        """Find what changed on an image of which the difference is known."""
+        difference = self._differences[image]
+        self._compare(image, difference.names, lambda: difference)
 
     def _corrections(self, image: Path) -> Callable[[], NDArray[np.uint8]]:
         """Return a call, for any thread, that gives what a person set."""
@@ -295,13 +311,14 @@ class ChangeReview(QObject):
     def _on_compared(
         self, image: Path, compared: tuple[object, object], found: ReviewedImage
     ) -> None:
-        models, labels = compared
-        if models is not self.models or image in self._found:
+        run, labels = compared
+        if run is not self._run or image in self._found:
             return
+        self._waiting.discard(image)
         difference = self._differences[image] = found.difference
         self._survey.set_compared(image)
         if labels != self._labels_of(difference.names):  # the classes are others since
-            self._compare(image, difference.names, partial(_given, difference))
+            self._compare_again(image)
             return
         self._found[image] = found
         document = self._document
@@ -362,7 +379,17 @@ class ChangeReview(QObject):
         return work
 
     def _start(self, work: Callable[[], None], priority: int = 0) -> None:
-        self._pool.start(_Job(work, self.warned.emit), priority)
+        self._pool.start(partial(self._try, work), priority)
+
+    def _try(self, work: Callable[[], None]) -> None:
+        """Do work in the pool's thread; say what is wrong."""
+        try:
+            work()
+        except InputError as error:
+            self.warned.emit(str(error))
+        except Exception as error:
+            _log.exception("comparing what two models say")
+            self.warned.emit(f"What changed cannot be told ({type(error).__name__}); see the log.")
 
     @Slot(object, object, object)
     def _on_recounted(
@@ -371,25 +398,3 @@ class ChangeReview(QObject):
         if found.revision == revision and counts != found.changes.counts:
             found.changes = found.changes._replace(counts=counts)
             self.counted.emit()
-
-
-def _given(difference: Difference) -> Difference:
-    return difference
-
-
-class _Job(QRunnable):
-    """A comparison, for the pool."""
-
-    def __init__(self, work: Callable[[], None], fail: Callable[[str], None]) -> None:
-        super().__init__()
-        self._work, self._fail = work, fail
-
-    def run(self) -> None:
-        """Do the work; called in the pool's thread."""
-        try:
-            self._work()
-        except InputError as error:
-            self._fail(str(error))
-        except Exception as error:
-            _log.exception("comparing what two models say")
-            self._fail(f"What changed cannot be told ({type(error).__name__}); see the log.")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from app.document.changes import ChangedRegion, Changes, changed_mask, find_changes, is_open
 from app.document.label_map import LabelMap
-from app.document.packed_change import PackedChange, changes_from_json, mask_of
+from app.document.packed_change import PackedChange, changes_from_json, mask_of, relabeled
 from app.document.stroke import Box
 from app.session.difference import Difference
 from mdlstm_core.config import IGNORE_INDEX
@@ -36,6 +36,7 @@ class ReviewedImage:
         accepted: places of regions that the user accepted.
         painted: places of those that a person set all of.
         kept: the last that was accepted, also before the program began (see `MOST_KEPT`).
+        removed: labels of merged and deleted classes that `kept` may have, and those they became.
     """
 
     difference: Difference
@@ -46,6 +47,7 @@ class ReviewedImage:
     accepted: set[int] = field(default_factory=set)
     painted: set[int] = field(default_factory=set)
     kept: tuple[PackedChange, ...] = ()
+    removed: Mapping[int, int] = field(default_factory=dict)
 
     @property
     def open_places(self) -> list[int]:
@@ -88,7 +90,7 @@ class ReviewedImage:
         """Return the labels before, and which pixels changed that nobody set or accepted."""
         before, after = self.difference.maps(labels)
         changed = changed_mask(before, after, corrections_HW)
-        return before, changed & ~mask_of(self.kept, before, after)
+        return before, changed & ~mask_of(relabeled(self.kept, self.removed), before, after)
 
     def refresh(self, corrections: LabelMap, box: Box) -> bool:
         """Note which regions are painted after a change in a box; return whether others are."""
@@ -105,6 +107,7 @@ def reviewed(
     labels: Labels,
     corrections: Callable[[], NDArray[np.uint8]],
     accepted: str,
+    removed: Mapping[int, int],
     revision: object,
 ) -> ReviewedImage:
     """Find what changed on an image; takes a while.
@@ -114,12 +117,13 @@ def reviewed(
         labels: those of each one's classes.
         corrections: gives what a person set.
         accepted: what was accepted, as it is stored.
+        removed: see `ReviewedImage`.
         revision: of the corrections.
     """
     before, after = difference.maps(labels)
     changes = find_changes(before, after, corrections_of(difference, corrections))
     kept = changes_from_json(accepted, difference.shape) if accepted else ()
-    is_kept = mask_of(kept, before, after)
+    is_kept = mask_of(relabeled(kept, removed), before, after)
     places = (
         at
         for at, ((box, mask), *_) in enumerate(changes.regions)
@@ -133,6 +137,7 @@ def reviewed(
         specks=tuple(map(PackedChange.of, changes.specks)),
         accepted=set(places),
         kept=kept,
+        removed=removed,
     )
 
 

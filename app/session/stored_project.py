@@ -349,8 +349,8 @@ class StoredProject(QObject):
         self.release()
         self._idle.start()
         if self._is_new:
-            self._is_new = False
-            self.said.emit(f"Your strokes are stored in {self.path}.")
+            self._is_new, what = False, "strokes" if receipt.sizes else "settings"
+            self.said.emit(f"Your {what} are stored in {self.path}.")
         self._go_back()
         self._prune()
 

@@ -239,16 +239,17 @@ class Survey(QObject):
         if look.key in self._models:
             self._looks[look.key, look.image_path] = look
             self.looked.emit(look)
+            self._make_room()
         self._look_on()
 
     def _make_room(self) -> None:
-        """Let go of the oldest label maps that are compared, while all take too much."""
+        """Let go of the oldest label maps that need not be compared, while all take too much."""
         excess = sum(len(look.packed) for look in self._looks.values()) - _MOST_BYTES
         shown = self._document.path if self._document else None
         for at, look in self._looks.items():
             if excess <= 0:
                 return
-            if at[1] in self._compared and at[1] != shown:
+            if at[1] != shown and (at[1] in self._compared or not self._to_compare):
                 excess -= len(look.packed)
                 self._looks[at] = dataclasses.replace(look, packed=b"")
 
@@ -276,6 +277,7 @@ class Survey(QObject):
         if look.key in self._models and (known is None or known.regions is None):
             self._looks[look.key, look.image_path] = look
             self.looked.emit(look)
+            self._make_room()
 
     @Slot()
     def _forget_other_images(self) -> None:

@@ -308,6 +308,7 @@ class Teacher(QObject):
         finally:
             self._loaded = None
         self._served = self.timeline.roles
+        self._is_stored |= self._then is None  # also if it is just loaded anew, to look closer
 
     @Slot(object)
     def _on_improved(self, improved: Improved) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import pytest
@@ -11,7 +13,7 @@ from app.document.packed_change import changes_from_json, changes_to_json
 from app.inference.survey_worker import Look
 from app.session import reviewed_image
 from app.session.difference import Difference
-from app.session.reviewed_image import ReviewedImage, reviewed
+from app.session.reviewed_image import Labels, ReviewedImage, reviewed
 
 _SIZE = (20, 30)
 _LABELS = [(0, 1, 2), (0, 1, 2)]
@@ -30,11 +32,17 @@ FIRST = labels((slice(0, 5), slice(0, 5), 1), (slice(10, 20), slice(0, 10), 2))
 SECOND = labels((slice(0, 5), slice(0, 5), 2), (slice(0, 1), slice(20, 22), 1))
 
 
-def review(before: np.ndarray, after: np.ndarray, accepted: str = "") -> ReviewedImage:
+def review(
+    before: np.ndarray,
+    after: np.ndarray,
+    accepted: str = "",
+    labels: Labels = _LABELS,
+    removed: Mapping[int, int] = MappingProxyType({}),
+) -> ReviewedImage:
     """Compare two label maps of an image on which nobody set a label."""
     looks = [Look.of("a model", Path("a.png"), ("a", "b", "c"), each) for each in (before, after)]
     nothing = np.full((1, 1), 255, dtype=np.uint8)
-    return reviewed(Difference.of(*looks), _LABELS, lambda: nothing, accepted, 0)
+    return reviewed(Difference.of(*looks), labels, lambda: nothing, accepted, removed, 0)
 
 
 def left(found: ReviewedImage) -> np.ndarray:
@@ -81,3 +89,16 @@ def test_the_oldest_that_was_accepted_leaves_first(monkeypatch: pytest.MonkeyPat
     second.accept(0)
     stored = changes_from_json(changes_to_json(second.kept), _SIZE)
     assert stored == (first.packed[1], second.packed[0])
+
+
+def test_what_was_accepted_stays_when_its_class_is_merged_and_when_that_is_undone() -> None:
+    first = review(PLAIN, FIRST)
+    first.accept_all()
+    accepted = changes_to_json(first.kept)
+
+    merged = review(PLAIN, FIRST, accepted, [(0, 1, 1), (0, 1, 1)], {2: 1})
+
+    assert merged.open_places == []
+    assert not merged.open_changes([(0, 1, 1), (0, 1, 1)], np.full(_SIZE, 255, np.uint8))[1].any()
+    assert changes_to_json(merged.kept) == accepted  # as it was stored
+    assert review(PLAIN, FIRST, accepted).open_places == []

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,8 +14,8 @@ from PySide6.QtCore import Qt
 from pytestqt.qtbot import QtBot
 from skimage import data
 
-from app.session import LabelingSession, survey
-from app.session.reviewed_image import ReviewedImage
+from app.session import LabelingSession, change_review, survey
+from app.session.reviewed_image import ReviewedImage, reviewed
 from app.views.main_window import MainWindow
 
 pytestmark = pytest.mark.usefixtures("few_steps", "quick_looks")
@@ -58,7 +60,7 @@ def test_all_images_of_a_large_project_are_compared(
 
 def regions_in_memory(session: LabelingSession) -> dict[Path, int]:
     found: dict[Path, ReviewedImage] = session.review.changes._found
-    return {image: len(reviewed.changes.regions) for image, reviewed in found.items()}
+    return {image: len(of_image.changes.regions) for image, of_image in found.items()}
 
 
 def test_little_is_kept_of_images_that_are_not_shown_and_nothing_is_lost(
@@ -106,6 +108,52 @@ def test_little_is_kept_of_images_that_are_not_shown_and_nothing_is_lost(
     assert len(review.regions()) == count - 1
 
 
+def test_where_nothing_is_compared_label_maps_do_not_pile_up(
+    qtbot: QtBot, small: MainWindow, photos: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(survey, "_MOST_BYTES", 0)
+    looks, source = small.session.review.survey, small.session.teacher.source
+    assert source is not None
+    qtbot.waitUntil(lambda: looks.is_resting)
+    assert looks.look(source, photos[1]) is None
+    assert looks.has_looked(photos[1])  # where the model is unsure stays known
+
+
+def test_what_waits_when_the_classes_are_edited_is_let_go(
+    qtbot: QtBot, small: MainWindow, drag: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else what was accepted before an edit could stand for what was accepted after it."""
+    session, review = small.session, small.session.review.changes
+    learn(qtbot, small, drag)
+    qtbot.waitUntil(lambda: review.compared == 2)
+    small.actions_by_name["changes-accept"].trigger()
+    compared, may_go_on = [], threading.Event()
+
+    def slow(*given: Any) -> ReviewedImage:
+        compared.append(given)
+        assert may_go_on.wait(60)
+        return reviewed(*given)
+
+    monkeypatch.setattr(change_review, "reviewed", slow)
+    for name in ("moss", "fern", "reed"):
+        classes = session.project.classes
+        session.edit_classes(classes.add(name, (1, 2, 3)), "Add a class")
+    qtbot.keyClick(small, Qt.Key.Key_J)
+    assert review.current is None
+    may_go_on.set()
+    qtbot.waitUntil(lambda: review.compared == 2)
+    assert len(compared) <= 3  # the one that was under way, and each image once
+    assert review.regions() == []  # accepted
+
+    classes = session.project.classes
+    assert session.document is not None
+    after = review._found[session.document.path].packed[0].after
+    other = next(c.label for c in classes.classes if c.label != after)
+    session.edit_classes(classes.remove(after, other), "Merge")
+    qtbot.waitUntil(lambda: review.compared == 2)
+    assert review.regions() == []
+
+
 @pytest.mark.parametrize("how", ["one", "all"])
 def test_what_was_accepted_is_not_asked_again_after_a_restart(
     qtbot: QtBot, small: MainWindow, photos: list[Path], drag: Callable[..., None], how: str
@@ -143,10 +191,10 @@ def test_what_was_accepted_is_not_asked_again_after_a_restart(
         again.open_paths([project])
     window.learning_views.timeline.choose(1, 2)
     qtbot.mouseClick(window.learning_views.timeline.compare, Qt.MouseButton.LeftButton)
-    reviewed = again.review.changes
-    qtbot.waitUntil(lambda: reviewed.compared == 2)
-    assert sum(reviewed.counts().values()) > 0  # the model did change it
-    assert len(reviewed.regions()) == left
+    changes = again.review.changes
+    qtbot.waitUntil(lambda: changes.compared == 2)
+    assert sum(changes.counts().values()) > 0  # the model did change it
+    assert len(changes.regions()) == left
     window.actions_by_name["changes-refuse"].trigger()
     shown = again.document
     assert shown is not None
