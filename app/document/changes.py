@@ -23,6 +23,10 @@ FEWEST_PIXELS = 8
 _STRIP_ROWS = 64
 
 
+Pair = tuple[int, int]
+"""A label before and one after."""
+
+
 class ChangedRegion(NamedTuple):
     """Pixels that went from one label to another, mostly connected ones (4-connected).
 
@@ -48,7 +52,7 @@ class Changes(NamedTuple):
         specks: what changed and is in none of the regions, all of one pair of labels together.
     """
 
-    counts: Mapping[tuple[int, int], int]
+    counts: Mapping[Pair, int]
     regions: tuple[ChangedRegion, ...]
     specks: tuple[ChangedRegion, ...] = ()
 
@@ -86,7 +90,7 @@ def find_changes(
 
 def count_changes(
     before_HW: NDArray[np.uint8], after_HW: NDArray[np.uint8], corrections_HW: NDArray[np.uint8]
-) -> Mapping[tuple[int, int], int]:
+) -> Mapping[Pair, int]:
     """Return the `counts` of `find_changes` alone."""
     mask = changed_mask(before_HW, after_HW, corrections_HW)
     return _counts(before_HW[mask].astype(np.int32) * 256 + after_HW[mask])
@@ -137,7 +141,7 @@ def all_refused(before_HW: NDArray[np.uint8], open_HW: NDArray[np.bool_]) -> Edi
     return Edit(region, labels, "refuse all changes")
 
 
-def _counts(pairs: NDArray[np.int32]) -> dict[tuple[int, int], int]:
+def _counts(pairs: NDArray[np.int32]) -> dict[Pair, int]:
     codes, pixels = np.unique(pairs, return_counts=True)
     return {divmod(int(c), 256): int(n) for c, n in zip(codes, pixels, strict=True)}
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PySide6.QtCore import QObject, QThreadPool, Signal, Slot
 
-from app.document.changes import ChangedRegion, all_refused, count_changes, refused
+from app.document.changes import ChangedRegion, Pair, all_refused, count_changes, refused
 from app.document.class_table import ClassTable
 from app.document.document import ImageDocument
 from app.document.edit import Edit
@@ -53,7 +53,7 @@ class ChangeReview(QObject):
     said = Signal(str)
     warned = Signal(str)
     _compared = Signal(object, object, object)
-    _recounted = Signal(object, object, object)
+    _recounted = Signal(object, object, object, object)
     _unpacked = Signal(object, object)
 
     def __init__(
@@ -66,11 +66,11 @@ class ChangeReview(QObject):
         self._differences: dict[Path, Difference] = {}
         self._found: dict[Path, ReviewedImage] = {}
         self._waiting: set[Path] = set()
+        self._total: Counter[Pair] = Counter()
         self._run = object()
         self._labels_seen: object = None
         self._current: int | None = None
-        self._pool = QThreadPool(self)
-        self._pool.setMaxThreadCount(1)
+        self._pool = QThreadPool(self, maxThreadCount=1)
         survey.looked.connect(self._on_looked)
         self._compared.connect(self._on_compared)
         self._recounted.connect(self._on_recounted)
@@ -115,12 +115,9 @@ class ChangeReview(QObject):
         """How many images were compared."""
         return len(self._found)
 
-    def counts(self) -> Mapping[tuple[int, int], int]:
+    def counts(self) -> Mapping[Pair, int]:
         """Return the pixels of all images by label before and after, most first."""
-        total: Counter[tuple[int, int]] = Counter()
-        for found in self._found.values():
-            total.update(found.changes.counts)
-        return dict(total.most_common())
+        return dict((+self._total).most_common())
 
     def regions(self) -> list[ChangedRegion]:
         """Return the regions of the image shown that are not settled, the largest first."""
@@ -262,6 +259,7 @@ class ChangeReview(QObject):
         self._run = object()
         self._found.clear()
         self._waiting.clear()
+        self._total.clear()
         self._go_to(None)
         self.changed.emit()
 
@@ -308,10 +306,8 @@ class ChangeReview(QObject):
         return [self._stored.classes_of_models.labels_of(each) for each in names]
 
     @Slot(object, object, object)
-    def _on_compared(
-        self, image: Path, compared: tuple[object, object], found: ReviewedImage
-    ) -> None:
-        run, labels = compared
+    def _on_compared(self, image: Path, by: tuple[object, object], found: ReviewedImage) -> None:
+        run, labels = by
         if run is not self._run or image in self._found:
             return
         self._waiting.discard(image)
@@ -321,6 +317,7 @@ class ChangeReview(QObject):
             self._compare_again(image)
             return
         self._found[image] = found
+        self._total.update(found.changes.counts)
         document = self._document
         if document is not None and document.path == image:  # it may be painted on since
             found.show(found.changes.regions, document.corrections)
@@ -374,7 +371,7 @@ class ChangeReview(QObject):
             if found.revision == revision:  # else a later one is waiting
                 before, after = difference.maps(labels)
                 counts = count_changes(before, after, corrections_of(difference, corrections))
-                self._recounted.emit(found, revision, counts)
+                self._recounted.emit(image, found, revision, counts)
 
         return work
 
@@ -391,10 +388,13 @@ class ChangeReview(QObject):
             _log.exception("comparing what two models say")
             self.warned.emit(f"What changed cannot be told ({type(error).__name__}); see the log.")
 
-    @Slot(object, object, object)
+    @Slot(object, object, object, object)
     def _on_recounted(
-        self, found: ReviewedImage, revision: object, counts: Mapping[tuple[int, int], int]
+        self, image: Path, found: ReviewedImage, revision: object, counts: Mapping[Pair, int]
     ) -> None:
-        if found.revision == revision and counts != found.changes.counts:
+        is_latest = self._found.get(image) is found and found.revision == revision
+        if is_latest and counts != found.changes.counts:
+            self._total.subtract(found.changes.counts)
+            self._total.update(counts)
             found.changes = found.changes._replace(counts=counts)
             self.counted.emit()
