@@ -141,8 +141,8 @@ class Teacher(QObject):
             InputError: learning is under way, or the model is gone.
         """
         self._check_not_learning()
-        base = partial(self.timeline.checkpoint, self.timeline.roles_of(number).base)
-        checkpoint = partial(self.timeline.checkpoint, number)
+        base = self.timeline.gives(self.timeline.roles_of(number).base)
+        checkpoint = self.timeline.gives(number)
         self._load(checkpoint, base, is_stored=True, then=lambda: self._note(number))
 
     def look_at(self, pixels: int | None) -> None:
@@ -361,13 +361,12 @@ class Teacher(QObject):
 
     def _serve(self, number: int) -> None:
         """Load a model of the timeline."""
-        checkpoint = partial(self.timeline.checkpoint, number)
-        self._load(checkpoint, self._gives_base(), is_stored=True)
+        self._load(self.timeline.gives(number), self._gives_base(), is_stored=True)
 
     def _gives_base(self) -> Callable[[], str | Path | bytes]:
         """Return a call, for any thread, that gives the model that learning starts from now."""
         roles, chosen = self.timeline.roles, self._base_model
-        return partial(self.timeline.checkpoint, roles.base) if roles else lambda: chosen
+        return self.timeline.gives(roles.base) if roles else lambda: chosen
 
     @Slot(str)
     def _on_learning_failed(self, reason: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 from PySide6.QtCore import QObject, QThreadPool, Signal, Slot
@@ -16,6 +17,7 @@ from app.storage.changes import (
     SaveThumbnail,
 )
 from app.storage.new_models import NewModel, joining
+from app.storage.project_file import ProjectFile
 from mdlstm_core.errors import InputError
 from mdlstm_core.files import write_whole
 
@@ -92,11 +94,15 @@ class Timeline(QObject):
         Raises:
             InputError: it cannot be read, or is gone.
         """
-        file = self._stored.journal.file
-        found = file.load_checkpoint(number) if file else None
-        if found is None:
-            raise InputError("This model is not in the timeline any more; choose another one.")
-        return found
+        return self.gives(number)()
+
+    def gives(self, number: int) -> Callable[[], bytes]:
+        """Return a call, for any thread, that gives the bytes of a checkpoint.
+
+        It is the one of the project that is open now, also when another one is by then. The call
+        raises what `checkpoint` does.
+        """
+        return partial(_read, self._stored.path, number, self._stored.journal.is_read_only)
 
     def read(self, numbers: Sequence[int], use: Callable[..., object]) -> None:
         """Read checkpoints off the window's thread, and then call `use` with them.
@@ -104,11 +110,11 @@ class Timeline(QObject):
         If one cannot be read or is gone, `warned` says so; nothing is called if another project
         is open by then.
         """
-        path = self._stored.path
+        path, calls = self._stored.path, [self.gives(number) for number in numbers]
 
         def read() -> None:
             try:
-                found = tuple(map(self.checkpoint, numbers))
+                found = tuple(call() for call in calls)
             except InputError as error:
                 self.warned.emit(str(error))
             else:
@@ -176,10 +182,11 @@ class Timeline(QObject):
 
     def export(self, number: int, path: Path) -> None:
         """Write a checkpoint as a model file, off the window's thread, and say what came of it."""
+        checkpoint = self.gives(number)
 
         def write() -> None:
             try:
-                write_whole(path, self.checkpoint(number))
+                write_whole(path, checkpoint())
             except InputError as error:
                 self.warned.emit(str(error))
             else:
@@ -244,3 +251,17 @@ class Timeline(QObject):
             self.said.emit(
                 f"The oldest models leave the timeline: it is held to {self.most_bytes >> 20} MB."
             )
+
+
+def _read(project: Path | None, number: int, read_only: bool) -> bytes:
+    """Read a checkpoint through a connection of its own: the project's may be closed meanwhile."""
+    found = None
+    if project is not None:
+        file = ProjectFile(project, read_only=read_only)
+        try:
+            found = file.load_checkpoint(number)
+        finally:
+            file.close()
+    if found is None:
+        raise InputError("This model is not in the timeline any more; choose another one.")
+    return found

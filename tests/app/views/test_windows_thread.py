@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from PIL import Image
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QFileDialog
 from pytestqt.qtbot import QtBot
@@ -71,6 +72,31 @@ def test_no_checkpoint_is_read_there(
     assert len(readers[1]) >= 3  # gone back to, compared, learned from
     assert len(readers[2]) >= 3  # gone forward to, compared, written
     assert not any(is_here for found in readers.values() for is_here in found)
+
+
+def test_a_model_is_of_the_project_in_which_it_was_exported(
+    qtbot: QtBot, learned: MainWindow, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session, out = learned.session, tmp_path / "out.safetensors"
+    timeline, project, may_go_on = session.teacher.timeline, session.stored.path, threading.Event()
+    expected, load = timeline.checkpoint(2), ProjectFile.load_checkpoint
+
+    def late(file: ProjectFile, number: int) -> bytes | None:
+        assert may_go_on.wait(60)
+        return load(file, number)
+
+    monkeypatch.setattr(ProjectFile, "load_checkpoint", late)
+    timeline.export(2, out)
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    Image.new("RGB", (60, 40)).save(elsewhere / "dark.png")
+    with qtbot.waitSignal(session.prediction_changed):
+        session.open_paths([elsewhere])
+    assert session.stored.path != project
+    with qtbot.waitSignal(session.said) as said:
+        may_go_on.set()
+    assert said.args == [f"Exported {out}."]
+    assert out.read_bytes() == expected
 
 
 def test_counting_anew_copies_no_label_map(
