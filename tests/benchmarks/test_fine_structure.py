@@ -18,6 +18,7 @@ def test_structures_are_as_wide_as_they_are_called() -> None:
     assert areas[3] / areas[1] == pytest.approx(3, rel=0.05)
 
 
+@pytest.mark.thorough  # two networks are trained
 def test_three_pixels_are_labeled_by_the_fine_path_alone(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
