@@ -10,16 +10,14 @@ probability of what is said, and the expected calibration error between them.
 
 from __future__ import annotations
 
-import argparse
 import json
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 
 from benchmarks.annotator import first_strokes
 from benchmarks.learners import SureLearner, sure_learners
-from benchmarks.learning import MEASURED, Row, Task, correct, load_task
+from benchmarks.learning import MEASURED, Row, Task, correct, load_task, parser_of
 from mdlstm_core.config import IGNORE_INDEX
 from mdlstm_core.metrics import CertaintyCounts
 
@@ -57,7 +55,7 @@ def _certainty(task: Task, learner: SureLearner) -> dict[str, float]:
 
 def main() -> None:
     """Measure, and write the rows after each round."""
-    arguments = _arguments()
+    arguments = parser_of(__doc__, 10, ("live", "learn")).parse_args()
     task = load_task(arguments.dataset, arguments.images, arguments.seed, None, None)
     images = [sample.image for sample in (*task.labeled, *task.tested)]
     rows: list[Row] = []
@@ -74,20 +72,6 @@ def main() -> None:
     makers = sure_learners(images, task.classes, arguments.seconds)
     for name in arguments.learner or makers:
         run(task, name, makers[name](), arguments.rounds, on_row)
-
-
-def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
-    parser.add_argument("dataset", type=Path)
-    parser.add_argument("--json", type=Path, required=True, help="file to write the rows to")
-    parser.add_argument("--images", type=int, default=10, help="to label (default: 10)")
-    parser.add_argument("--rounds", type=int, default=10)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument(
-        "--learner", action="append", choices=("live", "learn"), help="default: both"
-    )
-    parser.add_argument("--seconds", type=float, default=20.0, help="of Learn (default: 20)")
-    return parser.parse_args()
 
 
 if __name__ == "__main__":

@@ -208,17 +208,23 @@ def main() -> None:
         write_curves(arguments.document, rows, len(task.labeled), len(task.tested), command)
 
 
-def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+def parser_of(text: str | None, rounds: int, learners: Sequence[str]) -> argparse.ArgumentParser:
+    """Return what reads the arguments of a benchmark in which learners are corrected."""
+    parser = argparse.ArgumentParser(description=text.splitlines()[0] if text else "")
     parser.add_argument("dataset", type=Path)
     parser.add_argument("--json", type=Path, required=True, help="file to write the rows to")
     parser.add_argument("--images", type=int, default=10, help="to label (default: 10)")
-    parser.add_argument("--rounds", type=int, default=20)
+    parser.add_argument("--rounds", type=int, default=rounds)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--learner", action="append", choices=learners, help="default: all")
+    parser.add_argument("--seconds", type=float, default=20.0, help="of Learn (default: 20)")
+    return parser
+
+
+def _arguments() -> argparse.Namespace:
+    parser = parser_of(__doc__, 20, LEARNERS)
     parser.add_argument("--list", type=Path, help="stems of the images to label")
     parser.add_argument("--test-list", type=Path, help="stems of the images to test on")
-    parser.add_argument("--learner", action="append", choices=LEARNERS, help="default: all")
-    parser.add_argument("--seconds", type=float, default=20.0, help="of Learn (default: 20)")
     parser.add_argument("--every-round", action="store_true", help="measure after every round")
     parser.add_argument("--document", type=Path, help="to draw the curves into")
     parser.add_argument("--forgetting", action="store_true", help="on val.txt, before and after")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 
@@ -88,19 +89,11 @@ class Timeline(QObject):
         """Return what is known of a checkpoint, None if it is not there."""
         return next((row for row in self.rows if row.number == number), None)
 
-    def checkpoint(self, number: int) -> bytes:
-        """Return the bytes of a checkpoint.
-
-        Raises:
-            InputError: it cannot be read, or is gone.
-        """
-        return self.gives(number)()
-
     def gives(self, number: int) -> Callable[[], bytes]:
         """Return a call, for any thread, that gives the bytes of a checkpoint.
 
         It is the one of the project that is open now, also when another one is by then. The call
-        raises what `checkpoint` does.
+        raises `InputError` if it cannot be read, or is gone.
         """
         return partial(_read, self._stored.path, number, self._stored.journal.is_read_only)
 
@@ -257,11 +250,8 @@ def _read(project: Path | None, number: int, read_only: bool) -> bytes:
     """Read a checkpoint through a connection of its own: the project's may be closed meanwhile."""
     found = None
     if project is not None:
-        file = ProjectFile(project, read_only=read_only)
-        try:
+        with closing(ProjectFile(project, read_only=read_only)) as file:
             found = file.load_checkpoint(number)
-        finally:
-            file.close()
     if found is None:
         raise InputError("This model is not in the timeline any more; choose another one.")
     return found

@@ -7,6 +7,7 @@ import os
 import sqlite3
 import threading
 from collections import deque
+from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
 
@@ -204,8 +205,7 @@ class Journal(QObject):
         file = self.file  # the window's thread may open another one meanwhile
         if file is None:
             return None
-        reader = ProjectFile(file.path, read_only=self.is_read_only)
-        try:
+        with closing(ProjectFile(file.path, read_only=self.is_read_only)) as reader:
             with self._committing:
                 with self._guard:
                     pending = [change for _, change in self._pending]
@@ -216,8 +216,6 @@ class Journal(QObject):
                 reason = str(error).rstrip(".")
                 raise InputError(f"{reason}; {mend_of(reader.path)}.") from error
             return replay(pending, image, labels, reader)
-        finally:
-            reader.close()
 
     def some_labels(self, image: Path) -> NDArray[np.uint8]:
         """Return what `load_labels` does, one empty pixel for None."""

@@ -36,4 +36,4 @@ def test_a_model_that_was_tried_out_does_not_pass_for_the_one_before(
         teacher.stop()
     assert kept == [None]
     qtbot.waitUntil(lambda: teacher.settled_source is not None)
-    assert teacher.settled_source == teacher.timeline.checkpoint(2) != before
+    assert teacher.settled_source == teacher.timeline.gives(2)() != before

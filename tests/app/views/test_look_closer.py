@@ -201,7 +201,7 @@ def test_a_model_that_learned_keeps_how_closely_it_looked(
     assert max(short_memory.seen) == (160, 200)
     qtbot.waitUntil(lambda: session.review.changes.compared > 0)
     timeline = session.teacher.timeline
-    base, learned = (checkpoint_from_bytes(timeline.checkpoint(n)) for n in (1, 2))
+    base, learned = (checkpoint_from_bytes(timeline.gives(n)()) for n in (1, 2))
     assert (base.config.working_pixels, learned.config.working_pixels) == (TRAINED, CLOSER)
     document = session.document
     assert document is not None

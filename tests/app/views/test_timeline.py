@@ -170,8 +170,8 @@ def test_two_are_compared_side_by_side_and_on_the_image(
     panel.choose(1, 2)
     qtbot.mouseClick(panel.compare, Qt.MouseButton.LeftButton)
     assert panel.comparison
-    review, models = session.review.changes, session.teacher.timeline.checkpoint
-    qtbot.waitUntil(lambda: review.models == (models(1), models(2)) and review.compared == 1)
+    review, gives = session.review.changes, session.teacher.timeline.gives
+    qtbot.waitUntil(lambda: review.models == (gives(1)(), gives(2)()) and review.compared == 1)
     assert session.document is not None
     free = session.document.corrections.values == 255
     assert sum(review.counts().values()) == ((own != first) & free).sum()
@@ -192,7 +192,7 @@ def test_a_model_goes_out_as_a_file_and_comes_in_undoably(
     panel.choose(2)
     with qtbot.waitSignal(session.said):
         qtbot.mouseClick(panel.export, Qt.MouseButton.LeftButton)
-    assert file.read_bytes() == session.teacher.timeline.checkpoint(2)
+    assert file.read_bytes() == session.teacher.timeline.gives(2)()
     load_checkpoint(file)
 
     shipped = load_checkpoint("scene")
@@ -209,7 +209,7 @@ def test_a_model_goes_out_as_a_file_and_comes_in_undoably(
     assert session.teacher.base == other.read_bytes()
     assert (prediction(opened) != learned).any()
     session.undo()
-    assert session.teacher.base == timeline.checkpoint(1)  # at once: Learn may be next
+    assert session.teacher.base == timeline.gives(1)()  # at once: Learn may be next
     qtbot.settle(opened.session)
     assert timeline.roles == Roles(1, 2)
     np.testing.assert_array_equal(prediction(opened), learned)
@@ -333,7 +333,7 @@ def test_a_damaged_file_changes_nothing_of_a_model_that_learned(
     np.testing.assert_array_equal(prediction(opened), learned)
     assert session.teacher.timeline.rows == rows
     assert session.teacher.timeline.roles == Roles(1, 2)
-    assert session.teacher.base == session.teacher.timeline.checkpoint(1)
+    assert session.teacher.base == session.teacher.timeline.gives(1)()
     learn(qtbot, opened, drag, 2, 120.0)
     assert session.teacher.timeline.roles == Roles(1, 3)
 

@@ -79,7 +79,7 @@ def test_a_model_is_of_the_project_in_which_it_was_exported(
 ) -> None:
     session, out = learned.session, tmp_path / "out.safetensors"
     timeline, project, may_go_on = session.teacher.timeline, session.stored.path, threading.Event()
-    expected, load = timeline.checkpoint(2), ProjectFile.load_checkpoint
+    expected, load = timeline.gives(2)(), ProjectFile.load_checkpoint
 
     def late(file: ProjectFile, number: int) -> bytes | None:
         assert may_go_on.wait(60)
